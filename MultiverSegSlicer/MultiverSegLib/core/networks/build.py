@@ -1,0 +1,81 @@
+"""From a plain description (JSON) to a network, and what every network offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from ..errors import CheckpointError
+from .multiverseg import MultiverSegNet
+from .scribbleprompt import ScribblePromptUNet
+
+#: The published configurations by name; `compact` networks carry their own description in their checkpoint.
+PRESETS: dict[str, dict[str, Any]] = {
+    "multiverseg": {"family": "multiverseg", "target_channels": 5, "context_channels": 2, "encoder_features": [256] * 4},
+    "universeg": {
+        "family": "multiverseg",
+        "target_channels": 1,
+        "context_channels": 2,
+        "encoder_features": [64] * 4,
+        "norm": None,
+        "cross_activation": False,
+    },
+    "scribbleprompt": {"family": "scribbleprompt", "target_channels": 5, "features": [192] * 4},
+}
+
+#: Network classes by the "family" of their description.
+FAMILIES: dict[str, type[nn.Module]] = {"multiverseg": MultiverSegNet, "scribbleprompt": ScribblePromptUNet}
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A torch module that segments a target given a context.
+
+    ``target_channels``/``context_channels``: what it reads (0 context channels: it ignores the context).
+    ``architecture``: plain values for ``build_network``.
+    """
+
+    target_channels: int
+    context_channels: int
+    architecture: dict[str, Any]
+
+    def forward(self, target: Tensor, context: Tensor | None = None) -> Tensor:
+        """target [B,Ct,H,W], context [B,N,Cc,H,W] -> logits [B,1,H,W]."""
+
+
+@runtime_checkable
+class CachingNetwork(Network, Protocol):
+    """A network whose context features don't depend on the target, so that an example is encoded once in its life.
+
+    ``forward(t, c)`` must equal ``forward_with_features(t, encode_context(c))``.
+    """
+
+    def encode_context(self, context: Tensor) -> tuple[Tensor, ...]:
+        """context [B,N,Cc,H,W] -> features, each [B,N,...]: entry n depends on example n alone."""
+
+    def forward_with_features(self, target: Tensor, features: tuple[Tensor, ...]) -> Tensor:
+        """target [B,Ct,H,W], features each [B,N,...] (N >= 1) -> logits [B,1,H,W]."""
+
+
+def build_network(architecture: Mapping[str, Any] | str) -> nn.Module:
+    """Builds a network from its ``architecture`` (plain values with a "family") or a preset's name; weights are random.
+
+    Raises:
+        CheckpointError: unknown preset, unknown family, or options the family doesn't have.
+    """
+    if isinstance(architecture, str):
+        if architecture not in PRESETS:
+            raise CheckpointError(f"Unknown architecture {architecture!r}: use one of {', '.join(PRESETS)}.")
+        architecture = PRESETS[architecture]
+    options = dict(architecture)
+    family = FAMILIES.get(options.pop("family", "multiverseg"))
+    if family is None:
+        raise CheckpointError(
+            f"Unknown network family {architecture.get('family')!r}: use one of {', '.join(FAMILIES)}, or update the extension."
+        )
+    try:
+        return family(**options)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"The architecture {dict(architecture)} can't be built: {error}") from error

@@ -1,0 +1,133 @@
+"""MultiverSegNet: a U-Net of CrossBlocks (MultiverSeg paper, section 3.2.1 and A.1). UniverSeg and `compact` are configurations of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .crossblock import CrossBlock, concatenate, max_pool
+
+#: What one chunk of context features may take at full resolution in evaluation, in bytes, by device type.
+CHUNK_BYTES = {"cpu": 64 << 20, "cuda": 1 << 30}
+
+
+class OutConv(nn.Module):
+    """1x1 convolution to one logit, under the public checkpoints' name."""
+
+    def __init__(self, channels_in: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class MultiverSegNet(nn.Module):
+    """Segments a target image given prompts and a context of examples.
+
+    Args:
+        target_channels: MultiverSeg 5 (image, box, positive, negative, previous logits), UniverSeg 1.
+        context_channels: 2 (image, mask) or 5 (image, mask, box, positive, negative).
+        encoder_features: width of each encoder block; between two blocks the grid is halved, so H and W must be
+            divisible by ``2 ** (len(encoder_features) - 1)``.
+        decoder_features: width of each decoder block, one fewer; by default the encoder's mirrored.
+        norm: "group1" after the activation of the target and support convolutions, or None.
+        cross_activation: LeakyReLU after the cross convolution.
+
+    The support convolution of the last block exists only as parameters (public checkpoints have it): nothing depends on its result.
+    """
+
+    family = "multiverseg"
+
+    def __init__(
+        self,
+        target_channels: int = 5,
+        context_channels: int = 2,
+        encoder_features: Sequence[int] = (256, 256, 256, 256),
+        decoder_features: Sequence[int] | None = None,
+        norm: str | None = "group1",
+        cross_activation: bool = True,
+    ) -> None:
+        super().__init__()
+        encoder = [int(f) for f in encoder_features]
+        decoder = [int(f) for f in (encoder[-2::-1] if decoder_features is None else decoder_features)]
+        if not encoder or len(decoder) != len(encoder) - 1 or min(encoder + decoder) < 1:
+            raise ValueError(f"Expected positive widths, one fewer for the decoder, got {encoder} and {decoder}.")
+        if norm not in ("group1", None):
+            raise ValueError(f"Unknown norm {norm!r}: use 'group1' or None.")
+        self.target_channels, self.context_channels = int(target_channels), int(context_channels)
+        self.encoder_features, self.decoder_features = tuple(encoder), tuple(decoder)
+        self.norm, self.cross_activation = norm, bool(cross_activation)
+        self.chunk: int | None = None  # context entries per chunk; None: by CHUNK_BYTES in evaluation, all at once in training
+
+        inputs = [(self.target_channels, self.context_channels), *((f, f) for f in encoder[:-1])]
+        below = [encoder[-1], *decoder[:-1]]
+        self.enc_blocks = nn.ModuleList(CrossBlock(q, v, f, norm, cross_activation) for (q, v), f in zip(inputs, encoder, strict=True))
+        self.dec_blocks = nn.ModuleList(
+            CrossBlock(up + skip, up + skip, f, norm, cross_activation) for up, skip, f in zip(below, encoder[-2::-1], decoder, strict=True)
+        )
+        self.out_conv = OutConv((encoder[-1:] + decoder)[-1])
+        self.apply(_initialise)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """Plain values from which ``networks.build_network`` builds an equal network."""
+        return {
+            "family": self.family,
+            "target_channels": self.target_channels,
+            "context_channels": self.context_channels,
+            "encoder_features": list(self.encoder_features),
+            "decoder_features": list(self.decoder_features),
+            "norm": self.norm,
+            "cross_activation": self.cross_activation,
+        }
+
+    def forward(self, target: Tensor, context: Tensor | None = None) -> Tensor:
+        """target [B,Ct,H,W], context [B,N,Cc,H,W] (None or N = 0: one dummy entry of 0.5, A.1) -> logits [B,1,H,W]."""
+        if context is None or context.shape[1] == 0:
+            context = target.new_full((target.shape[0], 1, self.context_channels, *target.shape[-2:]), 0.5)
+        q, v = target, list(context.split(self._chunk_size(target), dim=1))
+        del context
+        q_skips, v_skips = [], []
+        for level, block in enumerate(self.enc_blocks):
+            if level:
+                q_skips.append(q)
+                v_skips.append(v)
+                q, v = max_pool(q), [max_pool(chunk) for chunk in v]
+            q, v = block(q, _consumed(v), with_support=block is not self._last_block)
+        for block in self.dec_blocks:
+            q = concatenate(q, q_skips.pop())
+            q, v = block(q, _joined(v, v_skips.pop()), with_support=block is not self._last_block)
+        return self.out_conv(q)
+
+    @property
+    def _last_block(self) -> nn.Module:
+        return self.dec_blocks[-1] if len(self.dec_blocks) else self.enc_blocks[-1]
+
+    def _chunk_size(self, target: Tensor) -> int:
+        if self.chunk is not None:
+            return max(1, int(self.chunk))
+        if torch.is_grad_enabled():
+            return 1 << 30
+        entry = max(self.encoder_features + self.decoder_features) * target[:, 0].numel() * target.element_size()
+        return max(1, CHUNK_BYTES.get(target.device.type, CHUNK_BYTES["cpu"]) // entry)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, a=0.01)
+        nn.init.zeros_(module.bias)
+
+
+def _consumed(chunks: list[Tensor]) -> Iterator[Tensor]:
+    """Gives the chunks away one by one, so that each is freed once it was read."""
+    while chunks:
+        yield chunks.pop(0)
+
+
+def _joined(chunks: list[Tensor], skips: list[Tensor]) -> Iterator[Tensor]:
+    for skip in _consumed(skips):
+        yield concatenate(chunks.pop(0), skip)
