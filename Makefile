@@ -1,0 +1,60 @@
+# make demo | make test | make lint: each makes .venv on first use, installs the pinned dependencies and runs. Nothing is written outside of this folder.
+# PYTHON=/path/to/python3.11 picks the interpreter (3.10 to 3.13); ARGS="..." goes to the command that is run.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format clean
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+# A virtual environment keeps absolute paths: one that was copied or moved here with the folder is made anew.
+MOVED := $(shell if [ -f $(VENV)/.made-in ] && [ "$$(cat $(VENV)/.made-in)" != "$$(pwd -P)" ]; then rm -rf $(VENV); echo moved; fi)
+STALE := $(shell if [ -d $(VENV) ] && ! $(RUN) -c "" 2>/dev/null; then rm -rf $(VENV); echo stale; fi)
+
+help:
+	@echo "make demo    segment the sample cohort case by case and write demo-output/report.html"
+	@echo "make test    run all tests"
+	@echo "make lint    check style (make format: repair it)"
+	@echo "make clean   remove $(VENV) and demo-output"
+
+demo: $(VENV)/.installed-run
+	@echo "==> Running the demo: a simulated radiologist goes through the sample cohort"
+	@$(RUN) -m MultiverSegLib.cli demo --out demo-output $(ARGS)
+
+test: $(VENV)/.installed-dev
+	@echo "==> Running all tests"
+	@$(RUN) -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	@echo "==> Checking style"
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+format: $(VENV)/.installed-dev
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+clean:
+	rm -rf $(VENV) demo-output
+
+$(VENV)/.made-in:
+	@set -e; python=; \
+	for candidate in "$(PYTHON)" python3.12 python3.11 python3.13 python3.10 python3 python; do \
+	  [ -n "$$candidate" ] || continue; \
+	  if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then python="$$candidate"; break; fi; \
+	  if [ "$$candidate" = "$(PYTHON)" ]; then echo "error: PYTHON=$(PYTHON) is not a Python 3.10 to 3.13 with its venv module." >&2; exit 1; fi; \
+	done; \
+	if [ -z "$$python" ]; then echo "error: no Python 3.10 to 3.13 with its venv module found (on Debian and Ubuntu: apt install python3-venv); or set PYTHON=..." >&2; exit 1; fi; \
+	echo "==> Making $(VENV) with $$("$$python" --version) ($$python)"; \
+	rm -rf $(VENV); "$$python" -m venv $(VENV); pwd -P > $(VENV)/.made-in
+
+$(VENV)/.installed-run: $(VENV)/.made-in pyproject.toml constraints.txt
+	@echo "==> Installing MultiverSeg and what it runs with into $(VENV) (PyTorch, VTK and MRML are large: this takes minutes the first time)"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.made-in pyproject.toml constraints.txt
+	@echo "==> Installing MultiverSeg, its extras and the test tools into $(VENV) (takes minutes the first time)"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,eval,cluster,test]"
+	@touch $(VENV)/.installed-run $@

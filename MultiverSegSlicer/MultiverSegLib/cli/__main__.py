@@ -1,0 +1,5 @@
+"""``python -m MultiverSegLib.cli`` is the ``multiverseg`` command."""
+
+from .main import run
+
+run()

@@ -1,0 +1,144 @@
+"""``multiverseg doctor``: what is installed, which device is used, which models are ready, where files can be written."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import typer
+
+PACKAGES = ("numpy", "torch", "vtk", "slicer", "SimpleITK", "scipy", "pydicom", "skimage", "matplotlib", "jinja2", "jsonschema")
+OPTIONAL_PACKAGES = ("monai", "kornia", "lightning_fabric", "highdicom", "ray")
+DISTRIBUTIONS = {"slicer": "slicer-core", "skimage": "scikit-image", "lightning_fabric": "lightning-fabric"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor's table; ``state`` is "ok", "warning" or "problem"."""
+
+    name: str
+    state: str
+    detail: str
+
+
+def register(app: typer.Typer) -> None:
+    app.command("doctor")(doctor)
+
+
+def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table.")) -> None:
+    """Check versions, device, models and write permissions.
+
+    Leaves with exit code 1 when something that is needed does not work.
+
+    Example: [bold]multiverseg doctor[/bold]
+    """
+    from .console import step
+
+    with step("Checking the installation"):
+        checks = [check for group in (_system, _packages, _device, _models, _folders) for check in _safely(group)]
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        _print_table(checks)
+    if any(check.state == "problem" for check in checks):
+        raise typer.Exit(1)
+
+
+def _safely(group: Callable[[], list[Check]]) -> list[Check]:
+    """A check that itself breaks is a finding, not the end of the examination."""
+    try:
+        return group()
+    except Exception as error:
+        return [Check(group.__name__.strip("_"), "problem", f"{type(error).__name__}: {error}")]
+
+
+def _system() -> list[Check]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return [
+        Check("python", "ok", f"{platform.python_version()} ({sys.executable})"),
+        Check("system", "ok", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {memory.total / 2**30:.0f} GB memory"),
+        Check("free memory", "ok" if memory.available > 2 * 2**30 else "warning", f"{memory.available / 2**30:.1f} GB"),
+    ]
+
+
+def _packages() -> list[Check]:
+    return [_package(name, "problem") for name in PACKAGES] + [_package(name, "ok") for name in OPTIONAL_PACKAGES]
+
+
+def _package(name: str, state_if_missing: str) -> Check:
+    from importlib import metadata
+
+    try:
+        importlib.import_module(name)
+    except Exception as error:  # a broken torch raises OSError, a broken extension module anything
+        absent = isinstance(error, ModuleNotFoundError) and error.name == name
+        optional = state_if_missing == "ok"
+        return Check(
+            name,
+            state_if_missing if absent else "problem",
+            "not installed (optional)" if absent and optional else f"cannot be imported: {error}",
+        )
+    try:
+        return Check(name, "ok", metadata.version(DISTRIBUTIONS.get(name, name)))
+    except metadata.PackageNotFoundError:
+        return Check(name, "ok", "installed")
+
+
+def _device() -> list[Check]:
+    import torch
+
+    checks = [Check("cpu threads", "ok", f"{torch.get_num_threads()} of {os.cpu_count()} cores")]
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_properties(0)
+        checks.append(Check("gpu", "ok", f"{gpu.name}, {gpu.total_memory / 2**30:.0f} GB, CUDA {torch.version.cuda}"))
+    else:
+        checks.append(Check("gpu", "ok", "none that PyTorch can use: predictions run on the CPU"))
+    torch.nn.functional.conv2d(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 3, 3))
+    return checks
+
+
+def _models() -> list[Check]:
+    from ..core.checkpoints import Registry
+
+    return [_model(entry) for entry in Registry().list()]
+
+
+def _model(entry) -> Check:
+    return Check(f"model {entry.name}", "ok", str(entry))
+
+
+def _folders() -> list[Check]:
+    places = {"current folder": Path.cwd(), "temporary folder": Path(tempfile.gettempdir())}
+    return [_folder(name, path) for name, path in places.items()]
+
+
+def _folder(name: str, path: Path) -> Check:
+    import shutil
+
+    try:
+        with tempfile.TemporaryFile(dir=path) as probe:
+            probe.write(b"probe")
+    except OSError as error:
+        return Check(name, "warning", f"{path} cannot be written: {error.strerror}")
+    free = shutil.disk_usage(path).free / 2**30
+    return Check(name, "ok" if free > 1 else "warning", f"{path} is writable, {free:.1f} GB free")
+
+
+def _print_table(checks: list[Check]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    marks = {"ok": "[green]ok[/green]", "warning": "[yellow]warning[/yellow]", "problem": "[red]problem[/red]"}
+    table = Table("what", "", "found", title="multiverseg doctor", title_justify="left")
+    for check in checks:
+        table.add_row(check.name, marks[check.state], check.detail)
+    Console().print(table)
