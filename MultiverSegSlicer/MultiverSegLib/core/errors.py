@@ -23,6 +23,10 @@ class ContextError(MultiverSegError):
     """A context folder or archive is damaged, foreign, or of another image size."""
 
 
+class CohortError(MultiverSegError):
+    """A cohort folder is damaged, of a newer version, held by someone else, or lacks the case asked for."""
+
+
 class CheckpointError(MultiverSegError):
     """A checkpoint is missing, damaged, of another architecture, or not safe to load."""
 

@@ -1,0 +1,76 @@
+"""A change of a mask as a small piece of JSON: where it changed, and which voxels flipped. Applied twice it undoes itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import CohortError
+
+
+def pack_bits(mask: np.ndarray) -> str:
+    """A boolean array of any shape as text (bits, deflated, base64)."""
+    return base64.b64encode(zlib.compress(np.packbits(np.asarray(mask, bool), axis=None).tobytes(), 6)).decode("ascii")
+
+
+def unpack_bits(text: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Inverse of ``pack_bits``; CohortError where the text doesn't fit the shape."""
+    count = int(np.prod(shape))
+    try:
+        packed = np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), np.uint8)
+        return np.unpackbits(packed, count=count).astype(bool).reshape(shape)
+    except (ValueError, zlib.error) as error:
+        raise CohortError(f"The journal holds a damaged mask ({error}): restore it from a copy.") from error
+
+
+def change_between(before: np.ndarray, after: np.ndarray) -> dict[str, Any] | None:
+    """What turns ``before`` into ``after`` (both [k, j, i], non-zero is inside); None if nothing does."""
+    before, after = np.asarray(before), np.asarray(after)
+    if before.shape != after.shape:
+        raise CohortError(f"A mask changed its size from {before.shape} to {after.shape}: it belongs to another volume.")
+    flipped = (before != 0) != (after != 0)
+    box = _bounding_box(flipped)
+    if box is None:
+        return None
+    inner = flipped[tuple(slice(low, high) for low, high in box)]
+    return {"shape": list(flipped.shape), "box": [list(b) for b in box], "bits": pack_bits(inner)}
+
+
+def apply_change(mask: np.ndarray, change: dict[str, Any] | None) -> np.ndarray:
+    """A copy of ``mask`` (bool) with the change applied; CohortError if the change is of another volume."""
+    result = np.asarray(mask) != 0
+    if change is None:
+        return result.copy() if result is mask else result
+    if list(result.shape) != list(change["shape"]):
+        raise CohortError(
+            f"A change of a {tuple(change['shape'])} mask can't be applied to one of {result.shape}: the volume was exchanged."
+        )
+    where = tuple(slice(low, high) for low, high in change["box"])
+    result = result.copy()
+    result[where] ^= unpack_bits(change["bits"], result[where].shape)
+    return result
+
+
+def mask_sha256(mask: np.ndarray) -> str:
+    """A fingerprint of a mask's shape and voxels."""
+    bits = np.packbits(np.asarray(mask) != 0, axis=None).tobytes()
+    return hashlib.sha256(repr(np.shape(mask)).encode() + bits).hexdigest()
+
+
+def array_sha256(array: np.ndarray) -> str:
+    """A fingerprint of float32 values, to the bit."""
+    return hashlib.sha256(np.ascontiguousarray(array, "<f4").tobytes()).hexdigest()
+
+
+def _bounding_box(flipped: np.ndarray) -> list[tuple[int, int]] | None:
+    box = []
+    for axis in range(flipped.ndim):
+        hit = np.flatnonzero(flipped.any(axis=tuple(a for a in range(flipped.ndim) if a != axis)))
+        if not hit.size:
+            return None
+        box.append((int(hit[0]), int(hit[-1]) + 1))
+    return box

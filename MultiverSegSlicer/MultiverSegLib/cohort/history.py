@@ -1,0 +1,189 @@
+"""How each event of the journal changes the cohort. The state is a fold over the journal; cohort.json only saves reading it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..core.errors import CohortError
+from .journal import Event
+from .records import ACCEPTED, IN_PROGRESS, NEEDS_REVIEW, STATUSES, TODO, Case, Structure, case_from_json, structure_from_json
+
+
+@dataclass(frozen=True)
+class State:
+    """A cohort after event ``seq``: structures by name and cases by id, both in order, and the settings."""
+
+    name: str = "cohort"
+    seq: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    structures: Mapping[str, Structure] = field(default_factory=dict)
+    cases: Mapping[str, Case] = field(default_factory=dict)
+
+    def case(self, case_id: str) -> Case:
+        """CohortError if there is none of that id."""
+        if case_id not in self.cases:
+            raise CohortError(f"The cohort has no case {case_id!r}; `multiverseg cohort status` lists them.")
+        return self.cases[case_id]
+
+    def structure(self, name: str) -> Structure:
+        """CohortError if there is none of that name."""
+        if name not in self.structures:
+            known = ", ".join(self.structures) or "none yet"
+            raise CohortError(f"The cohort has no structure {name!r}; it has: {known}.")
+        return self.structures[name]
+
+    def with_case(self, case: Case) -> State:
+        return replace(self, cases={**self.cases, case.id: case})
+
+
+def after(state: State, event: Event) -> State:
+    """The state once ``event`` has happened. Unknown kinds (of a later version) change nothing."""
+    change = _CHANGES.get(event["event"])
+    state = change(state, event) if change else state
+    return replace(state, seq=event["seq"])
+
+
+def _created(state: State, event: Event) -> State:
+    structures = {s.name: s for s in map(structure_from_json, event["structures"])}
+    return _cases(replace(state, name=event["name"], settings=event["settings"], structures=structures), event)
+
+
+def _structure(state: State, event: Event) -> State:
+    structure = structure_from_json(event["structure"])
+    return replace(state, structures={**state.structures, structure.name: structure})
+
+
+def _cases(state: State, event: Event) -> State:
+    return replace(state, cases={**state.cases, **{c.id: c for c in map(case_from_json, event["cases"])}})
+
+
+def _setting(state: State, event: Event) -> State:
+    return replace(state, settings={**state.settings, event["name"]: event["value"]})
+
+
+def _labels(state: State, event: Event) -> State:
+    entry = case_from_json({"id": event["case"], "volume": {"kind": "file", "path": ""}, "labels": event["labels"]})
+    return state.with_case(replace(state.case(event["case"]), labels=entry.labels))
+
+
+def _status(state: State, event: Event) -> State:
+    if event["status"] not in STATUSES:
+        raise CohortError(f"Unknown status {event['status']!r}; known are {', '.join(STATUSES)}.")
+    case = state.case(event["case"])
+    return state.with_case(replace(case, status=event["status"], note=event.get("note", "")))
+
+
+def _begun(case: Case) -> Case:
+    return replace(case, status=IN_PROGRESS) if case.status == TODO else case
+
+
+def _opened(state: State, event: Event) -> State:
+    return state.with_case(_begun(state.case(event["case"])))
+
+
+def _prompt(state: State, event: Event) -> State:
+    return _interacted(state, event, event["counts"])
+
+
+def _edited(state: State, event: Event) -> State:
+    return _interacted(state, event, {"edit": 1})
+
+
+def _interacted(state: State, event: Event, counts: Mapping[str, int]) -> State:
+    case = _begun(state.case(event["case"]))
+    done = dict(case.work(event["structure"]).interactions)
+    for kind, number in counts.items():
+        done[kind] = done.get(kind, 0) + number
+    return state.with_case(_reworked(case, event["structure"], interactions=done))
+
+
+def _reworked(case: Case, structure: str, **changes: Any) -> Case:
+    if case.work(structure).status == TODO:
+        changes.setdefault("status", IN_PROGRESS)
+    return case.with_work(structure, **changes)
+
+
+def _predicted(state: State, event: Event) -> State:
+    case = _begun(state.case(event["case"]))
+    work = case.work(event["structure"])
+    with_examples = tuple(dict.fromkeys((*work.predicted_with, *event["examples"])))
+    return state.with_case(
+        _reworked(
+            case,
+            event["structure"],
+            model=event["model"],
+            context_size=len(event["examples"]),
+            confidence=event["confidence"],
+            predicted_with=with_examples,
+            first_prediction=work.first_prediction or event["seq"],
+        )
+    )
+
+
+def _proposed(state: State, event: Event) -> State:
+    case = state.case(event["case"])
+    proposal = {
+        k: event[k] for k in ("kind", "model", "examples", "confidence", "informative", "signature", "file", "sha256") if k in event
+    }
+    return state.with_case(case.with_work(event["structure"], proposal={**proposal, "seq": event["seq"]}))
+
+
+def _active(state: State, event: Event) -> State:
+    case = state.case(event["case"])
+    return state.with_case(replace(case, active_seconds=round(case.active_seconds + event["seconds"], 3)))
+
+
+def _accepted(state: State, event: Event) -> State:
+    case = state.case(event["case"])
+    kept = ("saved_dice", "example", "area_mm2", "volume_ml", "mask_sha256")
+    changes = {k: event[k] for k in kept if k in event}
+    case = case.with_work(event["structure"], status=ACCEPTED, who=event["who"], when=event["time"], doubt="", proposal={}, **changes)
+    done = all(case.work(name).status == ACCEPTED and not case.work(name).doubt for name in state.structures)
+    return state.with_case(replace(case, status=ACCEPTED if done else IN_PROGRESS, note=""))
+
+
+def _reopened(state: State, event: Event) -> State:
+    case = state.case(event["case"])
+    for name, work in case.works.items():
+        if work.status == ACCEPTED:
+            case = case.with_work(name, status=IN_PROGRESS)
+    return state.with_case(replace(case, status=IN_PROGRESS))
+
+
+def _example_removed(state: State, event: Event) -> State:
+    """Marks all that was predicted with the example: accepted results need review, proposals are to be made anew."""
+    doubt = f"predicted with the removed example of {event.get('source') or event['example']}"
+    for case in list(state.cases.values()):
+        work = case.work(event["structure"])
+        if event["example"] in work.proposal.get("examples", ()):
+            case = case.with_work(event["structure"], proposal={**work.proposal, "stale": True})
+        if event["example"] in work.predicted_with:
+            case = case.with_work(event["structure"], doubt=doubt)
+            case = replace(case, status=NEEDS_REVIEW, note=doubt) if case.status == ACCEPTED else case
+        if work.example == event["example"]:
+            case = case.with_work(event["structure"], example="")
+        if case is not state.cases[case.id]:
+            state = state.with_case(case)
+    return state
+
+
+_CHANGES: dict[str, Callable[[State, Event], State]] = {
+    "created": _created,
+    "structure": _structure,
+    "cases": _cases,
+    "setting": _setting,
+    "labels": _labels,
+    "status": _status,
+    "opened": _opened,
+    "prompt": _prompt,
+    "edited": _edited,
+    "predicted": _predicted,
+    "propagated": _predicted,
+    "proposed": _proposed,
+    "active": _active,
+    "accepted": _accepted,
+    "reopened": _reopened,
+    "example removed": _example_removed,
+}

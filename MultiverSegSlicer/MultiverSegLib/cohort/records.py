@@ -1,0 +1,206 @@
+"""What a cohort knows: structures, cases, and the work done on each structure of each case. Plain data, no files, no MRML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from ..core.errors import CohortError
+
+TODO, IN_PROGRESS, ACCEPTED, SKIPPED, NEEDS_REVIEW = STATUSES = ("todo", "in progress", "accepted", "skipped", "needs review")
+AXES = ("axial", "coronal", "sagittal", "i", "j", "k")
+_COLORS = ((0.90, 0.45, 0.30), (0.30, 0.65, 0.90), (0.45, 0.80, 0.40), (0.85, 0.75, 0.30), (0.65, 0.45, 0.85), (0.40, 0.80, 0.75))
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What is segmented: the segment's ``name``, ``color`` (r, g, b in 0..1), ``terminology`` entry (as Slicer serializes it) and slice
+    ``axis``: anatomical ("axial", "coronal", "sagittal": the nearest voxel axis of each volume) or a voxel axis "i", "j", "k".
+
+    ``image`` is ImageSettings as JSON (empty: the default); ``value`` the label value in exported label maps.
+    """
+
+    name: str
+    axis: str = "axial"
+    color: tuple[float, float, float] = _COLORS[0]
+    terminology: str = ""
+    image: Mapping[str, Any] = field(default_factory=dict)
+    value: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise CohortError("A structure needs a name.")
+        if self.axis not in AXES:
+            raise CohortError(f"The axis of {self.name} must be one of {', '.join(AXES)}, got {self.axis!r}.")
+        object.__setattr__(self, "color", tuple(float(c) for c in self.color))
+
+    @staticmethod
+    def numbered(name: str, number: int, axis: str = "axial", image: Mapping[str, Any] | None = None) -> Structure:
+        """A structure with the colour and label value of its place in the cohort (``number`` from 0)."""
+        return Structure(name, axis, _COLORS[number % len(_COLORS)], image=dict(image or {}), value=number + 1)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a case's volume comes from: ``kind`` "file" or "dicom" (``path``: a file or a series folder, and ``series`` its instance UID),
+    "sequence" (a file with frames, or a sequence in the scene), or "scene" (``path`` is the node's ID; only while that scene is open).
+    ``frame`` numbers the frames of a sequence. Paths are relative to the cohort's folder where that is possible.
+    """
+
+    kind: str
+    path: str
+    frame: int | None = None
+    series: str = ""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """An existing segmentation of ``structure``: the file, and the label ``value`` or segment name that means it (None: any non-zero)."""
+
+    structure: str
+    path: str
+    value: int | str | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """The bookkeeping of one structure in one case. Areas in mm², volumes in ml, times in UTC.
+
+    ``saved_dice`` compares the first prediction with the accepted result: what the model saved. ``doubt`` says why a result should
+    be looked at again (an example it was predicted with was removed, say).
+    """
+
+    status: str = TODO
+    who: str = ""
+    when: str = ""
+    interactions: Mapping[str, int] = field(default_factory=dict)
+    model: str = ""
+    context_size: int = 0
+    confidence: float | None = None
+    predicted_with: tuple[str, ...] = ()
+    first_prediction: int | None = None
+    saved_dice: float | None = None
+    example: str = ""
+    area_mm2: float | None = None
+    volume_ml: float | None = None
+    mask_sha256: str = ""
+    proposal: Mapping[str, Any] = field(default_factory=dict)
+    doubt: str = ""
+
+    @property
+    def clicks(self) -> int:
+        """All interactions of any kind."""
+        return sum(self.interactions.values())
+
+    @property
+    def touched(self) -> bool:
+        """Whether somebody or the model has begun."""
+        return bool(self.interactions or self.first_prediction)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A volume of the cohort: ``id`` is its file-safe name, ``columns`` what a CSV said of it, ``works`` by structure name."""
+
+    id: str
+    volume: Source
+    name: str = ""
+    labels: tuple[Labels, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    status: str = TODO
+    note: str = ""
+    active_seconds: float = 0.0
+    works: Mapping[str, Work] = field(default_factory=dict)
+
+    def work(self, structure: str) -> Work:
+        """The bookkeeping of a structure, empty where nothing was done."""
+        return self.works.get(structure, Work())
+
+    def with_work(self, structure: str, **changes: Any) -> Case:
+        return replace(self, works={**self.works, structure: replace(self.work(structure), **changes)})
+
+    @property
+    def clicks(self) -> int:
+        return sum(work.clicks for work in self.works.values())
+
+    @property
+    def open(self) -> bool:
+        """Whether something is left to do."""
+        return self.status in (TODO, IN_PROGRESS, NEEDS_REVIEW)
+
+
+def to_json(record: Structure | Case) -> dict[str, Any]:
+    """Plain JSON of a structure or case; fields at their defaults are left out."""
+    return _without_defaults(record, asdict(record))
+
+
+def structure_from_json(data: Any) -> Structure:
+    """Inverse of ``to_json``; CohortError for missing or unknown fields."""
+    return _build(Structure, data, "structure")
+
+
+def case_from_json(data: Any) -> Case:
+    """Inverse of ``to_json``; CohortError for missing or unknown fields or statuses."""
+    data = dict(data) if isinstance(data, Mapping) else {}
+    data["volume"] = _build(Source, data.get("volume"), "volume of a case")
+    data["labels"] = tuple(_build(Labels, entry, "label file of a case") for entry in data.get("labels", ()))
+    data["works"] = {name: _work(entry) for name, entry in data.get("works", {}).items()}
+    case = _build(Case, data, "case")
+    if case.status not in STATUSES:
+        raise CohortError(f"Case {case.id} has the unknown status {case.status!r}; known are {', '.join(STATUSES)}.")
+    return case
+
+
+def file_safe(name: str, taken: Iterable[str] = ()) -> str:
+    """``name`` as a file name on every system, different (ignoring case) from all in ``taken``."""
+    safe = re.sub(r"[^\w.-]+", "_", name).strip("._") or "case"
+    used = {other.lower() for other in taken}
+    candidate, number = safe, 2
+    while candidate.lower() in used:
+        candidate, number = f"{safe}_{number}", number + 1
+    return candidate
+
+
+def _work(data: Any) -> Work:
+    data = dict(data) if isinstance(data, Mapping) else {}
+    data["predicted_with"] = tuple(data.get("predicted_with", ()))
+    return _build(Work, data, "work on a structure")
+
+
+def _build(kind: type[T], data: Any, what: str) -> T:
+    if not isinstance(data, Mapping):
+        raise CohortError(f"cohort.json: a {what} must be an object, got {data!r}.")
+    unknown = set(data) - {f.name for f in fields(kind)}
+    if unknown:
+        raise CohortError(f"cohort.json: a {what} has the unknown field {sorted(unknown)[0]!r}.")
+    try:
+        return kind(**data)
+    except TypeError as error:
+        raise CohortError(f"cohort.json: a {what} is incomplete ({error}).") from error
+
+
+def _without_defaults(record: Any, data: dict[str, Any]) -> dict[str, Any]:
+    result = {}
+    for entry in fields(record):
+        value = getattr(record, entry.name)
+        if isinstance(value, Mapping) and value and isinstance(next(iter(value.values())), Work):
+            result[entry.name] = {name: _without_defaults(work, asdict(work)) for name, work in value.items()}
+        elif isinstance(value, tuple) and value and isinstance(value[0], Labels):
+            result[entry.name] = [_without_defaults(label, asdict(label)) for label in value]
+        elif isinstance(value, Source):
+            result[entry.name] = _without_defaults(value, asdict(value))
+        elif value != _default(entry):
+            result[entry.name] = list(value) if isinstance(value, tuple) else data[entry.name]
+    return result
+
+
+def _default(entry: Any) -> Any:
+    from dataclasses import MISSING
+
+    if entry.default_factory is not MISSING:
+        return entry.default_factory()
+    return entry.default

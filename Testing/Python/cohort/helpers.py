@@ -1,0 +1,10 @@
+"""A small cohort of volumes that don't exist, for tests that need its files only."""
+
+from MultiverSegLib.cohort.cohort import Cohort
+from MultiverSegLib.cohort.records import Case, Source, Structure
+
+
+def paper_cohort(folder, cases=3, structures=("liver",), **settings):
+    """A cohort of ``cases`` named a, b, c ... whose volumes are paths only."""
+    entries = [Case(chr(97 + n % 26) + ("" if n < 26 else str(n)), Source("file", f"../images/{n}.nrrd")) for n in range(cases)]
+    return Cohort.create(folder, entries, [Structure.numbered(s, n) for n, s in enumerate(structures)], "trial", settings)
