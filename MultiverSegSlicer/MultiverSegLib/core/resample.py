@@ -1,0 +1,102 @@
+"""Resampling of 2D arrays with anti-aliasing: linear interpolation, averaged over the area of each output pixel.
+
+The average is the midpoint rule with as many samples per output pixel as there are input pixels under it, so that no input pixel is skipped
+when the grid is coarser than the image, and plain (bi)linear interpolation when it is finer. Outside of the input there is nothing: outputs
+come with the covered fraction of their area. An axis-aligned mapping becomes two matrix products; any other mapping costs a gather per sample.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_EDGE = 1e-6  # in pixels: rounding errors don't decide whether a sample on the edge is inside
+_STRAIGHT = 1e-3  # in pixels over the whole output: how far a mapping may drift and still be axis-aligned
+
+
+def resample(
+    values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], valid: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Average of ``values`` under each output pixel, and which part of it is covered.
+
+    Args:
+        values: [y, x], finite where valid.
+        mapping: [2, 3], maps the output's (col, row, 1) to the input's (x, y); pixel centres at integers on both sides.
+        shape: (rows, cols) of the output.
+        valid: [y, x] bool; pixels that hold no data don't count. None: all are valid.
+
+    Returns:
+        mean, coverage: [rows, cols] float64; the mean is 0 where the coverage is 0.
+    """
+    straight = _straight_axes(mapping, shape)
+    weigh = _weigh_straight if straight is not None else _weigh_any
+    data = values if valid is None else np.where(valid, values, 0)
+    total, coverage = weigh(data, mapping, shape, straight)
+    if valid is not None and not valid.all():
+        coverage = weigh(valid.astype(np.float64), mapping, shape, straight)[0]
+    covered = coverage > _EDGE
+    mean = np.divide(total, coverage, out=np.zeros(shape), where=covered)
+    return mean, np.where(covered, coverage, 0.0)
+
+
+def _straight_axes(mapping: np.ndarray, shape: tuple[int, int]) -> str | None:
+    """ "same" if x depends on the column only and y on the row only, "swapped" if the other way round, else None."""
+    drift = np.abs(mapping[:, :2]) * (shape[1], shape[0])
+    if max(drift[0, 1], drift[1, 0]) < _STRAIGHT:
+        return "same"
+    if max(drift[0, 0], drift[1, 1]) < _STRAIGHT:
+        return "swapped"
+    return None
+
+
+def _samples(step: float) -> int:
+    return max(1, int(np.ceil(abs(step) - _STRAIGHT)))
+
+
+def _weights(length: int, step: float, first: float, count: int) -> np.ndarray:
+    """[count, length] float64: row n averages the linear interpolation of ``length`` values over output pixel n."""
+    samples = _samples(step)
+    offsets = (np.arange(samples) + 0.5) / samples - 0.5
+    positions = first + step * (np.arange(count)[:, None] + offsets)
+    inside = (positions >= -0.5 - _EDGE) & (positions <= length - 0.5 + _EDGE)
+    positions = np.clip(positions, 0, length - 1)
+    low = np.minimum(np.floor(positions).astype(int), max(length - 2, 0))
+    part = positions - low
+    weights = np.zeros((count, length))
+    rows = np.broadcast_to(np.arange(count)[:, None], low.shape)
+    np.add.at(weights, (rows, low), inside * (1 - part) / samples)
+    np.add.at(weights, (rows, np.minimum(low + 1, length - 1)), inside * part / samples)
+    return weights
+
+
+def _weigh_straight(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], axes: str | None) -> tuple[np.ndarray, np.ndarray]:
+    rows, cols = shape
+    if axes == "same":
+        along_x = _weights(values.shape[1], mapping[0, 0], mapping[0, 2] + mapping[0, 1] * (rows - 1) / 2, cols)
+        along_y = _weights(values.shape[0], mapping[1, 1], mapping[1, 2] + mapping[1, 0] * (cols - 1) / 2, rows)
+        return along_y @ (values @ along_x.T), np.outer(along_y.sum(axis=1), along_x.sum(axis=1))
+    along_x = _weights(values.shape[1], mapping[0, 1], mapping[0, 2] + mapping[0, 0] * (cols - 1) / 2, rows)
+    along_y = _weights(values.shape[0], mapping[1, 0], mapping[1, 2] + mapping[1, 1] * (rows - 1) / 2, cols)
+    return along_x @ (values.T @ along_y.T), np.outer(along_x.sum(axis=1), along_y.sum(axis=1))
+
+
+def _weigh_any(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], _axes: str | None) -> tuple[np.ndarray, np.ndarray]:
+    height, width = values.shape
+    flat = np.ascontiguousarray(values, dtype=np.float64).ravel()
+    along_cols, along_rows = (_samples(float(np.linalg.norm(mapping[:, axis]))) for axis in (0, 1))
+    cols, rows = np.arange(shape[1])[None, :], np.arange(shape[0])[:, None]
+    total, coverage = np.zeros(shape), np.zeros(shape)
+    for a in range(along_cols):
+        for b in range(along_rows):
+            col, row = cols + (a + 0.5) / along_cols - 0.5, rows + (b + 0.5) / along_rows - 0.5
+            x = mapping[0, 0] * col + mapping[0, 1] * row + mapping[0, 2]
+            y = mapping[1, 0] * col + mapping[1, 1] * row + mapping[1, 2]
+            inside = (x >= -0.5 - _EDGE) & (x <= width - 0.5 + _EDGE) & (y >= -0.5 - _EDGE) & (y <= height - 0.5 + _EDGE)
+            x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
+            x0, y0 = np.minimum(x.astype(int), max(width - 2, 0)), np.minimum(y.astype(int), max(height - 2, 0))
+            fx, fy = x - x0, y - y0
+            here, right, below = y0 * width + x0, int(width > 1), width * int(height > 1)
+            top = flat[here] * (1 - fx) + flat[here + right] * fx
+            bottom = flat[here + below] * (1 - fx) + flat[here + below + right] * fx
+            total += inside * (top * (1 - fy) + bottom * fy)
+            coverage += inside
+    return total / (along_cols * along_rows), coverage / (along_cols * along_rows)

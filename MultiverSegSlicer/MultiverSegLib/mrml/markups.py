@@ -1,0 +1,227 @@
+"""Markups to prompts and back: points, ROIs, open and closed curves, all in world coordinates (parent transforms included).
+
+Sign: a point is positive unless its label or description begins with ``neg`` or ``-`` (any case). A curve or line is negative if that is so for its
+node's name or for the label or description of one of its points. ROIs are (positive) boxes; closed curves are filled scribbles.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import PromptError
+from ..core.prompts import Box, Point, Prompt, Prompts, Scribble
+from .volumes import matrix_to_numpy, remove_node
+
+# Markups files don't keep a curve's type and know no width: the first point's description has both.
+_STRAIGHT = "straight"
+_WIDTH = re.compile(r"width=([0-9.eE+-]+) mm")
+
+
+def load_prompts(path: str | Path) -> Prompts:
+    """Prompts of a .mrk.json (or .fcsv) file; the scene is left as it was.
+
+    Raises:
+        PromptError: missing, malformed, or a kind of markup that is no prompt.
+    """
+    nodes = load_markups(path)
+    try:
+        return Prompts().extended(prompt for node in nodes for prompt in prompts_from_markups(node))
+    finally:
+        for node in nodes:
+            remove_node(node)
+
+
+def load_markups(path: str | Path) -> list[Any]:
+    """Markups nodes of a file, added to the scene.
+
+    Raises:
+        PromptError: missing or malformed.
+    """
+    import slicer
+    import slicer.util
+
+    path = Path(path)
+    if not path.is_file():
+        raise PromptError(f"{path} does not exist: check the path of the prompts.")
+    if path.suffix.lower() == ".json":
+        _check_json(path)
+    elif path.suffix.lower() != ".fcsv":
+        raise PromptError(f"{path} is no markups file: its name must end with .mrk.json.")
+    before = set(slicer.util.getNodesByClass("vtkMRMLMarkupsNode"))
+    slicer.modules.markups.logic().LoadMarkups(str(path), None, None)  # loads all markups of the file, but tells the first one only
+    nodes = [node for node in slicer.util.getNodesByClass("vtkMRMLMarkupsNode") if node not in before]
+    if not nodes:
+        raise PromptError(f"{path} can't be read as markups: it is damaged or of an unknown format.")
+    return nodes
+
+
+def _check_json(path: Path) -> None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        kinds = [markup["type"] for markup in data["markups"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PromptError(f"{path} is no markups file ({type(error).__name__}: {str(error)[:100]}).") from error
+    unknown = set(kinds) - {"Fiducial", "ROI", "Curve", "ClosedCurve", "Line"}
+    if unknown:
+        raise PromptError(f"{path} holds a {', '.join(sorted(map(str, unknown)))}: only points, ROIs, lines and curves are prompts.")
+    if not kinds:
+        raise PromptError(f"{path} holds no markups.")
+
+
+def prompts_from_markups(node: Any) -> Prompts:
+    """Prompts of one markups node, in world RAS. Points that are not placed yet are left out.
+
+    Raises:
+        PromptError: a kind of markup that is no prompt.
+    """
+    if node.IsA("vtkMRMLMarkupsROINode"):
+        return Prompts(_box(node))
+    if node.IsA("vtkMRMLMarkupsFiducialNode"):
+        return Prompts(tuple(Point(_position(node, n), not _negative(*_texts(node, n))) for n in _placed(node)))
+    if node.IsA("vtkMRMLMarkupsCurveNode") or node.IsA("vtkMRMLMarkupsLineNode"):
+        return Prompts(_scribble(node))
+    raise PromptError(f"The markup {node.GetName()} is no prompt: use points, ROIs, lines or curves.")
+
+
+def _placed(node: Any) -> list[int]:
+    defined = node.PositionDefined
+    return [n for n in range(node.GetNumberOfControlPoints()) if node.GetNthControlPointPositionStatus(n) == defined]
+
+
+def _position(node: Any, index: int) -> tuple[float, float, float]:
+    position = [0.0, 0.0, 0.0]
+    node.GetNthControlPointPositionWorld(index, position)
+    return tuple(position)
+
+
+def _texts(node: Any, index: int) -> tuple[str, str]:
+    return node.GetNthControlPointLabel(index) or "", node.GetNthControlPointDescription(index) or ""
+
+
+def _negative(*texts: str) -> bool:
+    return any(text.strip().lower().startswith(("neg", "-")) for text in texts)
+
+
+def _scribble(node: Any) -> tuple[Prompt, ...]:
+    placed = _placed(node)
+    if not placed:
+        return ()
+    texts = [text for n in placed for text in _texts(node, n)]
+    points = [_position(node, n) for n in placed]
+    straight = any(_STRAIGHT in text for text in texts) or not node.IsA("vtkMRMLMarkupsCurveNode")
+    straight = straight or node.GetCurveTypeAsString(node.GetCurveType()) == "linear"
+    if not straight:
+        curve = node.GetCurvePointsWorld()
+        if curve is not None and curve.GetNumberOfPoints():
+            points = [curve.GetPoint(n) for n in range(curve.GetNumberOfPoints())]
+    widths = [float(found.group(1)) for found in map(_WIDTH.search, texts) if found]
+    filled = bool(node.IsA("vtkMRMLMarkupsClosedCurveNode"))
+    return (Scribble(tuple(points), not _negative(node.GetName() or "", *texts), max(widths, default=0.0), filled),)
+
+
+def _box(node: Any) -> tuple[Prompt, ...]:
+    if not _placed(node) or min(node.GetSize()) < 0:
+        return ()
+    to_world = matrix_to_numpy(node.GetObjectToWorldMatrix())
+    half = np.asarray(node.GetSize()) / 2
+    # the nearest orthonormal axes: a transform above may scale and shear
+    left, _, right = np.linalg.svd(to_world[:3, :3])
+    axes = (left @ right).T
+    reach = np.abs(axes @ to_world[:3, :3]) @ half
+    return (Box(tuple(to_world[:3, 3]), tuple(2 * reach), tuple(map(tuple, axes))),)
+
+
+def prompts_to_markups(prompts: Prompts, name: str = "prompts") -> list[Any]:
+    """Add markups nodes for ``prompts`` to the scene: one list for each run of points, one node for each box and scribble."""
+    nodes: list[Any] = []
+    points: Any = None
+    for prompt in prompts:
+        if isinstance(prompt, Point):
+            if points is None:
+                points = _new_node("Fiducial", f"{name} points", nodes)
+            number = points.AddControlPointWorld(prompt.position)
+            points.SetNthControlPointLabel(number, f"{'pos' if prompt.positive else 'neg'}-{number + 1}")
+            points.SetNthControlPointDescription(number, "positive" if prompt.positive else "negative")
+            continue
+        points = None
+        if isinstance(prompt, Box):
+            _fill_roi(_new_node("ROI", f"{name} box", nodes), prompt)
+        else:
+            kind = "ClosedCurve" if prompt.filled else "Curve"
+            _fill_curve(_new_node(kind, f"{'' if prompt.positive else 'negative '}{name} scribble", nodes), prompt)
+    return nodes
+
+
+def _new_node(kind: str, name: str, nodes: list[Any]) -> Any:
+    import slicer
+
+    node = slicer.mrmlScene.AddNewNodeByClass(f"vtkMRMLMarkups{kind}Node", name)
+    node.CreateDefaultDisplayNodes()
+    nodes.append(node)
+    return node
+
+
+def _fill_roi(node: Any, box: Box) -> None:
+    from .volumes import numpy_to_matrix
+
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = np.asarray(box.axes).T, box.center
+    node.SetAndObserveObjectToNodeMatrix(numpy_to_matrix(matrix))
+    node.SetSize(*box.size)
+    node.SetCenter(*box.center)
+
+
+def _fill_curve(node: Any, scribble: Scribble) -> None:
+    node.SetCurveTypeToLinear()
+    sign = "positive" if scribble.positive else "negative"
+    for number, position in enumerate(scribble.points):
+        node.AddControlPointWorld(position)
+        node.SetNthControlPointLabel(number, f"{sign[:3]}-{number + 1}")
+    width = f", width={scribble.width!r} mm" if scribble.width else ""
+    node.SetNthControlPointDescription(0, f"{sign}, {_STRAIGHT}{width}")
+
+
+def save_prompts(prompts: Prompts, path: str | Path) -> None:
+    """Write prompts to one .mrk.json that Slicer opens and ``load_prompts`` reads back. The scene is left as it was.
+
+    Raises:
+        PromptError: no prompts, wrong ending, or the file can't be written.
+    """
+    path = Path(path)
+    if not path.name.lower().endswith(".mrk.json"):
+        raise PromptError(f"{path} can't be written: the name of a prompts file must end with .mrk.json.")
+    if not len(prompts):
+        raise PromptError(f"There are no prompts to write to {path}.")
+    nodes = prompts_to_markups(prompts)
+    try:
+        data = _as_json(nodes)
+    finally:
+        for node in nodes:
+            remove_node(node)
+    try:
+        path.write_text(json.dumps(data, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise PromptError(f"{path} can't be written: {error.strerror or error}.") from error
+
+
+def _as_json(nodes: list[Any]) -> dict[str, Any]:
+    """One document of all nodes; MRML's own writer makes one file for each."""
+    merged: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, node in enumerate(nodes):
+            file = Path(folder, f"{number}.mrk.json")
+            node.AddDefaultStorageNode(str(file))
+            storage = node.GetStorageNode()
+            storage.SetFileName(str(file))
+            if not storage.WriteData(node):
+                raise PromptError(f"The markup {node.GetName()} can't be written.")
+            data = json.loads(file.read_text(encoding="utf-8"))
+            merged = merged or {**data, "markups": []}
+            merged["markups"] += data["markups"]
+    return merged

@@ -1,0 +1,219 @@
+"""Volumes: reading and writing with the file's own voxel grid, checking, arrays and geometry.
+
+Slicer flips left-handed files on loading; here a volume keeps the voxel order of its file, so that a result written beside it has the same array
+shape and the same voxels in every other program.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import VolumeError
+
+_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img.gz", ".img", ".dcm")
+
+
+def load_volume(path: str | Path, name: str | None = None, labelmap: bool = False) -> Any:
+    """Load a scalar 3D volume (NRRD, NIfTI, MetaImage, a DICOM file or a folder with one DICOM series) into the scene.
+
+    Args:
+        name: name of the node; None: the file's name without its endings.
+        labelmap: load as a vtkMRMLLabelMapVolumeNode.
+
+    Returns:
+        the vtkMRMLScalarVolumeNode; its voxels in the order of the file.
+
+    Raises:
+        VolumeError: missing, unreadable, 4D, or not scalar.
+    """
+    path = Path(path)
+    if path.is_dir():
+        from .dicom import load_dicom
+
+        return load_dicom(path, name)
+    if not path.is_file():
+        raise VolumeError(f"{path} does not exist: check the path of the volume.")
+    _check_header(path)
+    return read_files([path], name or stem(path), labelmap)
+
+
+def read_files(files: list[Path], name: str, labelmap: bool = False) -> Any:
+    """Read one volume from ``files``, in this order, without any check of their headers."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    storage = scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetFileName(str(files[0]))
+    storage.ResetFileNameList()
+    for file in files if len(files) > 1 else []:
+        storage.AddFileName(str(file))
+    storage.SetSingleFile(len(files) == 1)  # else image_1.nrrd, image_2.nrrd ... in one folder become one volume
+    storage.SetForceRightHandedIJKCoordinateSystem(False)
+    node = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode" if labelmap else "vtkMRMLScalarVolumeNode", name)
+    read = storage.ReadData(node)
+    if not read or not node.GetImageData():
+        scene.RemoveNode(storage)
+        scene.RemoveNode(node)
+        raise VolumeError(f"{files[0]} can't be read as a volume: it may be damaged or of an unknown format.")
+    node.SetAndObserveStorageNodeID(storage.GetID())
+    try:
+        check_volume(node)
+    except VolumeError:
+        remove_node(node)
+        raise
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def stem(path: Path) -> str:
+    """File name without its endings: ``liver.nii.gz`` -> ``liver``."""
+    name = path.name
+    return next((name[: -len(ending)] for ending in _SUFFIXES if name.lower().endswith(ending)), path.stem)
+
+
+def _check_header(path: Path) -> None:
+    """Read the header first: MRML would silently keep one component or one time point of what isn't a scalar 3D image."""
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        reason = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "unknown format")
+        raise VolumeError(f"{path} can't be read as a volume ({reason.removeprefix('sitk::ERROR: ')[:160]}).") from error
+    size = reader.GetSize()
+    if len(size) > 3 and max(size[3:]) > 1:
+        raise VolumeError(f"{path} has {len(size)} dimensions ({' x '.join(map(str, size))}): give one 3D volume, e.g. one time point.")
+    if reader.GetNumberOfComponents() > 1:
+        raise VolumeError(f"{path} has {reader.GetNumberOfComponents()} values per voxel (colour or vectors): give a scalar volume.")
+
+
+def check_volume(volume: Any) -> None:
+    """Raise VolumeError unless ``volume`` is a scalar 3D volume with voxels and at most linear transforms above it."""
+    if volume is None:
+        raise VolumeError("No volume is selected: choose one.")
+    image = volume.GetImageData()
+    if image is None or min(image.GetDimensions()) < 1 or image.GetPointData().GetScalars() is None:
+        raise VolumeError(f"The volume {volume.GetName()} has no voxels: load it again.")
+    if image.GetNumberOfScalarComponents() != 1:
+        raise VolumeError(f"The volume {volume.GetName()} is not scalar (colour or vectors): convert it to one value per voxel.")
+    transform = volume.GetParentTransformNode()
+    if transform is not None and not transform.IsTransformToWorldLinear():
+        raise VolumeError(f"The volume {volume.GetName()} is under a non-linear transform: harden the transform on it first.")
+
+
+def array_of(volume: Any) -> np.ndarray:
+    """The voxels as [k, j, i]; a view, not a copy.
+
+    Raises:
+        VolumeError: see ``check_volume``.
+    """
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    check_volume(volume)
+    image = volume.GetImageData()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+
+
+def dimensions_of(volume: Any) -> tuple[int, int, int]:
+    """Numbers of voxels along i, j, k."""
+    return tuple(volume.GetImageData().GetDimensions())
+
+
+def matrix_to_numpy(matrix: Any) -> np.ndarray:
+    """vtkMatrix4x4 -> 4x4 float64."""
+    return np.array([[matrix.GetElement(row, col) for col in range(4)] for row in range(4)])
+
+
+def numpy_to_matrix(array: np.ndarray) -> Any:
+    """4x4 -> vtkMatrix4x4."""
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy([float(value) for value in np.asarray(array).ravel()])
+    return matrix
+
+
+def local_to_world(node: Any) -> np.ndarray:
+    """4x4 from the node's own coordinates to the world's (RAS, mm): all transforms above it.
+
+    Raises:
+        VolumeError: one of them isn't linear.
+    """
+    import vtk
+
+    transform = node.GetParentTransformNode()
+    if transform is None:
+        return np.eye(4)
+    if not transform.IsTransformToWorldLinear():
+        raise VolumeError(f"{node.GetName()} is under a non-linear transform: harden the transform on it first.")
+    matrix = vtk.vtkMatrix4x4()
+    transform.GetMatrixTransformToWorld(matrix)
+    return matrix_to_numpy(matrix)
+
+
+def ijk_to_ras(volume: Any) -> np.ndarray:
+    """4x4 float64 from the array's indices (i, j, k; voxel centres at integers) to world RAS in mm, parent transforms included.
+
+    Raises:
+        VolumeError: see ``check_volume``.
+    """
+    import vtk
+
+    check_volume(volume)
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    result = local_to_world(volume) @ matrix_to_numpy(matrix)
+    extent = volume.GetImageData().GetExtent()
+    result[:, 3] += result[:, :3] @ (extent[0], extent[2], extent[4])
+    if abs(np.linalg.det(result[:3, :3])) < 1e-12:
+        raise VolumeError(f"The volume {volume.GetName()} has a degenerate voxel grid: check its spacing, directions and transforms.")
+    return result
+
+
+def save_volume(volume: Any, path: str | Path) -> None:
+    """Write a volume; the format follows the file's ending.
+
+    Raises:
+        VolumeError: the folder is missing or not writable, or the disk is full.
+    """
+    write_node(volume, path, VolumeError)
+
+
+def write_node(node: Any, path: str | Path, error: type[Exception]) -> None:
+    """Write any storable node through its own storage node; ``error`` if that fails."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise error(f"{path} can't be written: the folder {path.parent} does not exist.")
+    node.AddDefaultStorageNode(str(path))
+    storage = node.GetStorageNode()
+    if storage is None:
+        raise error(f"{path} can't be written: unknown file format for {node.GetName()}.")
+    storage.SetFileName(str(path))
+    storage.ResetFileNameList()
+    try:
+        with path.open("ab"):
+            pass
+    except OSError as reason:
+        raise error(f"{path} can't be written: {reason.strerror or reason}.") from reason
+    if not storage.WriteData(node):
+        raise error(f"{path} can't be written: check the free space and the permissions of its folder.")
+
+
+def remove_node(node: Any) -> None:
+    """Remove a node with its display and storage nodes; the scene alone would keep these and the images they cache."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    for index in reversed(range(node.GetNumberOfDisplayNodes() if hasattr(node, "GetNumberOfDisplayNodes") else 0)):
+        display = node.GetNthDisplayNode(index)
+        if display:
+            scene.RemoveNode(display)
+    storage = node.GetStorageNode() if hasattr(node, "GetStorageNode") else None
+    if storage:
+        scene.RemoveNode(storage)
+    scene.RemoveNode(node)
