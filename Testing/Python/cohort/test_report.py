@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-
 from MultiverSegLib.cohort.report import (
     NEGATIVE,
     POSITIVE,
