@@ -1,0 +1,193 @@
+"""The nodes of an open case: its volume and its segmentation, one segment per structure. Main thread only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import CohortError, SegmentationError
+from ..mrml import dicom, segments, volumes
+from ..mrml.slice_plane import AXES
+from .cohort import Cohort
+from .recorder import restored_masks
+from .records import ACCEPTED, Case, Labels, Source, Structure
+from .storage import save_with
+
+_ANATOMICAL = {"sagittal": 0, "coronal": 1, "axial": 2}
+
+
+def voxel_axis(volume: Any, axis: str) -> str:
+    """The voxel axis ("i", "j", "k") of ``volume`` that a structure's axis means: "axial" is the one nearest to superior, and so on."""
+    if axis in AXES:
+        return axis
+    directions = volumes.ijk_to_ras(volume)[:3, :3]
+    directions = directions / np.linalg.norm(directions, axis=0)
+    return AXES[int(np.argmax(np.abs(directions[_ANATOMICAL[axis]])))]
+
+
+def load_source(cohort: Cohort, case: Case) -> tuple[Any, bool]:
+    """The case's volume node, and whether it was loaded (and is to be removed) by us.
+
+    Raises:
+        VolumeError: the file is missing or unusable.
+        CohortError: the node is not in this scene any more.
+    """
+    source = case.volume
+    if source.kind == "scene":
+        return _scene_volume(source, case), False
+    path = cohort.resolve(source.path)
+    if source.kind == "sequence":
+        return _frame(path, source.frame or 0, case.id), True
+    if source.kind == "dicom":
+        return dicom.load_dicom(path, case.id, source.series or None), True
+    return volumes.load_volume(path, case.id), True
+
+
+class CaseNodes:
+    """A case in the scene. ``segment_id`` finds a structure's segment; ``close`` removes what was loaded.
+
+    The segmentation is, in this order: the saved result brought up to date from the journal; else what the journal knows of an interrupted
+    session; else empty. Existing label files are not shown: they are references or become context.
+    """
+
+    def __init__(self, cohort: Cohort, case_id: str) -> None:
+        self.cohort = cohort
+        self.case_id = case_id
+        self.volume, self._loaded = load_source(cohort, cohort.case(case_id))
+        self.segmentation: Any = None
+        try:
+            self.segmentation = self._open_segmentation()
+        except Exception:
+            self.close()
+            raise
+
+    def segment_id(self, structure: str) -> str:
+        """The structure's segment; made (empty, with colour and terminology) where it is missing."""
+        found = segments.segment_ids(self.segmentation, structure)
+        if found:
+            return found[0]
+        record: Structure = self.cohort.structure(structure)
+        return segments.add_segment(self.segmentation, structure, record.color, record.terminology or None)
+
+    def mask(self, structure: str) -> np.ndarray:
+        """The structure's voxels on the volume's grid, uint8 [k, j, i]."""
+        return segments.get_segment(self.segmentation, self.segment_id(structure), self.volume)
+
+    def axis(self, structure: str) -> str:
+        """The structure's voxel axis in this volume."""
+        return voxel_axis(self.volume, self.cohort.structure(structure).axis)
+
+    def save(self) -> Path:
+        """Writes the segmentation to the cohort's folder in one step."""
+        path = self.cohort.segmentation_path(self.case_id)
+        save_segmentation(self.segmentation, path)
+        return path
+
+    def close(self) -> None:
+        """Removes the nodes that this object brought into the scene."""
+        if self.segmentation is not None:
+            segments.remove_node(self.segmentation)
+        if self._loaded and self.volume is not None:
+            segments.remove_node(self.volume)
+        self.segmentation = self.volume = None
+
+    def _open_segmentation(self) -> Any:
+        path = self.cohort.segmentation_path(self.case_id)
+        if path.is_file():
+            node = segments.load_segmentation(path, self.volume, self.case_id)
+        else:
+            node = segments.new_segmentation(self.volume, self.case_id)
+        self.segmentation = node
+        for structure in self.cohort.structures:
+            self.segment_id(structure.name)
+        self._restore()
+        return node
+
+    def _restore(self) -> None:
+        """Brings back what an interrupted session had done: the journal's changes are newer than a saved file of a case in progress."""
+        case = self.cohort.case(self.case_id)
+        masks = restored_masks(self.cohort.journal.events(case=self.case_id), volumes.dimensions_of(self.volume)[::-1])
+        for structure, mask in masks.items():
+            if case.work(structure).status != ACCEPTED and structure in self.cohort.state.structures:
+                segments.set_segment(self.segmentation, self.segment_id(structure), self.volume, mask)
+
+
+def save_segmentation(segmentation: Any, path: Path) -> None:
+    """Writes a .seg.nrrd in one step and leaves the node pointing at it."""
+    save_with(path, lambda target: segments.save_segmentation(segmentation, target))
+    segmentation.GetStorageNode().SetFileName(str(path))
+
+
+def load_mask(volume: Any, path: Path, value: int | str | None = None) -> np.ndarray:
+    """A label file on the voxel grid of ``volume``: uint8 [k, j, i].
+
+    Args:
+        value: label value, or segment name (a number that no label has may be a segment's place in the file, from 1); None: every label.
+
+    Raises:
+        SegmentationError: missing, unreadable, or no such label in it.
+    """
+    node = segments.load_segmentation(path, volume)
+    try:
+        chosen = [i for i in segments.segment_ids(node) if value is None or _means(node, i, value)]
+        if not chosen:
+            raise SegmentationError(f"{path} holds no label {value!r}.")
+        return np.max([segments.get_segment(node, i, volume) for i in chosen], axis=0)
+    finally:
+        segments.remove_node(node)
+
+
+def reference_mask(cohort: Cohort, case: Case, structure: str, volume: Any) -> np.ndarray | None:
+    """The existing label of a structure in a case, uint8 [k, j, i]; None where the case has none."""
+    labels: Labels | None = next((entry for entry in case.labels if entry.structure == structure), None)
+    return None if labels is None else load_mask(volume, cohort.resolve(labels.path), labels.value)
+
+
+def _means(node: Any, segment_id: str, value: int | str) -> bool:
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    return segment.GetName() == value if isinstance(value, str) else segment.GetLabelValue() == value
+
+
+def _scene_volume(source: Source, case: Case) -> Any:
+    import slicer
+
+    node = slicer.mrmlScene.GetNodeByID(source.path) or slicer.mrmlScene.GetFirstNode(case.name, "vtkMRMLScalarVolumeNode")
+    if node is None:
+        raise CohortError(f"The volume of case {case.id} is not in this scene: open the scene that the cohort was made from.")
+    return node
+
+
+def _frame(path: Path, frame: int, name: str) -> Any:
+    """A copy of one frame of a sequence file as a volume of its own."""
+    import slicer
+
+    scene = slicer.mrmlScene
+    storage = scene.AddNewNodeByClass("vtkMRMLVolumeSequenceStorageNode")
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", name)
+    try:
+        storage.SetFileName(str(path))
+        if not path.is_file() or not storage.ReadData(sequence):
+            raise CohortError(f"{path} can't be read as a sequence of volumes.")
+        return copy_frame(sequence, frame, name)
+    finally:
+        scene.RemoveNode(sequence)
+        scene.RemoveNode(storage)
+
+
+def copy_frame(sequence: Any, frame: int, name: str) -> Any:
+    """Adds a copy of a sequence's ``frame`` (from 0) to the scene.
+
+    Raises:
+        CohortError: there is no such frame, or it is not a volume.
+    """
+    import slicer
+
+    node = sequence.GetNthDataNode(frame)
+    if node is None or not node.IsA("vtkMRMLScalarVolumeNode"):
+        raise CohortError(f"The sequence {sequence.GetName()} has no volume as frame {frame}.")
+    volume = slicer.mrmlScene.AddNewNodeByClass(node.GetClassName(), name)
+    volume.CopyContent(node)
+    volume.CreateDefaultDisplayNodes()
+    return volume
