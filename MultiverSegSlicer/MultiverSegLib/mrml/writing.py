@@ -7,7 +7,7 @@ to the voxels of the plane alone. The rules are those of ``vtkSlicerSegmentEdito
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -215,6 +215,21 @@ class SegmentWriter:
         if self.history is not None and edit.changed:
             self.history.add(edit)
         return edit
+
+    def write_all(self, segmentation: Any, segment_id: str, volume: Any, pasted: Sequence[PastedSlice], mode: str = "replace") -> PlaneEdit:
+        """Several planes that share no voxel (slices of one axis), as one undo step. See ``write_plane``."""
+        find_segment(segmentation, segment_id)
+        if self._save_state is not None:
+            self._save_state()
+        whole = PlaneEdit(segmentation, volume)
+        parts: dict[str, list] = {}
+        for part in pasted:
+            for changed_id, change in write_plane(segmentation, segment_id, volume, part, mode, self._editor).changes.items():
+                parts.setdefault(changed_id, []).append(change)
+        whole.changes = {name: tuple(np.concatenate(both) for both in zip(*changes, strict=True)) for name, changes in parts.items()}
+        if self.history is not None and whole.changed:
+            self.history.add(whole)
+        return whole
 
 
 def is_empty(segmentation: Any, segment_id: str) -> bool:
