@@ -1,0 +1,123 @@
+"""The context gallery: the examples of the structure as pictures, with their case; remove, reorder, show, import and export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+THUMBNAIL = 72
+
+
+class Gallery:
+    """``ui``: the named widgets; ``context``: function that gives the ContextSet of the structure chosen now, or None."""
+
+    def __init__(self, ui, context, show_plane) -> None:
+        self.ui = ui
+        self.context = context
+        self.show_plane = show_plane
+        ui.moveExampleUpButton.connect("clicked()", self.move_up)
+        ui.removeExampleButton.connect("clicked()", self.remove)
+        ui.showExampleButton.connect("clicked()", self.show)
+        ui.importContextButton.connect("clicked()", self.import_zip)
+        ui.exportContextButton.connect("clicked()", self.export_zip)
+        ui.contextListWidget.connect("itemSelectionChanged()", self._update_buttons)
+
+    def update(self) -> None:
+        """Show the examples of the structure chosen now."""
+        listing, context = self.ui.contextListWidget, self.context()
+        listing.clear()
+        examples = list(context) if context is not None else []
+        for example in examples:
+            item = qt.QListWidgetItem(thumbnail(example), example.case or _("unnamed"))
+            item.setToolTip(tooltip(example))
+            listing.addItem(item)
+        self.ui.contextSummaryLabel.text = summary(examples)
+        self._update_buttons()
+
+    def _selected(self) -> list:
+        context = self.context()
+        examples = list(context) if context is not None else []
+        rows = [row for row in range(self.ui.contextListWidget.count) if self.ui.contextListWidget.item(row).isSelected()]
+        return [examples[row] for row in rows if row < len(examples)]
+
+    def _update_buttons(self) -> None:
+        count = len(self._selected())
+        self.ui.removeExampleButton.enabled = count > 0
+        self.ui.moveExampleUpButton.enabled = count == 1
+        self.ui.showExampleButton.enabled = count == 1
+        self.ui.exportContextButton.enabled = self.ui.contextListWidget.count > 0
+        self.ui.importContextButton.enabled = self.context() is not None
+
+    def remove(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The examples could not be removed.")):
+            for example in self._selected():
+                self.context().remove(example.id)
+        self.update()
+
+    def move_up(self) -> None:
+        selected = self._selected()
+        if len(selected) != 1:
+            return
+        row = self.ui.contextListWidget.currentRow
+        with slicer.util.tryWithErrorDisplay(_("The order could not be changed.")):
+            self.context().move(selected[0].id, max(0, row - 1))
+        self.update()
+        self.ui.contextListWidget.setCurrentRow(max(0, row - 1))
+
+    def show(self) -> None:
+        for example in self._selected():
+            self.show_plane(example)
+
+    def import_zip(self) -> None:
+        path = qt.QFileDialog.getOpenFileName(self.ui.contextListWidget, _("Import examples"), "", "Zip (*.zip)")
+        if not path:
+            return
+        with slicer.util.tryWithErrorDisplay(_("The file holds no examples that can be used.")):
+            self.context().import_zip(Path(str(path)))
+        self.update()
+
+    def export_zip(self) -> None:
+        path = qt.QFileDialog.getSaveFileName(self.ui.contextListWidget, _("Export examples"), "context.zip", "Zip (*.zip)")
+        if not path:
+            return
+        with slicer.util.tryWithErrorDisplay(_("The examples could not be exported.")):
+            self.context().export_zip(Path(str(path)))
+
+
+def summary(examples) -> str:
+    """How many examples there are, in words."""
+    full = sum(example.mask is not None for example in examples)
+    weak = len(examples) - full
+    if not examples:
+        return _("No examples yet: accept a segmentation to make the first one.")
+    if weak:
+        return _("{full} full, {weak} weak examples.").format(full=full, weak=weak)
+    return _("{full} examples.").format(full=full)
+
+
+def tooltip(example) -> str:
+    return _("Case {case}, structure {structure}, {axis} slice, {date}, {model}").format(
+        case=example.case, structure=example.structure, axis=example.axis or _("oblique"), date=example.date, model=example.model
+    )
+
+
+def thumbnail(example):
+    """QIcon of an example: its image in grey, the outline of its mask in green."""
+    grey = np.clip(np.asarray(example.image) * 255, 0, 255).astype(np.uint8)
+    rgb = np.repeat(grey[..., None], 3, axis=2)
+    if example.mask is not None:
+        mask = np.asarray(example.mask) > 0
+        inner = mask.copy()
+        for axis in (0, 1):
+            for shift in (-1, 1):
+                inner &= np.roll(mask, shift, axis)
+        rgb[mask & ~inner] = (46, 204, 113)
+    height, width = rgb.shape[:2]
+    header = f"P6 {width} {height} 255\n".encode()
+    pixmap = qt.QPixmap()
+    pixmap.loadFromData(qt.QByteArray(header + np.ascontiguousarray(rgb).tobytes()), "PPM")
+    return qt.QIcon(pixmap.scaled(THUMBNAIL, THUMBNAIL))

@@ -1,0 +1,217 @@
+"""The module's panel: fits the parts together and binds them to the parameter node, which alone keeps the state."""
+
+from __future__ import annotations
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from ..core.errors import MultiverSegError
+from . import options, service, settings
+from .cohort_panel import CohortPanel
+from .contexts import ContextLibrary
+from .gallery import Gallery
+from .logic import AXES
+from .predict_box import PredictBox
+from .setup_box import SetupBox
+from .widgets import choose, choose_or_add, described
+
+_SINGLETON = "MultiverSeg"
+
+
+class Panel(VTKObservationMixin):
+    """``widget``: the loaded .ui file; ``logic``: MultiverSegSlicerLogic."""
+
+    def __init__(self, widget, logic) -> None:
+        VTKObservationMixin.__init__(self)
+        self.widget = widget
+        self.logic = logic
+        self.ui = slicer.util.childWidgetVariables(widget)
+        widget.setMRMLScene(slicer.mrmlScene)
+        self.parameters = None
+        self._gui_tag = None
+        self._updating = False
+        self._shown_structure = ""
+        self.library = ContextLibrary(settings.contexts_folder)
+        self.service = service.shared()
+        self._make_editor()
+        for axis, text in ((AXES[0], _("axial")), (AXES[1], _("coronal")), (AXES[2], _("sagittal"))):
+            self.ui.axisComboBox.addItem(text, axis)
+        self.setup = SetupBox(self.ui, self._setup_changed)
+        self.gallery = Gallery(self.ui, self.context, self.show_example)
+        self.predict = PredictBox(self.ui, self)
+        self.cohort = CohortPanel(self.ui, logic)
+        self.ui.structureComboBox.lineEdit().connect("editingFinished()", self._structure_edited)
+        self.ui.structureComboBox.connect("activated(int)", lambda index: self._structure_edited())
+        self.ui.axisComboBox.connect("activated(int)", self._axis_chosen)
+
+    def _make_editor(self) -> None:
+        self.editor = described(slicer.qMRMLSegmentEditorWidget(), _("Slicer's Segment Editor."), _("Segment Editor"))
+        self.editor.setMaximumNumberOfUndoStates(10)
+        self.editor.segmentationNodeSelectorVisible = False
+        self.editor.sourceVolumeNodeSelectorVisible = False
+        self.ui.editorCollapsibleButton.layout().addWidget(self.editor)
+        self._select_editor_node()
+        self.editor.setMRMLScene(slicer.mrmlScene)
+
+    def _select_editor_node(self) -> None:
+        node = slicer.mrmlScene.GetSingletonNode(_SINGLETON, "vtkMRMLSegmentEditorNode")
+        if node is None:
+            node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
+            node.UnRegister(None)
+            node.SetSingletonTag(_SINGLETON)
+            node = slicer.mrmlScene.AddNode(node)
+        if self.editor.mrmlSegmentEditorNode() is not node:
+            self.editor.setMRMLSegmentEditorNode(node)
+        if not self.hasObserver(node, vtk.vtkCommand.ModifiedEvent, self._editor_modified):
+            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._editor_modified)
+
+    def _editor_modified(self, node, event) -> None:
+        """The effect's structure and the panel's are one; another segment may mean another structure."""
+        if self._updating or self.parameters is None:
+            return
+        structure = node.GetAttribute(f"{options.EFFECT_NAME}.Structure")
+        if structure is not None and structure != self.parameters.structure:
+            self.parameters.structure = structure
+        elif self.structure() != self._shown_structure:
+            self._update()
+
+    # Life
+
+    def enter(self) -> None:
+        """The module is shown, or the scene was replaced while it is."""
+        self._select_editor_node()
+        self.editor.setupViewObservations()
+        self.editor.installKeyboardShortcuts()
+        self._set_parameters(self.logic.getParameterNode())
+        self._choose_defaults()
+        self.library.forget()
+        self._update()
+        self.setup.show_presence()
+        self.cohort.enter()
+        if self.editor.segmentationNode() is not None:
+            self.editor.setActiveEffectByName(options.EFFECT_NAME)
+
+    def exit(self) -> None:
+        """Another module is shown."""
+        self.predict.cancel()
+        self.editor.setActiveEffect(None)
+        self.editor.uninstallKeyboardShortcuts()
+        self.editor.removeViewObservations()
+        self._set_parameters(None)
+
+    def release_scene(self) -> None:
+        """The scene is about to be closed: keep nothing of it."""
+        self.predict.cancel()
+        self.cohort.release_scene()
+        self.editor.setActiveEffect(None)
+        self.editor.setSegmentationNode(None)
+        self.editor.removeViewObservations()
+        self._set_parameters(None)
+
+    def close(self) -> None:
+        """The panel is about to be destroyed (application exit, module reload)."""
+        self.removeObservers()
+        self.predict.close()
+        self.cohort.close()
+        self._set_parameters(None)
+        self.editor.setActiveEffect(None)
+        self.editor.uninstallKeyboardShortcuts()
+        self.editor.removeViewObservations()
+        self.editor.setMRMLSegmentEditorNode(None)
+        self.editor.setMRMLScene(None)
+
+    # State
+
+    def _set_parameters(self, parameters) -> None:
+        if self.parameters is not None:
+            self.parameters.disconnectGui(self._gui_tag)
+            self.removeObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
+        self.parameters = parameters
+        if parameters is not None:
+            self._gui_tag = parameters.connectGui(self.ui)
+            self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
+
+    def _choose_defaults(self) -> None:
+        scene = slicer.mrmlScene
+        if self.parameters.sourceVolume is None:
+            self.parameters.sourceVolume = scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+        if self.parameters.segmentation is None:
+            self.parameters.segmentation = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+        if self.parameters.segmentation is None and self.parameters.sourceVolume is not None:
+            self.parameters.segmentation = self.logic.tasks.new_segmentation(self.parameters.sourceVolume, self.parameters.structure)
+
+    def _update(self, caller=None, event=None) -> None:
+        """Show what the parameter node says."""
+        if self._updating or self.parameters is None:
+            return
+        self._updating = True
+        try:
+            segmentation, volume = self.parameters.segmentation, self.parameters.sourceVolume
+            if self.editor.segmentationNode() is not segmentation:
+                self.editor.setSegmentationNode(segmentation)
+            if self.editor.sourceVolumeNode() is not volume:
+                self.editor.setSourceVolumeNode(volume)
+            self._fill_structures()
+            choose(self.ui.axisComboBox, self.parameters.axis)
+            self.effect_parameter("Structure", self.parameters.structure)
+            self._shown_structure = self.structure()
+            self.gallery.update()
+            self.predict.update()
+        finally:
+            self._updating = False
+
+    def effect_parameter(self, name: str, value: str) -> None:
+        """Set a parameter of our effect in the embedded editor."""
+        node = self.editor.mrmlSegmentEditorNode()
+        if node is not None and node.GetAttribute(f"{options.EFFECT_NAME}.{name}") != value:
+            node.SetAttribute(f"{options.EFFECT_NAME}.{name}", value)
+
+    def _fill_structures(self) -> None:
+        box = self.ui.structureComboBox
+        names = self.library.structures()
+        if [box.itemText(i) for i in range(box.count)] != ["", *names]:
+            box.clear()
+            box.addItem("")
+            box.addItems(names)
+        choose_or_add(box, self.parameters.structure)
+
+    def _structure_edited(self) -> None:
+        if self.parameters is not None and not self._updating:
+            self.parameters.structure = self.ui.structureComboBox.currentText.strip()
+
+    def _axis_chosen(self, index) -> None:
+        if self.parameters is not None:
+            self.parameters.axis = str(self.ui.axisComboBox.itemData(index))
+
+    def _setup_changed(self) -> None:
+        self.library.forget()
+        if self.parameters is not None:
+            self._update()
+
+    # What the parts ask for
+
+    def context(self):
+        """The ContextSet of the structure chosen now; None without a structure."""
+        structure = self.structure()
+        try:
+            return self.library.context(structure) if structure else None
+        except MultiverSegError as error:
+            self.ui.statusLabel.text = str(error)
+            return None
+
+    def structure(self) -> str:
+        """The structure's name: as chosen, else that of the selected segment."""
+        if self.parameters is None:
+            return ""
+        return self.parameters.structure or self.logic.tasks.segment_name(self.parameters.segmentation, self.segment_id())
+
+    def segment_id(self) -> str:
+        return str(self.editor.currentSegmentID() or "")
+
+    def show_example(self, example) -> None:
+        """Show the slice of an example, if the volume of its case is in the scene."""
+        if not self.logic.tasks.show_example(example):
+            text = _("The volume of the case '{case}' is not in the scene: load it to see the slice.")
+            slicer.util.infoDisplay(text.format(case=example.case))
