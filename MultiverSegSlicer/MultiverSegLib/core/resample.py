@@ -14,7 +14,11 @@ _STRAIGHT = 1e-3  # in pixels over the whole output: how far a mapping may drift
 
 
 def resample(
-    values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], valid: np.ndarray | None = None
+    values: np.ndarray,
+    mapping: np.ndarray,
+    shape: tuple[int, int],
+    valid: np.ndarray | None = None,
+    shift: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average of ``values`` under each output pixel, and which part of it is covered.
 
@@ -23,19 +27,28 @@ def resample(
         mapping: [2, 3], maps the output's (col, row, 1) to the input's (x, y); pixel centres at integers on both sides.
         shape: (rows, cols) of the output.
         valid: [y, x] bool; pixels that hold no data don't count. None: all are valid.
+        shift: [2, rows, cols], added to the (x, y) that ``mapping`` gives; None: nothing.
 
     Returns:
         mean, coverage: [rows, cols] float64; the mean is 0 where the coverage is 0.
     """
-    straight = _straight_axes(mapping, shape)
-    weigh = _weigh_straight if straight is not None else _weigh_any
+    straight = _straight_axes(mapping, shape) if shift is None else None
     data = values if valid is None else np.where(valid, values, 0)
-    total, coverage = weigh(data, mapping, shape, straight)
+    total, coverage = _weigh(data, mapping, shape, straight, shift)
     if valid is not None and not valid.all():
-        coverage = weigh(valid.astype(np.float64), mapping, shape, straight)[0]
+        coverage = _weigh(valid.astype(np.float64), mapping, shape, straight, shift)[0]
     covered = coverage > _EDGE
     mean = np.divide(total, coverage, out=np.zeros(shape), where=covered)
     return mean, np.where(covered, coverage, 0.0)
+
+
+def _weigh(
+    values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], straight: str | None, shift: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(sum of weighted values, sum of weights) of each output pixel."""
+    if straight is not None:
+        return _weigh_straight(values, mapping, shape, straight)
+    return _weigh_any(values, mapping, shape, np.zeros((2, 1, 1)) if shift is None else shift)
 
 
 def _straight_axes(mapping: np.ndarray, shape: tuple[int, int]) -> str | None:
@@ -68,7 +81,7 @@ def _weights(length: int, step: float, first: float, count: int) -> np.ndarray:
     return weights
 
 
-def _weigh_straight(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], axes: str | None) -> tuple[np.ndarray, np.ndarray]:
+def _weigh_straight(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], axes: str) -> tuple[np.ndarray, np.ndarray]:
     rows, cols = shape
     if axes == "same":
         along_x = _weights(values.shape[1], mapping[0, 0], mapping[0, 2] + mapping[0, 1] * (rows - 1) / 2, cols)
@@ -79,7 +92,7 @@ def _weigh_straight(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, i
     return along_x @ (values.T @ along_y.T), np.outer(along_x.sum(axis=1), along_y.sum(axis=1))
 
 
-def _weigh_any(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], _axes: str | None) -> tuple[np.ndarray, np.ndarray]:
+def _weigh_any(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     height, width = values.shape
     flat = np.ascontiguousarray(values, dtype=np.float64).ravel()
     along_cols, along_rows = (_samples(float(np.linalg.norm(mapping[:, axis]))) for axis in (0, 1))
@@ -88,8 +101,8 @@ def _weigh_any(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], 
     for a in range(along_cols):
         for b in range(along_rows):
             col, row = cols + (a + 0.5) / along_cols - 0.5, rows + (b + 0.5) / along_rows - 0.5
-            x = mapping[0, 0] * col + mapping[0, 1] * row + mapping[0, 2]
-            y = mapping[1, 0] * col + mapping[1, 1] * row + mapping[1, 2]
+            x = mapping[0, 0] * col + mapping[0, 1] * row + mapping[0, 2] + shift[0]
+            y = mapping[1, 0] * col + mapping[1, 1] * row + mapping[1, 2] + shift[1]
             inside = (x >= -0.5 - _EDGE) & (x <= width - 0.5 + _EDGE) & (y >= -0.5 - _EDGE) & (y <= height - 0.5 + _EDGE)
             x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
             x0, y0 = np.minimum(x.astype(int), max(width - 2, 0)), np.minimum(y.astype(int), max(height - 2, 0))

@@ -30,7 +30,8 @@ class Sheet:
         shape: (rows, cols) of the sheet = numbers of v and u.
         depth: number of voxels along ``axis``.
         height: (constant, per u, per v): where the plane cuts the column (u, v), counted from 0 over the whole array.
-        to_sheet: [2, 3], grid (col, row, 1) -> (u, v) counted from ``start``.
+        to_sheet: [2, 3], grid (col, row, 1) -> (u, v) counted from ``start``, for positions on the plane.
+        aside: (col, row) by which one voxel along ``axis`` moves across the grid.
     """
 
     axis: int
@@ -39,12 +40,14 @@ class Sheet:
     depth: int
     height: tuple[float, float, float]
     to_sheet: np.ndarray
+    aside: tuple[float, float]
 
     @staticmethod
     def of(ijk_to_ras: np.ndarray, dimensions: tuple[int, int, int], grid_to_ras: np.ndarray) -> Sheet:
         """The sheet of a volume of ``dimensions`` (i, j, k) with ``ijk_to_ras`` (4x4) under the grid at ``grid_to_ras`` (4x4)."""
         grid_to_ijk = np.linalg.solve(ijk_to_ras, grid_to_ras)
-        distance = np.linalg.inv(grid_to_ijk)[2]  # signed distance in mm of the voxel (i, j, k, 1) from the plane
+        ijk_to_grid = np.linalg.inv(grid_to_ijk)
+        distance = ijk_to_grid[2]  # signed distance in mm of the voxel (i, j, k, 1) from the plane
         columns = ijk_to_ras[:3, :3] / np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
         tie = 1e-9 * (2 * np.abs(columns[2]) + np.abs(columns[1]))  # a patient-based choice between equals, whatever the order in the file
         axis = int(np.argmax(np.abs(distance[:3]) * (1 + tie)))
@@ -57,7 +60,8 @@ class Sheet:
         to_sheet = to_plane.copy()
         to_sheet[:, 2] -= low
         height = tuple(float(-distance[part] / distance[axis]) for part in (3, u, v))
-        return Sheet(axis, (int(low[0]), int(low[1])), (int(size[1]), int(size[0])), dimensions[axis], height, to_sheet)
+        aside = (float(ijk_to_grid[0, axis]), float(ijk_to_grid[1, axis]))
+        return Sheet(axis, (int(low[0]), int(low[1])), (int(size[1]), int(size[0])), dimensions[axis], height, to_sheet, aside)
 
     @property
     def empty(self) -> bool:
@@ -155,7 +159,7 @@ class Sheet:
 
     def from_grid(self, values: np.ndarray) -> np.ndarray:
         """[v, u] float64 of grid ``values`` [128, 128], resampled bilinearly (averaged where voxels are larger than grid pixels)."""
-        return resample(np.asarray(values, np.float64), self._to_grid_matrix, self.shape)[0]
+        return resample(np.asarray(values, np.float64), self._to_grid_matrix, self.shape, shift=self._shift)[0]
 
     def pool(self, mask: np.ndarray) -> np.ndarray:
         """Max-pool ``mask`` [v, u] to the grid, [128, 128] float32 of 0 and 1.
@@ -166,7 +170,7 @@ class Sheet:
         rows, cols = np.nonzero(mask & self.in_view)
         if not len(rows):
             return out
-        col, row = self._to_grid_matrix @ np.stack([cols, rows, np.ones(len(rows))])
+        col, row = (np.broadcast_to(part, self.shape)[rows, cols] for part in self._grid_positions())
         out[_pixel(row), _pixel(col)] = 1
         grid_col, grid_row = np.meshgrid(np.arange(GRID_SIZE), np.arange(GRID_SIZE))
         u, v = np.floor(np.tensordot(self.to_sheet, np.stack([grid_col, grid_row, np.ones(GRID_SHAPE)]), axes=1) + 0.5).astype(int)
@@ -180,10 +184,18 @@ class Sheet:
     def _to_grid_matrix(self) -> np.ndarray:
         return np.linalg.inv(np.vstack([self.to_sheet, [0, 0, 1]]))[:2]
 
+    @cached_property
+    def _shift(self) -> np.ndarray | None:
+        """[2, v, u] (col, row): from where the plane cuts a column to the voxel's centre, seen along the normal; None if all are 0."""
+        if self.level:
+            return None
+        return np.stack([step * (self.indices - self.heights) for step in self.aside])
+
     def _grid_positions(self) -> tuple[np.ndarray, np.ndarray]:
+        """(col, row) of the voxels' centres, each broadcastable to [v, u]."""
         u, v = np.arange(self.shape[1])[None, :], np.arange(self.shape[0])[:, None]
-        matrix = self._to_grid_matrix
-        return tuple(matrix[n, 0] * u + matrix[n, 1] * v + matrix[n, 2] for n in (0, 1))
+        matrix, shift = self._to_grid_matrix, self._shift
+        return tuple(matrix[n, 0] * u + matrix[n, 1] * v + matrix[n, 2] + (0 if shift is None else shift[n]) for n in (0, 1))
 
     def _level_index(self) -> int | None:
         """Index of the slice a level plane lies in; a plane within rounding of the volume's edge is still in its last slice."""
