@@ -20,3 +20,22 @@ def host():
     messages = list(running.messages)
     running.close()
     assert messages == []
+
+
+@pytest.fixture
+def slicer_host():
+    """The test host with Qt, slice views and an empty scene; see Testing/Host. Skipped, saying what to install, where it can't run.
+
+    The test fails if a slot or an effect raised, VTK or MRML reported an error, or two shortcuts claim one key.
+    A test that expects such a thing clears it: ``slicer_host.exceptions.clear()``.
+    """
+    from Host import missing_requirements, start_host
+
+    missing = missing_requirements()
+    if missing:
+        pytest.skip("the test host needs: " + "; ".join(missing))
+    running = start_host(segment_editor=True)
+    yield running
+    errors = running.errors()
+    running.close()
+    assert errors == []

@@ -1,0 +1,244 @@
+"""The host itself: starts everything, loads scripted modules, gives the test its hands."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import slicer
+from MultiverSegLib.mrml import host as mrml_host
+from PySide6 import QtCore, QtWidgets
+
+from . import application, ctkwidgets, effects, parametergui, parameternode, pythonqt, qtmodule, scriptedmodule, services, signals
+from .citations import host_classes
+from .driver import ViewDriver
+from .layout import qSlicerLayoutManager
+from .segmenteditor import qMRMLSegmentEditorWidget  # noqa: F401  (registers the class)
+
+_STOCK = Path(__file__).parent / "stock"
+
+
+class Host:
+    """A running stand-in for the application.
+
+    Args:
+        size: of the main window in pixels; panel_width: of the module panel.
+        segment_editor: load Slicer's own Segment Editor module too.
+    """
+
+    def __init__(self, size=(1280, 800), panel_width=500, segment_editor=False):
+        self.folder = tempfile.mkdtemp(prefix="host-")
+        self.app = QtWidgets.QApplication.instance() or application.qSlicerApplication()
+        if not isinstance(self.app, application.qSlicerApplication):
+            raise RuntimeError("Another QApplication exists already: start the host before anything else of Qt.")
+        pythonqt.exceptions.clear()
+        services.reset()
+        self.qt_messages: list[str] = []
+        QtCore.qInstallMessageHandler(self._qt_message)
+        self.exceptions, self.dialogs, self.installs, self.requests = pythonqt.exceptions, qtmodule.dialogs, services.installs, []
+        self.mrml = mrml_host.start()
+        self.messages = self.mrml.messages
+        self.modules = {}
+        self.module_manager = scriptedmodule.qSlicerModuleManager(self.modules)
+        self.command_options = application.qSlicerCommandOptions()
+        self.app.bind(self)
+        self._saved_modules: dict = {}
+        self._publish()
+        self.main_window = application.qSlicerMainWindow(self.modules, panel_width, size)
+        self.layout_manager = qSlicerLayoutManager(self.mrml, self.main_window.viewport)
+        self.main_window.show()
+        self.main_window.activateWindow()
+        self.process_events()
+        if segment_editor:
+            self.load_module(_STOCK / "SegmentEditor.py", startup=False)
+
+    def _qt_message(self, _kind, _context, text):
+        if "propagateSizeHints" not in text:  # the off-screen platform says this for every window
+            self.qt_messages.append(text)
+
+    # ---- what `import` finds ----
+    def _publish(self):
+        self._names = {
+            "qt": qtmodule.QtModule("qt"),
+            "ctk": ctkwidgets.CtkModule("ctk"),
+            "SampleData": services.sample_data_module(),
+            "SegmentEditorEffects": effects.segment_editor_effects_module(),
+            "slicer.i18n": application.i18n_module(self.app),
+            "slicer.packaging": services.packaging_module(),
+            "slicer.ScriptedLoadableModule": scriptedmodule.scripted_loadable_module(),
+            "slicer.parameterNodeWrapper": _parameter_node_module(),
+            "qSlicerSegmentationsEditorEffectsPythonQt": _namespace("qSlicerSegmentEditor"),
+            "slicer.util": slicer.util,
+        }
+        self._previous = {name: sys.modules.get(name) for name in self._names}
+        sys.modules.update(self._names)
+        for name, module in self._names.items():
+            if name.startswith("slicer."):
+                setattr(slicer, name.split(".")[1], module)
+        for name, cls in host_classes().items():
+            if name.startswith("q"):
+                setattr(slicer, name, pythonqt.class_of(cls))
+        slicer.app = pythonqt.wrap(self.app)
+        self._pip_install, slicer.util.pip_install = slicer.util.pip_install, services.packaging_module().pip_install
+
+    # ---- modules ----
+    def load_module(self, path, startup=True):
+        """Load a scripted module from its file, as Slicer does at start; returns the ``slicer.modules.<name>`` object."""
+        path = Path(path).resolve()
+        self._forget_other_copies(path.parent)
+        module = scriptedmodule.qSlicerScriptedLoadableModule(str(path))
+        self.modules[module.name] = module
+        setattr(slicer.modules, module.name.lower(), pythonqt.wrap(module))
+        setattr(slicer.moduleNames, module.name, module.name)
+        self.module_manager.moduleLoaded.emit(module.name)
+        if startup:
+            self.app.startupCompleted.emit()
+            self.process_events()
+        return pythonqt.wrap(module)
+
+    def _forget_other_copies(self, folder: Path):
+        """Packages beside the module must come from its folder, not from where a test imported them; `close` puts them back.
+
+        Of a package that is already from there only the ``ui`` part is forgotten, which keeps state between modules.
+        """
+        for package in (p.name for p in folder.iterdir() if (p / "__init__.py").exists()):
+            loaded = sys.modules.get(package)
+            same = loaded is not None and Path(loaded.__file__).resolve().parent.parent == folder
+            for name in [n for n in sys.modules if n == package or n.startswith(package + ".")]:
+                if not same or name.startswith(package + ".ui"):
+                    self._saved_modules.setdefault(name, sys.modules.pop(name))
+
+    def open_module(self, name):
+        """Switch to a module as the module selector does; returns its Python widget."""
+        self.main_window.moduleSelector().selectModule(name)
+        self.process_events()
+        return self.modules[name].widgetRepresentation().self()
+
+    def unload_module(self, name):
+        """What happens to a module when Slicer exits: its widget's cleanup runs."""
+        self.module_manager.moduleAboutToBeUnloaded.emit(name)
+        self.modules.pop(name, None)
+
+    # ---- hands ----
+    def view(self, name="Red") -> ViewDriver:
+        """The hands on one slice view."""
+        widget = self.layout_manager.sliceWidget(name)
+        if widget is None:
+            raise KeyError(f"no slice view {name}; there are {self.layout_manager.sliceViewNames()}")
+        return ViewDriver(widget)
+
+    def process_events(self, seconds: float = 0.0):
+        """Let Qt handle what is pending, for at least `seconds`."""
+        end = time.monotonic() + seconds
+        while True:
+            self.app.processEvents()
+            self.app.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+            if time.monotonic() >= end:
+                return
+            time.sleep(0.005)
+
+    def wait_until(self, condition, seconds: float = 20.0):
+        """Process events until `condition()` holds; TimeoutError when it does not in time."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError(f"not within {seconds} s")
+            self.process_events(0.01)
+
+    def show(self, volume):
+        """Show a volume in all slice views, fitted."""
+        slicer.util.setSliceViewerLayers(background=volume, fit=True)
+
+    def grab(self, path, widget=None):
+        """Write a PNG of a widget, or of the whole window with the views as rendered."""
+        self.process_events(0.05)
+        target = pythonqt.unwrap(widget) if widget is not None else self.main_window
+        picture = target.grab()
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if not picture.save(str(path)):
+            raise OSError(f"{path}: the picture could not be written")
+        return path
+
+    def torch(self, state):
+        """Context manager: PyTorch looks "missing" or "broken"."""
+        return services.TorchState(state)
+
+    def pytorch_extension(self, present):
+        services.set_pytorch_extension(present)
+
+    # ---- end ----
+    def errors(self) -> list[str]:
+        """Everything that must not have happened: exceptions in slots, VTK errors, keys that two shortcuts claim."""
+        vtk_errors = [text for event, text in self.messages if event == "ErrorEvent"]
+        return [repr(e) for e in self.exceptions] + vtk_errors
+
+    def check(self):
+        """Raise AssertionError with all `errors`, if there are any."""
+        errors = self.errors()
+        assert not errors, "\n".join(errors)
+
+    def close(self):
+        """Unload the modules and take everything down; the next host starts afresh."""
+        if self.mrml is None:
+            return
+        for name in list(self.modules):
+            self.unload_module(name)
+        self.layout_manager.close()
+        self.main_window.close()
+        self.main_window.deleteLater()
+        self.process_events()
+        effects.qSlicerSegmentEditorEffectFactory._instance = None
+        signals.forget(self.app)
+        slicer.util.pip_install = self._pip_install
+        for name in list(host_classes()):
+            if name.startswith("q") and hasattr(slicer, name):
+                delattr(slicer, name)
+        self.mrml.close()
+        self.mrml = None
+        QtCore.qInstallMessageHandler(None)
+        for name in [
+            n for n in sys.modules if n in self._saved_modules or n.split(".")[0] in {k.split(".")[0] for k in self._saved_modules}
+        ]:
+            sys.modules.pop(name)
+        sys.modules.update(self._saved_modules)
+        self.app.bind(None)
+
+
+def _namespace(prefix):
+    import types
+
+    module = types.ModuleType("qSlicerSegmentationsEditorEffectsPythonQt")
+    for name, cls in host_classes().items():
+        if name.startswith(prefix):
+            setattr(module, name, pythonqt.class_of(cls))
+    return module
+
+
+def _parameter_node_module():
+    import types
+
+    module = types.ModuleType("slicer.parameterNodeWrapper")
+    for name in [
+        "parameterNodeWrapper",
+        "isParameterNodeWrapper",
+        "Default",
+        "Choice",
+        "Maximum",
+        "Minimum",
+        "NotNone",
+        "Validator",
+        "WithinRange",
+        "parameterPack",
+    ]:
+        setattr(module, name, getattr(parameternode, name))
+    module.isParameterPack = lambda thing: getattr(thing, "_is_parameterPack", False)
+    module.SlicerParameterNamePropertyName = parametergui.SlicerParameterNamePropertyName
+    module.findChildWidgetForParameter = parametergui.findChildWidgetForParameter
+    module.createGuiConnector = parametergui.connector
+    module.Decimals, module.SingleStep = parametergui.Decimals, parametergui.SingleStep
+    return module

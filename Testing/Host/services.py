@@ -1,0 +1,205 @@
+"""Parts of Slicer beside its windows: package installation, the PyTorch extension, the Sample Data module.
+
+None of them touches the network or the Python environment: what a module asks for is recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import types
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import slicer
+
+from .citations import SLICER, cite
+from .qtmodule import dialogs
+
+installs: list[str] = []
+"""What was asked to be installed or uninstalled, in order: ``torch>=2.2`` or ``-torch``."""
+
+
+def _record(names) -> None:
+    installs.extend([names] if isinstance(names, str) else [str(name) for name in names])
+
+
+def packaging_module():
+    """``slicer.packaging``, which Slicer has since 5.12."""
+    module = types.ModuleType("slicer.packaging")
+
+    def pip_install(requirements, *_, **options):
+        _record(requirements)
+
+    def pip_uninstall(requirements):
+        _record(["-" + str(r) for r in ([requirements] if isinstance(requirements, str) else requirements)])
+
+    def pip_check(requirements):
+        import importlib.metadata
+
+        for requirement in requirements if isinstance(requirements, list) else [requirements]:
+            try:
+                if not requirement.specifier.contains(importlib.metadata.version(requirement.name), prereleases=True):
+                    return False
+            except importlib.metadata.PackageNotFoundError:
+                return False
+        return True
+
+    def pip_ensure(
+        requirements,
+        constraints=None,
+        skip_packages=None,
+        prompt_install=True,
+        prompt_restart=True,
+        requester=None,
+        skip_in_testing=True,
+        show_progress=True,
+    ):
+        missing = [r for r in requirements if not pip_check(r)]
+        if not missing or (skip_in_testing and slicer.app.testingEnabled()):
+            return
+        text = f"{requester}: " + ", ".join(map(str, missing))
+        if prompt_install and not slicer.util.confirmOkCancelDisplay(text, "Install Python packages?"):
+            raise RuntimeError("User declined the installation of Python packages.")
+        _record(missing)
+
+    module.pip_install, module.pip_uninstall, module.pip_check, module.pip_ensure = pip_install, pip_uninstall, pip_check, pip_ensure
+    return module
+
+
+cite("pip_install pip_uninstall pip_check pip_ensure", SLICER, "Base/Python/slicer/packaging.py", prefix="slicer.packaging.")
+
+
+class PyTorchUtilsLogic:
+    """The logic of the PyTorch extension, with its signatures."""
+
+    @staticmethod
+    def torchInstalled():
+        return "torch" in sys.modules and sys.modules["torch"] is not None
+
+    def installTorch(
+        self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None, torchvisionVersionRequirement=None
+    ):
+        question = "PyTorch will be downloaded and installed. Do you want to install it now?"
+        if askConfirmation and not slicer.util.confirmOkCancelDisplay(question):
+            return None
+        _record("torch" + (torchVersionRequirement or ""))
+        return sys.modules.get("torch")
+
+    def uninstallTorch(self, askConfirmation=False):
+        if askConfirmation and not slicer.util.confirmOkCancelDisplay("PyTorch will be uninstalled."):
+            return
+        _record("-torch")
+
+    @property
+    def torch(self):
+        return sys.modules.get("torch")
+
+
+cite(
+    "torchInstalled installTorch uninstallTorch torch",
+    "fepegar/SlicerPyTorch",
+    "PyTorchUtils/PyTorchUtils.py",
+    prefix="PyTorchUtils.PyTorchUtilsLogic.",
+)
+
+
+def set_pytorch_extension(present: bool) -> None:
+    """Whether ``import PyTorchUtils`` finds the PyTorch extension."""
+    module = types.ModuleType("PyTorchUtils")
+    module.PyTorchUtilsLogic = PyTorchUtilsLogic
+    sys.modules["PyTorchUtils"] = module if present else None
+
+
+class _BrokenTorch(types.ModuleType):
+    """A torch that imports and fails at the first use, as after half an installation."""
+
+    def __getattr__(self, name):
+        if name.startswith("__") and name != "__version__":
+            raise AttributeError(name)
+        raise OSError("[WinError 126] The specified module could not be found. Error loading 'c10.dll' or one of its dependencies.")
+
+
+class TorchState:
+    """Context manager that makes PyTorch look "missing" or "broken" to code that imports it."""
+
+    def __init__(self, state: str):
+        self._state, self._saved = state, {}
+
+    def __enter__(self):
+        self._saved = {name: sys.modules.pop(name) for name in list(sys.modules) if name == "torch" or name.startswith("torch.")}
+        sys.modules["torch"] = None if self._state == "missing" else _BrokenTorch("torch")
+        return self
+
+    def __exit__(self, *_):
+        sys.modules.pop("torch", None)
+        sys.modules.update(self._saved)
+
+
+# ---- Sample Data ------------------------------------------------------------------------------------------------------------------
+class SampleDataSource:
+    def __init__(self, sampleName, uris, fileNames, nodeNames, checksums, thumbnailFileName, loadFileTypes, loadFiles, customDownloader):
+        for name, value in (("uris", uris), ("fileNames", fileNames), ("nodeNames", nodeNames), ("checksums", checksums)):
+            setattr(self, name, [value] if isinstance(value, str) or value is None else list(value))
+        self.sampleName, self.thumbnailFileName, self.customDownloader = sampleName, thumbnailFileName, customDownloader
+        self.loadFileTypes, self.loadFiles = loadFileTypes, loadFiles
+
+
+class SampleDataLogic:
+    """Registers data sets, and gets those whose address is a file; checksums are verified as Slicer does."""
+
+    @staticmethod
+    def registerCustomSampleDataSource(
+        category="Custom",
+        sampleName=None,
+        uris=None,
+        fileNames=None,
+        nodeNames=None,
+        customDownloader=None,
+        thumbnailFileName=None,
+        loadFileTypes=None,
+        loadFiles=None,
+        loadFileProperties=None,
+        checksums=None,
+        loadFileType=None,
+    ):
+        sources = slicer.modules.__dict__.setdefault("sampleDataSources", {})
+        types_ = loadFileTypes or loadFileType
+        source = SampleDataSource(sampleName, uris, fileNames, nodeNames, checksums, thumbnailFileName, types_, loadFiles, customDownloader)
+        sources.setdefault(category, []).append(source)
+
+    @staticmethod
+    def sampleDataSourcesByCategory(category=None):
+        sources = slicer.modules.__dict__.get("sampleDataSources", {})
+        return sources if category is None else sources.get(category, [])
+
+    def downloadFromSource(self, source, *_):
+        nodes = []
+        for uri, name, checksum in zip(source.uris, source.nodeNames, source.checksums, strict=True):
+            path = unquote(urlparse(uri).path)
+            if checksum and "SHA256:" + hashlib.sha256(Path(path).read_bytes()).hexdigest() != checksum:
+                raise ValueError(f"Failed to download {uri}: checksum does not match")
+            nodes.append(slicer.util.loadVolume(path, {"name": name}))
+        return nodes
+
+
+def sample_data_module():
+    """``import SampleData``."""
+    module = types.ModuleType("SampleData")
+    module.SampleDataLogic, module.SampleDataSource = SampleDataLogic, SampleDataSource
+    return module
+
+
+cite(
+    "SampleDataSource SampleDataLogic SampleDataLogic.registerCustomSampleDataSource SampleDataLogic.sampleDataSourcesByCategory"
+    " SampleDataLogic.downloadFromSource",
+    SLICER,
+    "Modules/Scripted/SampleData/SampleData.py",
+    prefix="SampleData.",
+)
+
+
+def reset() -> None:
+    installs.clear()
+    dialogs.clear()
+    set_pytorch_extension(False)
