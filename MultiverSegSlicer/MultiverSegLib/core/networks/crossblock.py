@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+#: A feature map [M,C,H,W] in pieces along C.
+Parts = Sequence[Tensor]
 
 SLOPE = 0.01  # of every LeakyReLU, PyTorch's default and the published networks'
 
@@ -36,21 +39,38 @@ class Vmapped(nn.Module):
 
 
 class CrossConv(nn.Module):
-    """``Conv(q || v_i) = Conv_q(q) + Conv_v(v_i)``: one weight [out, q+v, 3, 3], the q part computed once per target (A.1)."""
+    """``Conv(q || v_i) = Conv_q(q) + Conv_v(v_i)``: one weight [out, q+v, 3, 3], the q part computed once per target (A.1).
+
+    The same linearity lets a stream come in parts (upsampled, skip) that are never concatenated.
+    """
 
     def __init__(self, target_channels: int, context_channels: int, channels_out: int) -> None:
         super().__init__()
         self.target_channels = target_channels
         self.cross_conv = nn.Conv2d(target_channels + context_channels, channels_out, 3, padding=1)
 
-    def target_part(self, q: Tensor) -> Tensor:
-        """[B,Cq,H,W] -> [B,1,out,H,W], bias included."""
-        return F.conv2d(q, self.cross_conv.weight[:, : self.target_channels], self.cross_conv.bias, padding=1)[:, None]
+    def target_part(self, parts: Parts) -> Tensor:
+        """Parts [B,*,H,W] of q -> [B,out,H,W], bias included."""
+        weights = self._slices(0, [part.shape[1] for part in parts])
+        return _sum_of_convolutions(parts, weights, self.cross_conv.bias)
 
-    def context_part(self, v: Tensor) -> Tensor:
-        """[B,n,Cv,H,W] -> [B,n,out,H,W], without bias."""
-        z = F.conv2d(v.flatten(0, 1), self.cross_conv.weight[:, self.target_channels :], padding=1)
-        return z.unflatten(0, v.shape[:2])
+    def context_weights(self, widths: Sequence[int]) -> list[Tensor]:
+        """The weights for parts of v with these numbers of channels; cut out once per forward, not once per chunk."""
+        return self._slices(self.target_channels, widths)
+
+    def context_part(self, parts: Parts, weights: Sequence[Tensor]) -> Tensor:
+        """Parts [M,*,H,W] of v -> [M,out,H,W], without bias."""
+        return _sum_of_convolutions(parts, weights, None)
+
+    def _slices(self, start: int, widths: Sequence[int]) -> list[Tensor]:
+        return [w.contiguous() for w in self.cross_conv.weight[:, start : start + sum(widths)].split(list(widths), dim=1)]
+
+
+def _sum_of_convolutions(parts: Parts, weights: Sequence[Tensor], bias: Tensor | None) -> Tensor:
+    result = F.conv2d(parts[0], weights[0], bias, padding=1)
+    for part, weight in zip(parts[1:], weights[1:], strict=True):
+        result += F.conv2d(part, weight, padding=1)
+    return result
 
 
 class CrossBlock(nn.Module):
@@ -70,37 +90,39 @@ class CrossBlock(nn.Module):
         self.support = Vmapped(ConvUnit(features, features, norm))
         self.cross_activation = cross_activation
 
-    def forward(self, q: Tensor, chunks: Iterable[Tensor], with_support: bool = True) -> tuple[Tensor, list[Tensor]]:
-        """q [B,Cq,H,W] and chunks of [B,n,Cv,H,W] -> q' [B,F,H,W] and as many chunks of [B,n,F,H,W] (none if not ``with_support``)."""
-        q_part = self.cross.target_part(q)
-        total: Tensor | float = 0.0
-        count = 0
-        outputs = []
-        for chunk in chunks:
-            z = self.cross.context_part(chunk).add_(q_part)
-            count += z.shape[1]
-            del chunk
+    def forward(self, q: Parts, chunks: Iterable[Parts], with_support: bool = True) -> tuple[Tensor, list[Tensor]]:
+        """q [B,Cq,H,W] and chunks [B*n,Cv,H,W], each in parts along the channels -> q' [B,F,H,W] and as many chunks [B*n,F,H,W].
+
+        Without ``with_support`` no chunks are computed.
+        """
+        q_part = self.cross.target_part(q)[:, None]
+        total, count, weights, outputs = None, 0, None, []
+        for parts in chunks:
+            weights = weights or self.cross.context_weights([part.shape[1] for part in parts])
+            z = self.cross.context_part(parts, weights)
+            del parts
+            entries = z.unflatten(0, (len(q_part), -1))
+            entries += q_part
             if self.cross_activation:
-                z = F.leaky_relu_(z, SLOPE)
-            total = total + z.sum(1)
+                F.leaky_relu_(z, SLOPE)
+            chunk_sum = entries[:, 0] if entries.shape[1] == 1 else entries.sum(1)
+            total = chunk_sum if total is None else total + chunk_sum
+            count += entries.shape[1]
             if with_support:
-                outputs.append(self.support(z.flatten(0, 1)).unflatten(0, z.shape[:2]))
-            del z
+                outputs.append(self.support(z))
+            del z, entries, chunk_sum
         return self.target(total / count), outputs
 
 
-def max_pool(x: Tensor) -> Tensor:
-    """2x2 max-pooling of [..., C, H, W]."""
-    return F.max_pool2d(x.flatten(0, -4), 2).unflatten(0, x.shape[:-3]) if x.ndim > 4 else F.max_pool2d(x, 2)
+def halve(x: Tensor) -> Tensor:
+    """2x2 max-pooling of [M,C,H,W]."""
+    if torch.is_grad_enabled() or x.is_cuda:
+        return F.max_pool2d(x, 2)
+    # Without indices for a gradient, three maxima are several times faster than PyTorch's pooling on a CPU.
+    rows = torch.maximum(x[..., ::2, :], x[..., 1::2, :])
+    return torch.maximum(rows[..., ::2], rows[..., 1::2])
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Doubles rows and columns of [..., C, H, W] bilinearly with aligned corners."""
-    if x.ndim > 4:
-        return upsample(x.flatten(0, -4)).unflatten(0, x.shape[:-3])
+    """Doubles rows and columns of [M,C,H,W] bilinearly with aligned corners."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-
-
-def concatenate(x: Tensor, skip: Tensor) -> Tensor:
-    """(upsampled, skip) along the channels of [..., C, H, W]."""
-    return torch.cat([upsample(x), skip], dim=-3)
