@@ -164,6 +164,13 @@ def editable_voxels(segmentation: Any, segment_id: str, volume: Any) -> SegmentV
     return _grow(segmentation, segment, voxels, lattice, extent)
 
 
+def editing_box(segmentation: Any, segment_id: str, volume: Any) -> tuple[np.ndarray, tuple[int, ...]]:
+    """(lattice_to_ras, extent) of the lattice on which a segment is edited, over the whole volume. Allocates and changes no voxels."""
+    voxels = segment_voxels(segmentation, segment_id)
+    lattice = voxels.lattice_to_ras if voxels is not None else _empty_lattice(segmentation, volume)
+    return lattice, _covering_extent(lattice, volume, None)
+
+
 def _empty_lattice(segmentation: Any, volume: Any) -> np.ndarray:
     """Lattice of a segment without voxels: that of the segmentation's reference geometry, else of the volume."""
     import slicer

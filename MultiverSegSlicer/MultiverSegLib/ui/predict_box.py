@@ -12,6 +12,7 @@ from ..core.errors import MultiverSegError
 from ..mrml.slice_plane import SlicePlane
 from ..mrml.writing import SegmentWriter
 from . import options, prompt_store
+from .effect_writer import EffectWriter
 from .logic import PromptSources, SliceQueue, slice_count, voxel_axis
 from .presenter import Target
 from .volume_task import VolumeTask
@@ -51,7 +52,7 @@ class PredictBox:
         self._updating = True
         volume, segmentation = parameters.sourceVolume, parameters.segmentation
         count = slice_count(volume, parameters.axis) if volume is not None and volume.GetImageData() is not None else 0
-        self.ui.sliceRangeWidget.setRange(0, max(0, count - 1))
+        self.ui.sliceRangeWidget.minimum, self.ui.sliceRangeWidget.maximum = 0, max(0, count - 1)
         everything = parameters.lastSlice < parameters.firstSlice
         last = count - 1 if everything else parameters.lastSlice
         self.ui.sliceRangeWidget.setValues(0 if everything else parameters.firstSlice, max(0, last))
@@ -144,7 +145,7 @@ class PredictBox:
         new = tuple(p for p in sources.prompts() if p not in known.items)
         presenter.editor.saveUndo()
         prompt_store.save(target.segmentation, target.segment_id, known.added(*new))
-        writer = SegmentWriter(lambda: None, presenter.editor.editorNode())
+        writer = EffectWriter(presenter.editor, lambda: None)
         sessions = [presenter.new_session(target, plane, writer, sources.strokes(target.segment_id)) for plane in planes]
         self.queue = SliceQueue(sessions, presenter.service, self._queue_progress)
         self.queue.start()

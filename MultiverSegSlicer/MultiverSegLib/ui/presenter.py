@@ -17,9 +17,9 @@ from ..cohort.session import SliceSession
 from ..core.errors import Cancelled, MultiverSegError, PromptError, SegmentationError
 from ..core.prompts import Prompt, Prompts
 from ..mrml.slice_plane import SlicePlane
-from ..mrml.writing import SegmentWriter
 from . import options, prompt_store, settings, torch_setup
 from .contexts import ContextLibrary
+from .effect_writer import EffectWriter
 from .prompt_display import PromptDisplay, remove_leftovers
 
 
@@ -33,6 +33,8 @@ class Editor(Protocol):
     def optionNode(self, name: str) -> Any: ...
 
     def saveUndo(self) -> None: ...
+
+    def modify(self, segmentation: Any, segment_id: str, labelmap: Any, remove: bool) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -195,12 +197,15 @@ class PromptPresenter(VTKObservationMixin):
     def change_prompts(self, prompts: Prompts, slice_node: Any, predict: bool | None = None) -> None:
         """Give the segment selected now these prompts, as one undo step; predict: None means as the live update option says."""
         target = self.required_target()
+        prompts = prompt_store.normalized(prompts)
         merged = self._job is not None and self._job.undoable and self._job.target == target
         if not merged:
             self.editor.saveUndo()
         job, self._job = self._job, None
         if job is not None:
             job.session.cancel()
+        if self._session is not None:
+            self._session.prompts = prompts  # so that refresh does not take them for an undo
         prompt_store.save(target.segmentation, target.segment_id, prompts)
         self.refresh()
         self._slice_node = slice_node
@@ -253,14 +258,14 @@ class PromptPresenter(VTKObservationMixin):
             if self._session is not None:
                 self._session.close()
             self._session_key = key
-            self._session = self.new_session(target, plane, SegmentWriter(self._save_before_write, self.editor.editorNode()))
+            self._session = self.new_session(target, plane, EffectWriter(self.editor, self._save_before_write))
         self._session.context = self.library.context(self.structure())
         self._session.strategy = self.editor.option("Selection")
         self._session.cap = int(self.editor.option("Cap"))
         self._session.threshold = float(self.editor.option("Threshold"))
         return self._session
 
-    def new_session(self, target: Target, plane: SlicePlane, writer: SegmentWriter, strokes: Any = ()) -> SliceSession:
+    def new_session(self, target: Target, plane: SlicePlane, writer: EffectWriter, strokes: Any = ()) -> SliceSession:
         """A session of the engine for one slice, with the options as they are now and the prompts of the target."""
         session = SliceSession(
             target.volume,

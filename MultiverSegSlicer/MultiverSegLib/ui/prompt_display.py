@@ -11,8 +11,10 @@ from ..core.prompts import Box, Point, Prompt, Prompts, Scribble
 
 ATTRIBUTE = "MultiverSegPrompt"
 POSITIVE, NEGATIVE, BOX = (0.18, 0.80, 0.44), (0.91, 0.30, 0.24), (0.95, 0.77, 0.06)
-#: Width of strokes and of box outlines in mm.
-LINE_MM = 0.8
+#: Width of strokes and of box outlines, in percent of the view's size; points are drawn larger.
+LINE_SIZE, POINT_SIZE = 0.5, 2.0
+#: Glyph size of a line's control points, which only the line should be seen of.
+_INVISIBLE = 0.05
 _POINTS = "vtkMRMLMarkupsFiducialNode"
 
 
@@ -131,11 +133,11 @@ class PromptDisplay:
         display.SetPointLabelsVisibility(False)
         display.SetSnapMode(slicer.vtkMRMLMarkupsDisplayNode.SnapModeUnconstrained)
         if class_name == _POINTS:
-            display.SetGlyphScale(2.0)
+            display.SetGlyphScale(POINT_SIZE)
         else:
-            display.SetGlyphScale(0.01)
-            display.SetCurveLineSizeMode(slicer.vtkMRMLMarkupsDisplayNode.UseLineDiameter)
-            display.SetLineDiameter(LINE_MM)
+            display.SetGlyphScale(_INVISIBLE)
+            display.SetCurveLineSizeMode(slicer.vtkMRMLMarkupsDisplayNode.UseLineThickness)
+            display.SetLineThickness(LINE_SIZE / _INVISIBLE)
         return node
 
     def _remove(self, node_id: str) -> None:

@@ -18,6 +18,11 @@ from ..core.prompts import Prompts
 TAG = "MultiverSegPrompt.Prompts"
 
 
+def normalized(prompts: Prompts) -> Prompts:
+    """The prompts as they will be read back: coordinates to 0.001 mm."""
+    return Prompts.from_json(_rounded(prompts.to_json()))
+
+
 def encode(prompts: Prompts) -> str:
     """Text without ``|`` (which would cut a tag short when it is written to a file)."""
     text = json.dumps(_rounded(prompts.to_json()), separators=(",", ":"))

@@ -7,41 +7,66 @@ from . import settings
 _shared = None
 
 
-class PredictionService:
-    """Runs predictions of the chosen model on the chosen device in one long-lived thread.
+class LazyPredictor:
+    """The predictor of the chosen model, made by the first prediction in the thread that runs it: importing PyTorch takes seconds."""
 
-    The thread makes the predictor (which imports PyTorch and loads the weights), so that the panel never waits for that.
-    """
+    def __init__(self, model: str, device: str) -> None:
+        self.model = model
+        self._device = device
+        self._predictor = None
+
+    @property
+    def description(self) -> str:
+        """E.g. "compact on CPU"; empty until the first prediction has begun."""
+        return self._predictor.description if self._predictor is not None else ""
+
+    def predict(self, *arguments, **options):
+        return self._made().predict(*arguments, **options)
+
+    def predict_batch(self, *arguments, **options):
+        return self._made().predict_batch(*arguments, **options)
+
+    def _made(self):
+        if self._predictor is None:
+            from ..core.predictor import Predictor
+
+            self._predictor = Predictor(self.model, device=self._device)
+        return self._predictor
+
+
+class PredictionService:
+    """Runs predictions of the chosen model on the chosen device in one long-lived thread."""
 
     def __init__(self) -> None:
         self._worker = None
-        self.description = ""
+        self._predictor = None
 
-    def _make_worker(self):
-        from ..core.worker import InferenceWorker
+    @property
+    def predictor(self) -> LazyPredictor:
+        if self._predictor is None:
+            self._predictor = LazyPredictor(settings.value("Model"), settings.value("Device"))
+        return self._predictor
 
-        return InferenceWorker(self._make_predictor)
+    @property
+    def description(self) -> str:
+        return self._predictor.description if self._predictor is not None else ""
 
-    def _make_predictor(self):
-        from ..core.predictor import Predictor
-
-        predictor = Predictor(settings_snapshot["Model"], device=settings_snapshot["Device"])
-        self.description = predictor.description
-        return predictor
-
-    def submit(self, request, callback) -> None:
-        """Queue a request; what waits unstarted is dropped (newest wins). ``callback(outcome)`` runs inside ``poll``."""
+    def submit(self, function, request, callback) -> None:
+        """Have ``function(request)`` computed; what waits unstarted is dropped (newest wins). ``callback`` gets the result or the exception
+        inside ``poll``."""
         if self._worker is None:
-            settings_snapshot.update({name: settings.value(name) for name in settings.DEFAULTS})
-            self._worker = self._make_worker()
-        self._worker.submit(request, callback)
+            from ..core.worker import InferenceWorker
+
+            self._worker = InferenceWorker()
+        self._worker.submit(lambda: function(request), callback)
 
     def poll(self) -> None:
-        """Deliver finished predictions to their callbacks. Main thread."""
+        """Deliver what is finished. Main thread."""
         if self._worker is not None:
             self._worker.poll()
 
     def cancel(self) -> None:
+        """Forget what waits and what runs."""
         if self._worker is not None:
             self._worker.cancel()
 
@@ -49,12 +74,7 @@ class PredictionService:
         """Stop the thread; a later ``submit`` starts a new one."""
         if self._worker is not None:
             self._worker.close()
-            self._worker = None
-        self.description = ""
-
-
-#: Model and device as they were on the main thread when the worker was started.
-settings_snapshot: dict[str, str] = {}
+        self._worker = self._predictor = None
 
 
 def shared() -> PredictionService:
@@ -73,6 +93,6 @@ def reset() -> None:
 
 def registry():
     """The known models."""
-    from ..core.models import Registry
+    from ..core.checkpoints import Registry
 
     return Registry()

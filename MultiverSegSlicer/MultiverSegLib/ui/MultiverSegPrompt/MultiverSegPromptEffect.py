@@ -107,11 +107,11 @@ class MultiverSegPromptEffect(AbstractScriptedSegmentEditorEffect):
     def saveUndo(self):
         self.scriptedEffect.saveStateForUndo()
 
-    def modify(self, labelmap, remove, extent):
-        """Add or remove a labelmap to or from the selected segment, with the editor's masking, within six voxel bounds."""
+    def modify(self, segmentation, segmentId, labelmap, remove):
+        """Add or remove a labelmap to or from a segment, with the editor's masking and overwrite mode."""
         effect = slicer.qSlicerSegmentEditorAbstractEffect
         mode = effect.ModificationModeRemove if remove else effect.ModificationModeAdd
-        self.scriptedEffect.modifySelectedSegmentByLabelmap(labelmap, mode, [int(v) for v in extent])
+        self.scriptedEffect.modifySegmentByLabelmap(segmentation, segmentId, labelmap, mode)
 
     # Commands of buttons and shortcuts
 
