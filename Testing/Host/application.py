@@ -11,14 +11,20 @@ from .citations import SLICER, cite, cpp
 from .properties import stored
 
 
-class qSlicerCoreApplication(QtWidgets.QApplication):
+class _Decorated(QtWidgets.QApplication):
+    """Methods that Slicer adds for Python only."""
+
+    cpp = cpp(SLICER, "Base/QTCore/qSlicerBaseQTCorePythonQtDecorators.h", "", "testingEnabled sendEvent processEvents")
+
+
+class qSlicerCoreApplication(_Decorated):
     cpp = cpp(
         SLICER,
         "Base/QTCore/qSlicerCoreApplication.h",
         "slicerHome temporaryPath cachePath extensionsInstallPath majorVersion minorVersion revision releaseType documentationBaseUrl"
         " isInstalled platform os arch",
-        "mrmlScene applicationLogic moduleLogic moduleManager coreIOManager settings userSettings revisionUserSettings translate"
-        " moduleDocumentationUrl testingEnabled startupEnvironment setRenderPaused pauseRender resumeRender restart loadFiles",
+        "mrmlScene applicationLogic moduleLogic moduleManager coreIOManager settings userSettings revisionUserSettings"
+        " moduleDocumentationUrl startupEnvironment setRenderPaused pauseRender resumeRender restart loadFiles",
         ["mrmlSceneChanged(vtkMRMLScene*)"],
     )
     mrmlSceneChanged = QtCore.Signal(object)
@@ -31,7 +37,7 @@ class qSlicerApplication(qSlicerCoreApplication):
         SLICER,
         "Base/QTGUI/qSlicerApplication.h",
         "",
-        "commandOptions ioManager layoutManager mainWindow openNodeModule confirmRestart openExtensionsManagerDialog",
+        "commandOptions ioManager layoutManager openNodeModule confirmRestart openExtensionsManagerDialog",
         ["startupCompleted()", "renderPaused(bool)"],
     )
     startupCompleted = QtCore.Signal()

@@ -302,13 +302,14 @@ class qSlicerSegmentEditorAbstractEffect(QtCore.QObject):
 class qSlicerSegmentEditorScriptedEffect(qSlicerSegmentEditorAbstractEffect):
     """The adaptor between the editor and the Python class of an effect: calls its methods where it defines them."""
 
-    cpp = cpp(SLICER, _FOLDER + "qSlicerSegmentEditorScriptedEffect.h", "pythonSource", "setPythonSource self clone")
+    cpp = cpp(SLICER, _FOLDER + "qSlicerSegmentEditorScriptedEffect.h", "", "pythonSource setPythonSource self")
 
     def __init__(self, parent=None):
         super().__init__(parent)
         self._python, self._source = None, ""
 
-    pythonSource = QtCore.Property(str, lambda self: self._source)
+    def pythonSource(self):
+        return self._source
 
     def self(self):
         return self._python

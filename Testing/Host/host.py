@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -40,6 +42,9 @@ class Host:
         services.reset()
         self.qt_messages: list[str] = []
         QtCore.qInstallMessageHandler(self._qt_message)
+        self._hooks = sys.excepthook, threading.excepthook
+        sys.excepthook = lambda _kind, error, _trace: pythonqt.report(error)  # VTK gives it what its observers raise
+        threading.excepthook = lambda about: pythonqt.report(about.exc_value)
         self.exceptions, self.dialogs, self.installs, self.requests = pythonqt.exceptions, qtmodule.dialogs, services.installs, []
         self.mrml = mrml_host.start()
         self.messages = self.mrml.messages
@@ -54,6 +59,7 @@ class Host:
         self.main_window.show()
         self.main_window.activateWindow()
         self.process_events()
+        atexit.register(self.close)
         if segment_editor:
             self.load_module(_STOCK / "SegmentEditor.py", startup=False)
 
@@ -201,6 +207,8 @@ class Host:
         self.mrml.close()
         self.mrml = None
         QtCore.qInstallMessageHandler(None)
+        sys.excepthook, threading.excepthook = self._hooks
+        atexit.unregister(self.close)
         for name in [
             n for n in sys.modules if n in self._saved_modules or n.split(".")[0] in {k.split(".")[0] for k in self._saved_modules}
         ]:

@@ -36,6 +36,7 @@ NOT_IN_QT5 = frozenset({"checkStateChanged", "globalPosition", "position", "scen
 _PYSIDE_ONLY = frozenset({"emit", "Signal", "Slot", "Property", "staticMetaObject", "fromVariant"})
 _wrappers: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 _classes: dict[type, type] = {}
+_properties: dict[tuple, dict] = {}
 _adaptors: dict[tuple[str, str], object] = {}
 
 
@@ -257,7 +258,7 @@ class PythonQtInstanceWrapper(metaclass=PythonQtClassWrapper):
         if isinstance(target, QtCore.QObject):
             prop = _property(target, name)
             if prop is not None and name not in NOT_IN_QT5:
-                return wrap(target.property(prop.name()))
+                return wrap(target.property(prop))
         special = _adapted(cls, name)
         if special is not None:
             return _Method(lambda *args: special(target, *args), name, cls.__name__)
@@ -287,7 +288,7 @@ class PythonQtInstanceWrapper(metaclass=PythonQtClassWrapper):
         if isinstance(target, QtCore.QObject):
             prop = _property(target, name)
             if prop is not None:
-                _write_property(target, prop, name, value)
+                _write_property(target, prop, value)
                 return
         if _adapted(cls, name) is not None or (visible(cls, name) and hasattr(target, name)):
             raise AttributeError(f"'{name}' can not be overwritten on {cls.__name__} object")
@@ -325,20 +326,28 @@ for _name in ("add", "sub", "mul", "truediv", "neg", "or", "and", "lt", "gt", "l
     setattr(PythonQtInstanceWrapper, f"__{_name}__", _operator(f"__{_name}__"))
 
 
-def _property(target: QtCore.QObject, name: str):
+def properties_of(target: QtCore.QObject) -> dict:
+    """Name -> (writable, C++ type) of an object's Qt properties."""
     meta = target.metaObject()
-    index = meta.indexOfProperty(name)
-    if index < 0 and name == "name":
-        index = meta.indexOfProperty("objectName")
-    return meta.property(index) if index >= 0 else None
+    key = type(target), meta.className()
+    if key not in _properties:
+        found = [meta.property(index) for index in range(meta.propertyCount())]
+        _properties[key] = {p.name(): (p.isWritable(), p.typeName()) for p in found}
+    return _properties[key]
 
 
-def _write_property(target, prop, name, value):
-    if not prop.isWritable():
+def _property(target: QtCore.QObject, name: str) -> str | None:
+    """The property that an attribute name means: ``name`` is ``objectName`` where the class has no ``name``."""
+    known = properties_of(target)
+    return name if name in known else "objectName" if name == "name" else None
+
+
+def _write_property(target, name, value):
+    writable, kind = properties_of(target)[name]
+    if not writable:
         raise AttributeError(f"Property '{name}' of {type(target).__name__} object is not writable")
-    if not target.setProperty(prop.name(), unwrap(value)):
-        message = f"Property '{name}' of type '{prop.typeName()}' does not accept an object of type {type(value).__name__} ({value!r})"
-        raise AttributeError(message)
+    if not target.setProperty(name, unwrap(value)):
+        raise AttributeError(f"Property '{name}' of type '{kind}' does not accept an object of type {type(value).__name__} ({value!r})")
 
 
 def _shell(cls: type, pyside: type) -> type:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import types
 import xml.etree.ElementTree as ElementTree
 from collections import deque
+from functools import cache
 
 from PySide6 import QtCore, QtGui, QtNetwork, QtUiTools, QtWidgets
 
 from . import signals
 from .citations import PYTHONQT, cite, host_classes
-from .pythonqt import NOT_IN_QT5, adaptor, class_of, report, unwrap, wrap
+from .pythonqt import NOT_IN_QT5, adaptor, class_of, properties_of, report, unwrap, wrap
 
 _NAMESPACES = (QtCore, QtGui, QtWidgets, QtUiTools, QtNetwork)
 _REMOVED = frozenset({"Signal", "Slot", "Property", "QEnum", "QFlag", "QtMsgType"})
@@ -108,6 +109,11 @@ def _load(loader, device, parent=None):
     return widget
 
 
+@cache
+def _property_names(cls) -> frozenset:
+    return frozenset(properties_of(cls()))
+
+
 def _refuse_unknown_properties(root) -> None:
     """Report a property in the file that the widget's class does not declare (a real build would print a warning)."""
     classes = host_classes()
@@ -116,7 +122,7 @@ def _refuse_unknown_properties(root) -> None:
         if cls is None:
             continue
         for prop in element.findall("property"):
-            if prop.get("stdset") != "0" and cls.staticMetaObject.indexOfProperty(prop.get("name")) < 0:
+            if prop.get("stdset") != "0" and prop.get("name") not in _property_names(cls):
                 report(RuntimeError(f"The .ui file sets {element.get('class')}.{prop.get('name')}, which does not exist."))
 
 

@@ -35,11 +35,17 @@ class qSlicerAbstractCoreModule(QtCore.QObject):
         SLICER,
         "Base/QTCore/qSlicerAbstractCoreModule.h",
         "name path title category contributor",
-        "logic widgetRepresentation createNewWidgetRepresentation",
+        "logic",
     )
 
 
-class qSlicerScriptedLoadableModule(qSlicerAbstractCoreModule):
+class _DecoratedModule(qSlicerAbstractCoreModule):
+    """What Slicer adds to modules for Python only."""
+
+    cpp = cpp(SLICER, "Base/QTGUI/qSlicerBaseQTGUIPythonQtDecorators.h", "", "widgetRepresentation createNewWidgetRepresentation")
+
+
+class qSlicerScriptedLoadableModule(_DecoratedModule):
     """The C++ module of one Python file; the file's module class describes itself to it."""
 
     cpp = cpp(
@@ -87,13 +93,13 @@ class qSlicerScriptedLoadableModule(qSlicerAbstractCoreModule):
 
 
 class qSlicerAbstractModuleWidget(qSlicerWidget):
-    cpp = cpp(SLICER, "Base/QTGUI/qSlicerAbstractModuleWidget.h", "moduleName isEntered", "enter exit")
+    cpp = cpp(SLICER, "Base/QTGUI/qSlicerAbstractModuleWidget.h", "isEntered", "enter exit")
 
 
 class qSlicerScriptedLoadableModuleWidget(qSlicerAbstractModuleWidget):
     """The panel of a scripted module: calls setup, enter, exit and cleanup of its Python class."""
 
-    cpp = cpp(SLICER, "Base/QTGUI/qSlicerScriptedLoadableModuleWidget.h", "pythonSource", "self reload")
+    cpp = cpp(SLICER, "Base/QTGUI/qSlicerScriptedLoadableModuleWidget.h", "moduleName", "self reload")
     isEntered = stored(bool, "isEntered", False)
 
     def __init__(self, module):
@@ -104,7 +110,6 @@ class qSlicerScriptedLoadableModuleWidget(qSlicerAbstractModuleWidget):
         self._create()
 
     moduleName = QtCore.Property(str, lambda self: self._module._name)
-    pythonSource = QtCore.Property(str, lambda self: self._module._path)
 
     def _create(self):
         name = self._module._name + "Widget"
@@ -140,7 +145,7 @@ class qSlicerModuleManager(QtCore.QObject):
 
     cpp = cpp(
         SLICER,
-        "Base/QTGUI/qSlicerModuleManager.h",
+        "Base/QTCore/qSlicerModuleManager.h",
         "",
         "module modulesNames factoryManager loadedModuleNames isLoaded",
         ["moduleLoaded(QString)", "moduleAboutToBeUnloaded(QString)"],

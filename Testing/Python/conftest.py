@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from pathlib import Path
+
 import pytest
+
+_TESTING = Path(__file__).resolve().parent.parent
+sys.path.append(str(_TESTING))  # for `Host`; at the end, because Testing/packaging.py must not hide the library of that name
 
 
 @pytest.fixture
@@ -38,4 +45,14 @@ def slicer_host():
     yield running
     errors = running.errors()
     running.close()
+    errors += [error for error in running.errors() if error not in errors]
     assert errors == []
+
+
+@pytest.fixture(scope="session")
+def installed_module(tmp_path_factory) -> Path:
+    """The module's file in an installed tree: only what CMakeLists.txt lists, laid out as Slicer's build installs it."""
+    spec = importlib.util.spec_from_file_location("extension_packaging", _TESTING / "packaging.py")
+    packaging = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(packaging)
+    return packaging.install(tmp_path_factory.mktemp("installed") / "qt-scripted-modules") / "MultiverSegSlicer.py"

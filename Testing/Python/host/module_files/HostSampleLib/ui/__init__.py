@@ -1,0 +1,3 @@
+"""Keeps state, so that a test can see whether it is imported afresh."""
+
+loads = []
