@@ -17,7 +17,12 @@ import typer
 from .. import __version__
 from ..core.errors import MultiverSegError
 
-COMMANDS = ("doctor",)
+COMMANDS = (
+    "segment",
+    "demo",
+    "bench",
+    "doctor",  # one a line: parts are added by different hands
+)
 
 app = typer.Typer(
     name="multiverseg",

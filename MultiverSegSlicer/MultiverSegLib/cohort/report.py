@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +17,7 @@ import numpy as np
 
 from ..core.errors import MultiverSegError
 from ..core.resources import resource_path
+from .storage import write_atomically
 
 POSITIVE, NEGATIVE, BOX = "#2ecc40", "#ff3b30", "#ffd60a"
 OUTLINES = {"result": "#ffb000", "reference": "#4cc9f0"}
@@ -91,22 +90,10 @@ def write_report(path: str | Path, report: Report) -> Path:
     """Write ``report`` to ``path``, complete or not at all; the file refers to no other file and no address.
 
     Raises:
-        MultiverSegError: jinja2 or matplotlib is not installed.
-        OSError: the file can't be written.
+        MultiverSegError: jinja2 or matplotlib is not installed, or the file can't be written.
     """
-    html = render_report(report)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(html)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
+    write_atomically(path, render_report(report))
+    return Path(path)
 
 
 def render_report(report: Report) -> str:

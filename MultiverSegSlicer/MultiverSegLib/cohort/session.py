@@ -22,8 +22,9 @@ import numpy as np
 from ..core.errors import PromptError, SegmentationError
 from ..core.imaging import ImageSettings
 from ..core.prompts import Prompt, Prompts
-from ..mrml.segments import max_slice
-from ..mrml.slice_plane import SlicePlane
+from ..mrml.labelmaps import segment_voxels
+from ..mrml.segments import get_segment, max_slice
+from ..mrml.slice_plane import SlicePlane, coverage_of
 from ..mrml.writing import SegmentWriter
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class SliceSession:
         self._pending: PredictionRequest | None = None
         self._closed = False
         self._image: tuple[tuple[int, ...], np.ndarray] | None = None
-        self._seen: np.ndarray | None = None  # the segment on the grid as our last write left it
+        self._seen: tuple[int, list] | None = None  # the segment on the plane as our last write left it
 
     # --- prompts
 
@@ -278,7 +279,7 @@ class SliceSession:
         for edit in reversed(self._done[-1].edits):
             edit.undo()
         self._undone.append(self._done.pop())
-        self._seen = self._coverage()
+        self._seen = self._look()
         return True
 
     def redo(self) -> bool:
@@ -289,7 +290,7 @@ class SliceSession:
         for edit in self._undone[-1].edits:
             edit.redo()
         self._done.append(self._undone.pop())
-        self._seen = self._coverage()
+        self._seen = self._look()
         return True
 
     def clear(self) -> bool:
@@ -326,7 +327,15 @@ class SliceSession:
             self.context.add(example)
         return example
 
-    # --- details
+    # --- reading
+
+    def voxels(self) -> np.ndarray:
+        """The segment as it is now, uint8 [k, j, i] on the volume's voxel grid."""
+        return get_segment(self.segmentation_node, self.segment_id, self.volume_node)
+
+    def is_empty(self) -> bool:
+        """True if the segment shows nothing on this plane."""
+        return not any(mask.any() for _, mask in self.plane.segment_sheets(self.segmentation_node, self.segment_id))
 
     def image(self) -> np.ndarray:
         """The slice as the network sees it, float32 [128, 128] in 0..1; sampled again only when the volume changes."""
@@ -334,6 +343,8 @@ class SliceSession:
         if self._image is None or self._image[0] != state:
             self._image = state, self.plane.sample(self.volume_node, self.settings)
         return self._image[1]
+
+    # --- details
 
     def _channels(self) -> np.ndarray | None:
         """Prompts and painted strokes on the grid, [3, 128, 128]; None if none of them is on the plane."""
@@ -351,22 +362,29 @@ class SliceSession:
     def _write(self, step: _Step) -> None:
         pasted = self.plane.paste(step.prediction.probability, self.volume_node, self.threshold)
         step.edits.append(self._writer.write(self.segmentation_node, self.segment_id, self.volume_node, pasted, self.mode))
-        self._seen = self._coverage()
+        self._seen = self._look()
 
-    def _coverage(self) -> np.ndarray:
-        return self.plane.sample_segment(self.segmentation_node, self.segment_id, self.volume_node)
+    def _look(self) -> tuple[int, list]:
+        """The segment on the plane as it is now: a stamp that changes with its voxels, and the voxels. Cheap: nothing is resampled."""
+        voxels = segment_voxels(self.segmentation_node, self.segment_id)
+        return (voxels.image.GetMTime() if voxels is not None else 0), self.plane.segment_sheets(self.segmentation_node, self.segment_id)
 
     def _mind_manual_edits(self) -> None:
         """Where the segment is not as we left it, a person painted or erased (or it was there before us): the network is told so."""
-        coverage = self._coverage()
-        step = self._done[-1]
-        if self._seen is None:
-            edited = np.ones(coverage.shape, bool) if (coverage >= 0.5).any() else np.zeros(coverage.shape, bool)
+        seen, now = self._seen, self._look()
+        if seen is not None and seen[0] == now[0]:
+            return
+        self._seen = now
+        if seen is None and not any(mask.any() for _, mask in now[1]):
+            return
+        coverage = coverage_of(now[1])
+        if seen is None:
+            edited = np.full(coverage.shape, bool((coverage >= 0.5).any()))
         else:
-            edited = np.abs(coverage - self._seen) > _EDITED
-        self._seen = coverage
+            edited = np.abs(coverage - coverage_of(seen[1])) > _EDITED
         if not edited.any():
             return
+        step = self._done[-1]
         logits = np.zeros(coverage.shape, np.float32) if step.after is None else step.after.copy()
         logits[edited] = np.where(coverage[edited] >= 0.5, EDIT_LOGIT, -EDIT_LOGIT)
         if step.prediction is None:

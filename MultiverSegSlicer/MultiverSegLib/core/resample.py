@@ -2,10 +2,12 @@
 
 The average is the midpoint rule with as many samples per output pixel as there are input pixels under it, so that no input pixel is skipped
 when the grid is coarser than the image, and plain (bi)linear interpolation when it is finer. Outside of the input there is nothing: outputs
-come with the covered fraction of their area. An axis-aligned mapping becomes two matrix products; any other mapping costs a gather per sample.
+come with the covered fraction of their area. An axis-aligned mapping becomes two sparse matrix products; any other mapping costs a gather per sample.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -65,8 +67,10 @@ def _samples(step: float) -> int:
     return max(1, int(np.ceil(abs(step) - _STRAIGHT)))
 
 
-def _weights(length: int, step: float, first: float, count: int) -> np.ndarray:
-    """[count, length] float64: row n averages the linear interpolation of ``length`` values over output pixel n."""
+def _weights(length: int, step: float, first: float, count: int) -> Any:
+    """Sparse [count, length] float64: row n averages the linear interpolation of ``length`` values over output pixel n."""
+    from scipy import sparse
+
     samples = _samples(step)
     offsets = (np.arange(samples) + 0.5) / samples - 0.5
     positions = first + step * (np.arange(count)[:, None] + offsets)
@@ -74,11 +78,16 @@ def _weights(length: int, step: float, first: float, count: int) -> np.ndarray:
     positions = np.clip(positions, 0, length - 1)
     low = np.minimum(np.floor(positions).astype(int), max(length - 2, 0))
     part = positions - low
-    weights = np.zeros((count, length))
-    rows = np.broadcast_to(np.arange(count)[:, None], low.shape)
-    np.add.at(weights, (rows, low), inside * (1 - part) / samples)
-    np.add.at(weights, (rows, np.minimum(low + 1, length - 1)), inside * part / samples)
-    return weights
+    rows = np.broadcast_to(np.arange(count)[:, None], low.shape).ravel()
+    columns = np.concatenate([low.ravel(), np.minimum(low + 1, length - 1).ravel()])
+    weights = np.concatenate([(inside * (1 - part)).ravel(), (inside * part).ravel()]) / samples
+    return sparse.csr_matrix((weights, (np.concatenate([rows, rows]), columns)), shape=(count, length))
+
+
+def _both(along_rows: Any, values: np.ndarray, along_cols: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted sums of ``values`` along its rows and its columns, and the sums of the weights."""
+    sums = (np.asarray(weights.sum(axis=1)).ravel() for weights in (along_rows, along_cols))
+    return along_rows @ (along_cols @ values.T).T, np.outer(*sums)
 
 
 def _weigh_straight(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], axes: str) -> tuple[np.ndarray, np.ndarray]:
@@ -86,10 +95,10 @@ def _weigh_straight(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, i
     if axes == "same":
         along_x = _weights(values.shape[1], mapping[0, 0], mapping[0, 2] + mapping[0, 1] * (rows - 1) / 2, cols)
         along_y = _weights(values.shape[0], mapping[1, 1], mapping[1, 2] + mapping[1, 0] * (cols - 1) / 2, rows)
-        return along_y @ (values @ along_x.T), np.outer(along_y.sum(axis=1), along_x.sum(axis=1))
+        return _both(along_y, values, along_x)
     along_x = _weights(values.shape[1], mapping[0, 1], mapping[0, 2] + mapping[0, 0] * (cols - 1) / 2, rows)
     along_y = _weights(values.shape[0], mapping[1, 0], mapping[1, 2] + mapping[1, 1] * (rows - 1) / 2, cols)
-    return along_x @ (values.T @ along_y.T), np.outer(along_x.sum(axis=1), along_y.sum(axis=1))
+    return _both(along_x, values.T, along_y)
 
 
 def _weigh_any(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

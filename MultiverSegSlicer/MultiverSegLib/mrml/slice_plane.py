@@ -113,16 +113,11 @@ class SlicePlane:
 
         Read from the segment's own voxels, whatever their geometry.
         """
-        total = np.zeros(GRID_SHAPE)
-        found = self._segment_sheets(segmentation, segment_id)
-        for sheet, mask in found:
-            mean, coverage = sheet.to_grid(mask)
-            total += mean * coverage / len(found)
-        return total.astype(np.float32)
+        return coverage_of(self.segment_sheets(segmentation, segment_id))
 
     def rasterize_segment(self, segmentation: Any, segment_id: str, _volume: Any = None) -> np.ndarray:
         """Strokes painted into a segment, max-pooled: float32 [128, 128] of 0 and 1. One voxel is enough to survive."""
-        found = self._segment_sheets(segmentation, segment_id)
+        found = self.segment_sheets(segmentation, segment_id)
         return np.max([np.zeros(GRID_SHAPE, np.float32)] + [sheet.pool(mask) for sheet, mask in found], axis=0)
 
     def rasterize(self, prompts: Any, require: bool = False) -> np.ndarray:
@@ -175,8 +170,8 @@ class SlicePlane:
         grids = [self.grid_to_ras + np.outer(self.grid_to_ras[:, 2], [0, 0, 0, offset]) for offset in offsets]
         return [SlicePlane(grid, self.thickness_mm / count) for grid in grids]
 
-    def _segment_sheets(self, segmentation: Any, segment_id: str) -> list[tuple[Sheet, np.ndarray]]:
-        """(sheet, mask [v, u]) of every layer of the segment's own voxels on this plane."""
+    def segment_sheets(self, segmentation: Any, segment_id: str) -> list[tuple[Sheet, np.ndarray]]:
+        """(sheet, mask [v, u]) of every layer of the segment's own voxels on this plane; copies, that stay as the segment changes."""
         voxels = segment_voxels(segmentation, segment_id)
         if voxels is None:
             return []
@@ -249,6 +244,15 @@ class PastedSlice:
         """The same prediction on another voxel grid: one part per sheet of its voxels within the plane's thickness."""
         planes = self.plane.layers(array_to_ras, dimensions)
         return [PastedSlice(plane, self.probability, self.threshold, array_to_ras, tuple(dimensions)) for plane in planes]
+
+
+def coverage_of(sheets: list[tuple[Sheet, np.ndarray]]) -> np.ndarray:
+    """Part of each grid pixel covered by masks on sheets (see ``SlicePlane.segment_sheets``), float32 [128, 128] in 0..1."""
+    total = np.zeros(GRID_SHAPE)
+    for sheet, mask in sheets:
+        mean, coverage = sheet.to_grid(mask)
+        total += mean * coverage / len(sheets)
+    return total.astype(np.float32)
 
 
 def planes_of(volume: Any, axis: str, settings: ImageSettings | None = None) -> list[SlicePlane]:

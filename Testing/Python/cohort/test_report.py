@@ -20,6 +20,7 @@ from MultiverSegLib.cohort.report import (
     render_report,
     write_report,
 )
+from MultiverSegLib.core.errors import MultiverSegError
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -141,7 +142,7 @@ def test_a_failed_write_leaves_the_old_report(tmp_path, overlay, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", disk_full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(MultiverSegError, match="No space"):
         write_report(path, report(overlay, title="new"))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]

@@ -1,0 +1,227 @@
+"""``multiverseg bench``: how long each stage between a prompt and the updated segment takes on this machine.
+
+``bench`` alone measures the stages on a CT-sized volume; further benches (network, geometry, ...) register themselves as sub-commands.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from .options import Device, Model
+
+GOAL_MS = 200.0
+EXAMPLE_COUNTS = (0, 8, 16)
+#: Sub-commands of ``bench``: modules bench_<name>.py beside this one, each with ``register(bench_app)``.
+BENCHES = ("network", "geometry", "cohort")
+
+bench_app = typer.Typer(
+    name="bench",
+    help="Measure this machine: the stages from prompt to segment, or one part alone.\n\nExample: [bold]multiverseg bench --size 512,512,300[/bold]",
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def register(app: typer.Typer) -> None:
+    for name in BENCHES:
+        if importlib.util.find_spec(f".bench_{name}", __package__) is not None:
+            importlib.import_module(f".bench_{name}", __package__).register(bench_app)
+    app.add_typer(bench_app)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Milliseconds of one stage: the median and the best of ``repeats`` runs."""
+
+    name: str
+    median_ms: float
+    best_ms: float
+    repeats: int
+
+
+@bench_app.callback()
+def bench(
+    context: typer.Context,
+    size: Annotated[str, typer.Option(help="Voxels along i, j, k of the made-up volume.", metavar="I,J,K")] = "512,512,300",
+    model: Model = "compact",
+    device: Device = "auto",
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each stage.")] = 10,
+    json_only: Annotated[bool, typer.Option("--json", help="Print only the JSON.")] = False,
+) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    from .options import numbers
+
+    dimensions = tuple(int(n) for n in numbers(size, 3, "--size"))
+    if min(dimensions) < 8:
+        raise typer.BadParameter("needs at least 8 voxels along each axis.", param_hint="--size")
+    setting = Setting(dimensions, model, device)
+    stages = setting.measure(repeats)
+    result = {
+        "volume": list(dimensions),
+        "model": setting.predictor.description,
+        "machine": machine(),
+        "goal_ms": GOAL_MS,
+        "stages": {s.name: {"median_ms": round(s.median_ms, 2), "best_ms": round(s.best_ms, 2), "repeats": s.repeats} for s in stages},
+    }
+    if not json_only:
+        print_table(f"From prompt to segment, {' x '.join(map(str, dimensions))}, {setting.predictor.description}", stages)
+    typer.echo(json.dumps(result, indent=2))
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    import os
+
+    import torch
+
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+    }
+
+
+def timed(name: str, action: Callable[[], Any], repeats: int, before: Callable[[], Any] | None = None) -> Stage:
+    """Run ``action`` once to warm up, then ``repeats`` times; ``before`` prepares each run and is not counted."""
+    import statistics
+
+    durations = []
+    for _ in range(repeats + 1):
+        if before is not None:
+            before()
+        started = time.perf_counter()
+        action()
+        durations.append((time.perf_counter() - started) * 1000)
+    return Stage(name, statistics.median(durations[1:]), min(durations[1:]), repeats)
+
+
+def print_table(title: str, stages: list[Stage]) -> None:
+    """The stages for people, on standard error, so that standard output stays JSON."""
+    from rich.table import Table
+
+    from .console import error_console
+
+    table = Table("stage", title=title, title_justify="left")
+    table.add_column("median ms", justify="right")
+    table.add_column("best ms", justify="right")
+    for stage in stages:
+        table.add_row(stage.name, f"{stage.median_ms:.1f}", f"{stage.best_ms:.1f}")
+    error_console().print(table)
+
+
+class Setting:
+    """A CT-sized volume of noise with a ball in it, one axial plane through the ball, and sixteen examples."""
+
+    def __init__(self, dimensions: tuple[int, int, int], model: str, device: str) -> None:
+        from ..core.predictor import Predictor
+        from ..mrml.host import start
+        from ..mrml.segments import add_segment, new_segmentation
+        from ..mrml.slice_plane import SlicePlane
+        from .console import step
+
+        with step("Making the volume and loading the model"):
+            start()
+            self.volume = _made_up_volume(dimensions)
+            self.segmentation = new_segmentation(self.volume)
+            self.segment_id = add_segment(self.segmentation, "ball")
+            self.plane = SlicePlane.from_volume(self.volume, "k", dimensions[2] // 2)
+            self.predictor = Predictor(model, device=device)
+            self.predictor.warm_up()
+        self.examples = _made_up_examples(max(EXAMPLE_COUNTS))
+
+    def measure(self, repeats: int) -> list[Stage]:
+        from ..mrml.writing import write_plane
+        from .console import progress
+
+        image, prompts = self.plane.sample(self.volume), self._prompts()
+        channels = self.plane.rasterize(prompts)
+        probability = channels[1] * 0 + _disc()
+        jobs: list[tuple] = [
+            ("sample", lambda: self.plane.sample(self.volume)),
+            ("rasterize", lambda: self.plane.rasterize(prompts)),
+        ]
+        for count in EXAMPLE_COUNTS:
+            examples = self.examples[:count]
+            jobs.append((f"predict, {count} examples", lambda e=examples: self.predictor.predict(image, channels, None, e)))
+        turn = [probability, probability[::-1]]
+
+        def paste() -> None:
+            turn.reverse()
+            write_plane(self.segmentation, self.segment_id, self.volume, self.plane.paste(turn[0], self.volume))
+
+        jobs.append(("paste and write", paste))
+        for count in EXAMPLE_COUNTS:
+            session = self._session(count)
+            jobs.append((f"prompt to updated segment, {count} examples", session.predict, lambda s=session: self._fresh(s)))
+        return [timed(name, action, repeats, *before) for name, action, *before in progress(jobs, "Measuring")]
+
+    def _prompts(self):
+        from ..core.prompts import Point, Prompts
+
+        return Prompts((Point(self.plane.to_ras(64, 64)), Point(self.plane.to_ras(20, 20), positive=False)))
+
+    def _session(self, count: int):
+        from ..cohort.session import SliceSession
+        from ..core.context import ContextSet
+        from ..mrml.segments import add_segment
+
+        context = ContextSet()
+        for example in self.examples[:count]:
+            context.add(example)
+        segment_id = add_segment(self.segmentation, f"ball from {count} examples")
+        return SliceSession(self.volume, self.segmentation, segment_id, self.plane, None, self.predictor, context)
+
+    def _fresh(self, session) -> None:
+        """As after a click on a slice that is seen for the first time: new prompts, nothing sampled yet."""
+        session.clear()
+        self.volume.GetImageData().Modified()
+        session.prompts = self._prompts()
+
+
+def _made_up_volume(dimensions: tuple[int, int, int]):
+    import numpy as np
+    import slicer
+
+    rng = np.random.default_rng(0)
+    array = rng.integers(-100, 100, dimensions[::-1], dtype=np.int16)
+    k, j, i = np.ogrid[tuple(slice(0, n) for n in dimensions[::-1])]
+    ball = sum(((x - n / 2) / (n / 4)) ** 2 for x, n in zip((i, j, k), dimensions, strict=True)) < 1
+    array[ball] += 300
+    matrix = np.diag([-0.7, -0.7, 1.0, 1.0])
+    return slicer.util.addVolumeFromArray(array, matrix, name="bench")
+
+
+def _disc():
+    import numpy as np
+
+    row, col = np.mgrid[:128, :128]
+    return np.clip(1.5 - np.hypot(row - 60, col - 64) / 30, 0, 1).astype(np.float32)
+
+
+def _made_up_examples(count: int) -> list:
+    import numpy as np
+
+    from ..core.context import Example
+
+    rng = np.random.default_rng(1)
+    examples = []
+    for number in range(count):
+        mask = (np.roll(_disc(), number - 8, axis=0) > 0.5).astype(np.uint8)
+        image = (0.3 * rng.random((128, 128)) + 0.5 * mask).astype(np.float32)
+        examples.append(Example(image=image, mask=mask, case=f"example {number}"))
+    return examples

@@ -1,0 +1,63 @@
+"""Options that several sub-commands share, and the checks of what people type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import ContextError
+
+ContextFolder = Annotated[Path | None, typer.Option("--context", help="Folder of accepted examples (see 'multiverseg context').")]
+Model = Annotated[str, typer.Option(help="Name of a model (see 'multiverseg models list') or a checkpoint file.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", callback=lambda value: one_of(value, ("auto", "cpu", "cuda"), "--device"))]
+Threshold = Annotated[float, typer.Option(min=0.01, max=0.99, help="Probability from which a voxel belongs to the structure.")]
+Strategy = Annotated[str, typer.Option(help="How examples are chosen when there are more than --cap.")]
+Cap = Annotated[int, typer.Option(min=0, help="At most so many examples per prediction.")]
+Window = Annotated[
+    str | None, typer.Option(help="CT window: a preset (abdomen, lung, bone, ...) or LOW,HIGH. Default: the slice's minimum and maximum.")
+]
+AcceptedCase = Annotated[str | None, typer.Option("--case", help="Name of the case in the context. Default: the volume's name.")]
+
+
+def one_of(value: str, allowed: Sequence[str], option: str) -> str:
+    if value not in allowed:
+        raise typer.BadParameter(f"must be one of {', '.join(allowed)}.", param_hint=option)
+    return value
+
+
+def numbers(text: str, count: int, option: str) -> list[float]:
+    """``count`` finite numbers separated by commas."""
+    import math
+
+    try:
+        values = [float(piece) for piece in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count or not all(math.isfinite(value) for value in values):
+        raise typer.BadParameter(f"needs {count} numbers separated by commas, got {text!r}.", param_hint=option)
+    return values
+
+
+def image_settings(window: str | None, examples: Sequence[Any] = ()) -> Any:
+    """The image settings for ``--window``, or those that the context's examples were made with.
+
+    Raises:
+        ContextError: the context was made with another window than the one asked for.
+    """
+    from ..core.imaging import CT_PRESETS, ImageSettings
+
+    of_context = examples[0].settings if examples else None
+    if window is None:
+        return of_context or ImageSettings()
+    if window in CT_PRESETS:
+        settings = ImageSettings.ct(window)
+    else:
+        settings = ImageSettings(scaling="window", window=tuple(numbers(window, 2, "--window")))
+    if of_context is not None and (of_context.scaling, of_context.window) != (settings.scaling, settings.window):
+        raise ContextError(
+            f"The context was made with {of_context.scaling} {of_context.window or ''}, not with --window {window}: leave --window out."
+        )
+    return settings

@@ -1,0 +1,306 @@
+"""``multiverseg segment``: one prediction on a slice of a real volume, from prompts, from a context, or from both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import PromptError, SegmentationError
+from ..core.prompts import Box, Point, Prompts, Scribble
+from .options import AcceptedCase, Cap, ContextFolder, Device, Model, Strategy, Threshold, Window, image_settings, numbers
+
+DEFAULT_STRUCTURE = "structure"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("segment")(segment)
+
+
+def segment(
+    volume: Annotated[Path, typer.Argument(help="Volume: NRRD, NIfTI, MetaImage, a DICOM file or a folder with one DICOM series.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Result, a .seg.nrrd on the volume's own voxel grid.")],
+    prompts: Annotated[
+        list[Path] | None, typer.Option("--prompts", "-p", help="Markups (.mrk.json): points, ROIs, curves. Repeatable.")
+    ] = None,
+    scribbles: Annotated[
+        list[Path] | None, typer.Option(help="Painted strokes (.seg.nrrd); segments called neg... or -... are negative.")
+    ] = None,
+    box: Annotated[list[str] | None, typer.Option(help="Two opposite corners in RAS mm: R,A,S,R,A,S. Repeatable.")] = None,
+    point: Annotated[list[str] | None, typer.Option(help="A positive point in RAS mm: R,A,S. Repeatable.")] = None,
+    negative: Annotated[list[str] | None, typer.Option(help="A negative point in RAS mm: R,A,S. Repeatable.")] = None,
+    structure: Annotated[str | None, typer.Option(help="Name of the segment. Default: the context's structure.")] = None,
+    axis: Annotated[str, typer.Option(help="auto, or the array axis the slices follow: i, j or k.")] = "auto",
+    slice_: Annotated[str, typer.Option("--slice", help="auto, max (largest area in --segmentation) or a number.")] = "auto",
+    segmentation: Annotated[Path | None, typer.Option(help="A segmentation to go on with: its slice is the previous prediction.")] = None,
+    context: ContextFolder = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Add the result to the context.")] = False,
+    case: AcceptedCase = None,
+    model: Model = "compact",
+    device: Device = "auto",
+    threshold: Threshold = 0.5,
+    strategy: Strategy = "most_similar",
+    cap: Cap = 16,
+    window: Window = None,
+) -> None:
+    """Predict a structure on one slice of a volume and write it as a segmentation.
+
+    Points are positive unless their label or description begins with "neg" or "-"; ROIs are boxes; open curves are scribbles of the
+    same rule, closed curves are filled. Slices are counted from 0 in the order of the file.
+
+    Examples:
+
+    [bold]multiverseg segment ct.nrrd --prompts liver.mrk.json -o liver.seg.nrrd[/bold]
+
+    [bold]multiverseg segment next.nrrd --context liver --axis k --slice 41 --accept -o next.seg.nrrd[/bold]
+    """
+    if accept and context is None:
+        raise typer.BadParameter("--accept needs a --context folder to add the result to.")
+    if not str(output).lower().endswith(".seg.nrrd"):
+        raise typer.BadParameter("the name must end with .seg.nrrd.", param_hint="--output")
+    if axis not in ("auto", "i", "j", "k"):
+        raise typer.BadParameter("must be auto, i, j or k.", param_hint="--axis")
+    if slice_ not in ("auto", "max") and not slice_.isdigit():
+        raise typer.BadParameter("must be auto, max or a number from 0.", param_hint="--slice")
+    if slice_ == "max" and segmentation is None:
+        raise typer.BadParameter("max needs a --segmentation to look at.", param_hint="--slice")
+    typed = Prompts(tuple(_typed_prompts(box or [], point or [], negative or [])))
+    if not (typed or prompts or scribbles or context or segmentation):
+        raise typer.BadParameter("give --prompts, --scribbles, --box, --point or a --context: there is nothing to go by.")
+    Job(
+        volume=volume,
+        output=output,
+        prompts=typed,
+        prompt_files=prompts or [],
+        scribble_files=scribbles or [],
+        segmentation=segmentation,
+        context=context,
+        structure=structure,
+        axis=axis,
+        slice=slice_,
+        accept=accept,
+        case=case,
+        model=model,
+        device=device,
+        threshold=threshold,
+        strategy=strategy,
+        cap=cap,
+        window=window,
+    ).run()
+
+
+def _typed_prompts(boxes: list[str], points: list[str], negatives: list[str]):
+    for text in boxes:
+        values = numbers(text, 6, "--box")
+        center = tuple((a + b) / 2 for a, b in zip(values[:3], values[3:], strict=True))
+        yield Box(center, tuple(abs(a - b) for a, b in zip(values[:3], values[3:], strict=True)))
+    for texts, positive in ((points, True), (negatives, False)):
+        for text in texts:
+            yield Point(tuple(numbers(text, 3, "--point" if positive else "--negative")), positive)
+
+
+@dataclass
+class Job:
+    """The command's work, with its options resolved step by step."""
+
+    volume: Path
+    output: Path
+    prompts: Prompts
+    prompt_files: list[Path]
+    scribble_files: list[Path]
+    segmentation: Path | None
+    context: Path | None
+    structure: str | None
+    axis: str
+    slice: str
+    accept: bool
+    case: str | None
+    model: str
+    device: str
+    threshold: float
+    strategy: str
+    cap: int
+    window: str | None
+    _strokes: list[Any] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Load, predict, write, and only then add to the context."""
+        from ..cohort.session import SliceSession
+        from ..cohort.storage import save_with
+        from ..mrml.host import start
+        from ..mrml.segments import save_segmentation
+        from .console import step
+
+        with step("Loading the volume"):
+            start()
+            self._load()
+        with step("Loading the model"):
+            predictor = self._make_predictor()
+        session = SliceSession(
+            self.volume_node,
+            self.segmentation_node,
+            self.segment_id,
+            self.plane,
+            self.settings,
+            predictor,
+            self.examples,
+            strategy=self.strategy,
+            cap=self.cap,
+            threshold=self.threshold,
+            strokes=self._strokes,
+        )
+        session.prompts = self.prompts
+        with step("Predicting"):
+            prediction = session.predict()
+        self._describe(session, prediction)
+        with step("Writing"):
+            save_with(self.output, lambda path: save_segmentation(self.segmentation_node, path))
+        typer.echo(f"wrote {self.output}")
+        if self.accept:
+            example = session.accept(self.case or self.volume_node.GetName(), self.structure)
+            typer.echo(f"added {example.case} to the context {self.context} ({len(self.examples.examples)} examples)")
+
+    # --- preparing
+
+    def _load(self) -> None:
+        from ..mrml.markups import load_prompts
+        from ..mrml.volumes import load_volume
+
+        self.volume_node = load_volume(self.volume)
+        for file in self.prompt_files:
+            self.prompts = self.prompts.extended(load_prompts(file))
+        self._load_strokes()
+        self._load_context()
+        self._load_segmentation()
+        self._choose_plane()
+
+    def _load_strokes(self) -> None:
+        from ..cohort.session import Strokes
+        from ..mrml.segments import load_segmentation, segment_ids
+
+        for file in self.scribble_files:
+            node = load_segmentation(file, self.volume_node)
+            for segment_id in segment_ids(node):
+                name = node.GetSegmentation().GetSegment(segment_id).GetName().strip().lower()
+                self._strokes.append(Strokes(node, segment_id, positive=not name.startswith(("neg", "-"))))
+
+    def _load_context(self) -> None:
+        from ..core.context import ContextSet
+
+        self.examples = ContextSet(self.context) if self.context is not None else None
+        accepted = self.examples.examples if self.examples is not None else ()
+        self.structure = self.structure or next((e.structure for e in accepted if e.structure), DEFAULT_STRUCTURE)
+        self.settings = image_settings(self.window, accepted)
+
+    def _load_segmentation(self) -> None:
+        from ..mrml.segments import add_segment, load_segmentation, new_segmentation, segment_ids
+
+        if self.segmentation is None:
+            self.segmentation_node = new_segmentation(self.volume_node)
+            self.segment_id = add_segment(self.segmentation_node, self.structure)
+            return
+        self.segmentation_node = load_segmentation(self.segmentation, self.volume_node)
+        named = segment_ids(self.segmentation_node, self.structure)
+        self.segment_id = named[0] if named else add_segment(self.segmentation_node, self.structure)
+        if not named and self.slice == "max":
+            raise SegmentationError(
+                f"{self.segmentation} has no segment called {self.structure}: name one of its segments with --structure."
+            )
+
+    def _choose_plane(self) -> None:
+        from ..mrml.slice_plane import SlicePlane
+        from ..mrml.volumes import dimensions_of, ijk_to_ras
+        from .choose import choose_axis, choose_slice
+
+        matrix, dimensions = ijk_to_ras(self.volume_node), dimensions_of(self.volume_node)
+        painted = self._painted_voxels()
+        if self.axis == "auto":
+            strokes = [Scribble(tuple(map(tuple, voxels @ matrix[:3, :3].T + matrix[:3, 3]))) for voxels in painted]
+            pointed = self.prompts.extended(strokes)
+            self.axis = (None if pointed else self._axis_of_context()) or choose_axis(pointed, matrix)
+        number = "ijk".index(self.axis)
+        if self.slice.isdigit():
+            index = int(self.slice)
+        elif self.slice == "auto" and self.prompts:
+            index = choose_slice(self.prompts, matrix, dimensions, self.axis)
+        elif self.slice == "auto" and painted:
+            index = _most_frequent(painted[0][:, number])
+        else:
+            index = self._max_slice()
+            index = dimensions[number] // 2 if index is None else index
+        self.plane = SlicePlane.from_volume(self.volume_node, self.axis, index, self.settings)
+        self._check_prompts()
+
+    def _painted_voxels(self) -> list[Any]:
+        """Indices (i, j, k) of the voxels of each painted segment, [n, 3]; positive segments first.
+
+        Raises:
+            PromptError: strokes were given, but none is inside of the volume.
+        """
+        import numpy as np
+
+        from ..mrml.segments import get_segment
+
+        strokes = sorted(self._strokes, key=lambda stroke: not stroke.positive)
+        found = [np.argwhere(get_segment(s.segmentation, s.segment_id, self.volume_node))[:, ::-1] for s in strokes]
+        found = [voxels for voxels in found if len(voxels)]
+        if self._strokes and not found:
+            raise PromptError(f"{self.scribble_files[0]} has no painted voxel inside of the volume: paint on this volume.")
+        return found
+
+    def _axis_of_context(self) -> str | None:
+        accepted = self.examples.examples if self.examples is not None else ()
+        axes = [e.axis for e in accepted if e.axis in ("i", "j", "k")]
+        return max(set(axes), key=axes.count) if axes else None
+
+    def _max_slice(self) -> int | None:
+        from ..mrml.segments import max_slice
+        from ..mrml.writing import is_empty
+
+        if self.slice == "auto" and is_empty(self.segmentation_node, self.segment_id):
+            return None
+        return max_slice(self.segmentation_node, self.segment_id, self.volume_node, self.axis)
+
+    def _check_prompts(self) -> None:
+        from .console import warn
+
+        held = sum(self.plane.holds(prompt) for prompt in self.prompts)
+        where = f"slice {self.plane.axis}={self.plane.index}"
+        if len(self.prompts) and not held:
+            raise PromptError(
+                f"None of the {len(self.prompts)} prompts lies on {where}: check --axis and --slice, and that they belong to this volume."
+            )
+        if held < len(self.prompts):
+            warn(f"{len(self.prompts) - held} of {len(self.prompts)} prompts do not lie on {where} and are not used.")
+
+    def _make_predictor(self) -> Any:
+        from ..core.predictor import Predictor
+
+        return Predictor(self.model, device=self.device)
+
+    # --- telling
+
+    def _describe(self, session: Any, prediction: Any) -> None:
+        from ..mrml.segments import get_segment
+        from .console import NOTICE, warn
+
+        voxels = int(get_segment(self.segmentation_node, self.segment_id, self.volume_node).sum())
+        counts = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in self.prompts.counts().items())
+        painted = f"{len(self._strokes)} painted segments" if self._strokes else ""
+        typer.echo(f"{self.volume_node.GetName()}: slice {self.plane.axis}={self.plane.index}")
+        typer.echo(f"prompts: {', '.join(filter(None, (counts, painted))) or 'none'}; context: {prediction.n_context} examples")
+        typer.echo(
+            f"{self.structure}: {voxels} voxels, confidence {prediction.confidence:.2f}, {prediction.seconds:.2f} s ({session.predictor.description})"
+        )
+        typer.echo(NOTICE)
+        if not voxels:
+            warn("the result is empty: give another prompt, or a lower --threshold.")
+
+
+def _most_frequent(values: Any) -> int:
+    import numpy as np
+
+    found, counts = np.unique(values, return_counts=True)
+    return int(found[counts.argmax()])
