@@ -1,0 +1,115 @@
+"""The command's manners: help with examples, exit codes, one line for what went wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from MultiverSegLib import __version__
+from MultiverSegLib.cli import main
+from MultiverSegLib.core.errors import VolumeError
+
+PACKAGE_ROOT = Path(main.__file__).resolve().parents[2]
+
+
+def every_command():
+    """Paths of all commands and groups, e.g. ("context", "add")."""
+    root = typer.main.get_command(main.app)
+
+    def walk(command, path):
+        yield path
+        for name, child in getattr(command, "commands", {}).items():
+            yield from walk(child, (*path, name))
+
+    return sorted(walk(root, ()))
+
+
+@pytest.mark.parametrize("path", every_command(), ids=lambda path: " ".join(path) or "multiverseg")
+def test_every_command_has_help_with_an_example(command, path):
+    ran = command(*path, "--help")
+    assert ran.code == 0
+    assert "Example" in ran.out and "multiverseg" in ran.out
+    assert "None" not in ran.out
+
+
+def test_version(command):
+    assert command("--version").out == f"multiverseg {__version__}\n"
+
+
+def test_help_does_not_wait_for_heavy_packages():
+    """Seconds depend on the machine; what is imported does not."""
+    code = (
+        "import sys; from MultiverSegLib.cli import main; "
+        "heavy = {'torch', 'slicer', 'vtk', 'scipy', 'monai', 'matplotlib', 'SimpleITK', 'ray', 'kornia'} & set(sys.modules); "
+        "sys.exit(', '.join(sorted(heavy)) or 0)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE_ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_the_module_is_the_command():
+    ran = subprocess.run([sys.executable, "-m", "MultiverSegLib.cli", "segmnt"], cwd=PACKAGE_ROOT, capture_output=True, text=True)
+    assert ran.returncode == 2 and "segmnt" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["segment"],
+        ["segment", "a.nrrd"],
+        ["segment", "a.nrrd", "-o", "b.nrrd"],
+        ["segment", "a.nrrd", "-o", "b.seg.nrrd"],  # nothing to go by
+        ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2"],
+        ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2,nan"],
+        ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--box", "1,2,3"],
+        ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2,3", "--axis", "x"],
+        ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2,3", "--slice", "-1"],
+        ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2,3", "--slice", "max"],
+        ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2,3", "--accept"],
+        ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2,3", "--device", "tpu"],
+        ["bench", "--size", "1,2"],
+        ["demo", "--axis", "x"],
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_is_told_apart_from_failure(command, arguments):
+    ran = command(*arguments)
+    assert ran.code == 2 and "Traceback" not in ran.err and ran.out == ""
+
+
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (VolumeError("a.nrrd is\n broken."), "a.nrrd is broken."),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/out.seg.nrrd"), "The disk is full: cannot write /data/out.seg.nrrd"),
+        (PermissionError(errno.EACCES, "Permission denied", "/data/x"), "No permission to read or write /data/x"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/data/x"), "No such file or folder: /data/x"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/data/x"), "Is a directory: /data/x"),
+        (MemoryError(), "not enough memory"),
+        (ModuleNotFoundError("No module named 'monai'", name="monai"), "No module named 'monai'"),
+        (ZeroDivisionError("division by zero"), "Internal error (ZeroDivisionError: division by zero)"),
+    ],
+)
+def test_whatever_goes_wrong_becomes_one_line(command, monkeypatch, error, said):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr("MultiverSegLib.cli.main.app", fail)
+    ran = command("anything")
+    assert ran.code == 1 and said in ran.error_line and ran.out == ""
+
+
+def test_with_debugging_the_traceback_comes_through(monkeypatch):
+    def fail(**_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("MultiverSegLib.cli.main.app", fail)
+    monkeypatch.setenv("MULTIVERSEG_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        main.run([])
