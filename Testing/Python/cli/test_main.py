@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import typer
-
 from MultiverSegLib import __version__
 from MultiverSegLib.cli import main
 from MultiverSegLib.core.errors import VolumeError
