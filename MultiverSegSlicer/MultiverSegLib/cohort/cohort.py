@@ -23,7 +23,7 @@ from ..core.errors import CohortError
 from .history import State, after
 from .journal import Event, Journal
 from .lock import CohortLock, Holder, login_name
-from .records import Case, Structure, case_from_json, file_safe, structure_from_json, to_json
+from .records import Case, Structure, case_from_json, context_folder_name, file_safe, structure_from_json, to_json
 from .storage import read_json, remove_leftovers, write_json
 
 VERSION = 1
@@ -36,7 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "refresh_after": 4,
 }
 _FOLDERS = ("segmentations", "prompts", "proposals", "context")
-_NOT_SAVED_AT_ONCE = ("prompt", "edited", "predicted", "active")
+_NOT_SAVED_AT_ONCE = ("prompt", "edited", "predicted", "command", "active")
 
 
 class Cohort:
@@ -207,7 +207,7 @@ class Cohort:
         return self.folder / "proposals" / f"{case_id}.{self._file_name(structure)}.seg.nrrd"
 
     def context_folder(self, structure: str) -> Path:
-        return self.folder / "context" / self._file_name(structure)
+        return self.folder / "context" / context_folder_name(self.state.structure(structure).name)
 
     def _file_name(self, structure: str) -> str:
         names: dict[str, str] = {}

@@ -91,6 +91,10 @@ def _edited(state: State, event: Event) -> State:
     return _interacted(state, event, {"edit": 1})
 
 
+def _command(state: State, event: Event) -> State:
+    return _interacted(state, event, {event["command"]: 1})
+
+
 def _interacted(state: State, event: Event, counts: Mapping[str, int]) -> State:
     case = _begun(state.case(event["case"]))
     done = dict(case.work(event["structure"]).interactions)
@@ -124,9 +128,7 @@ def _predicted(state: State, event: Event) -> State:
 
 def _proposed(state: State, event: Event) -> State:
     case = state.case(event["case"])
-    proposal = {
-        k: event[k] for k in ("kind", "model", "examples", "confidence", "informative", "signature", "file", "sha256") if k in event
-    }
+    proposal = {k: event[k] for k in ("kind", "model", "examples", "confidence", "informative", "signature", "file", "index") if k in event}
     return state.with_case(case.with_work(event["structure"], proposal={**proposal, "seq": event["seq"]}))
 
 
@@ -180,7 +182,9 @@ _CHANGES: dict[str, Callable[[State, Event], State]] = {
     "prompt": _prompt,
     "edited": _edited,
     "predicted": _predicted,
+    "shown": _predicted,
     "propagated": _predicted,
+    "command": _command,
     "proposed": _proposed,
     "active": _active,
     "accepted": _accepted,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import CohortError, SegmentationError
-from ..mrml import dicom, segments, volumes
+from ..mrml import dicom, labelmaps, segments, volumes
 from ..mrml.slice_plane import AXES
 from .cohort import Cohort
 from .recorder import restored_masks
@@ -118,6 +118,26 @@ def save_segmentation(segmentation: Any, path: Path) -> None:
     """Writes a .seg.nrrd in one step and leaves the node pointing at it."""
     save_with(path, lambda target: segments.save_segmentation(segmentation, target))
     segmentation.GetStorageNode().SetFileName(str(path))
+
+
+def segment_slice(segmentation: Any, segment_id: str, volume: Any, axis: str, index: int) -> np.ndarray:
+    """One slice of a segment on the volume's grid, bool on the two other array axes; does not read the rest of the volume."""
+    dimensions, number = volumes.dimensions_of(volume), 2 - AXES.index(axis)
+    shape = tuple(n for a, n in enumerate(dimensions[::-1]) if a != number)
+    voxels = labelmaps.segment_voxels(segmentation, segment_id)
+    if voxels is None:
+        return np.zeros(shape, bool)
+    first = labelmaps.lattice_offset(voxels.lattice_to_ras, volumes.ijk_to_ras(volume), dimensions)
+    if first is None:
+        return segments.get_segment(segmentation, segment_id, volume).take(index, axis=number) != 0
+    result = np.zeros(shape, bool)
+    common = labelmaps.overlap(voxels.extent, first, dimensions)
+    if common is None or not common[1][number].start <= index < common[1][number].stop:
+        return result
+    source, target = list(common[0]), [s for a, s in enumerate(common[1]) if a != number]
+    source[number] = source[number].start + index - common[1][number].start
+    result[tuple(target)] = voxels.array[tuple(source)] == voxels.label
+    return result
 
 
 def load_mask(volume: Any, path: Path, value: int | str | None = None) -> np.ndarray:

@@ -6,7 +6,6 @@ It sees arrays and prompts, no nodes. What it stores is enough to restore an int
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -36,7 +35,6 @@ class CaseRecorder:
         self.case_id = case_id
         self._clock = ActivityClock(cohort.setting("idle_after_s"), clock)
         self._prompts: dict[str, Prompts] = {}
-        self._last_prediction: dict[str, int] = {}
         cohort.record("opened", case=case_id)
 
     def prompted(self, structure: str, prompts: Prompts) -> None:
@@ -61,8 +59,8 @@ class CaseRecorder:
         plane: Mapping[str, Any],
         image: Mapping[str, Any],
         examples: Sequence[str],
-        prompts: Prompts | None = None,
-        uses_previous: bool = False,
+        session: int,
+        prompts: Prompts,
         change: Mapping[str, Any] | None = None,
         threshold: float = 0.5,
     ) -> Event:
@@ -72,13 +70,12 @@ class CaseRecorder:
             prediction: has probability, logits [128, 128], confidence, model, seconds.
             plane, image: SlicePlane and ImageSettings as JSON.
             examples: ids of the examples it was made with, in order.
-            prompts: those that were encoded; None: the recorder's.
-            uses_previous: whether the logits of this structure's last prediction went in.
+            session: which of the case's sessions it was made in (their previous logits and undo steps are their own).
+            prompts: the session's prompts.
             change: ``changes.change_between`` of the segment before and after.
         """
         self._clock.touch()
-        used = self._prompts.get(structure, Prompts()) if prompts is None else prompts
-        event = self._record(
+        return self._record(
             "predicted",
             structure,
             model=prediction.model,
@@ -87,15 +84,19 @@ class CaseRecorder:
             seconds=_finite(prediction.seconds),
             plane=dict(plane),
             image=dict(image),
-            prompts=used.to_json(),
-            previous=self._last_prediction.get(structure) if uses_previous else None,
+            prompts=prompts.to_json(),
+            session=session,
             threshold=threshold,
             mask=pack_bits(np.asarray(prediction.probability) > threshold),
             logits_sha256=array_sha256(prediction.logits),
             change=change,
         )
-        self._last_prediction[structure] = event["seq"]
-        return event
+
+    def commanded(self, structure: str, command: str, session: int, prompts: Prompts, change: Mapping[str, Any] | None) -> Event:
+        """The person took steps of a session back ("undo", "clear") or made them again ("redo"); ``prompts`` are those left."""
+        self._clock.touch()
+        self._prompts[structure] = prompts
+        return self._record("command", structure, command=command, session=session, prompts=prompts.to_json(), change=change)
 
     def edited(self, structure: str, before: np.ndarray, after: np.ndarray) -> Event | None:
         """The person changed the segment by hand (masks [k, j, i]); nothing is stored if it is the same."""
@@ -160,15 +161,7 @@ def restored_masks(events: Iterable[Event], shape: tuple[int, int, int]) -> dict
 
 def restored_prompts(events: Iterable[Event]) -> dict[str, Prompts]:
     """The prompts by structure at the end of a case's ``events``."""
-    return {e["structure"]: Prompts.from_json(e["prompts"]) for e in events if e["event"] == "prompt"}
-
-
-def interaction_counts(works: Iterable[Any]) -> dict[str, int]:
-    """Sum of the interactions by kind over several works."""
-    total: Counter[str] = Counter()
-    for work in works:
-        total.update(work.interactions)
-    return dict(total)
+    return {e["structure"]: Prompts.from_json(e["prompts"]) for e in events if e["event"] in ("prompt", "predicted", "command")}
 
 
 def _finite(value: Any) -> float | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from ..core.errors import CohortError
 
@@ -163,6 +164,12 @@ def file_safe(name: str, taken: Iterable[str] = ()) -> str:
     while candidate.lower() in used:
         candidate, number = f"{safe}_{number}", number + 1
     return candidate
+
+
+def context_folder_name(structure: str) -> str:
+    """The name of a structure's context folder: one folder on every system, and can be turned back into the structure's name."""
+    name = quote(structure, safe=" ()-_,+äöüÄÖÜßéèàçñ")
+    return name.replace(".", "%2E") if name.startswith(".") or name.endswith(".") else name
 
 
 def _work(data: Any) -> Work:

@@ -1,7 +1,6 @@
 """A cohort's files: created, opened again, folded from the journal, valid by the schema."""
 
 import json
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -163,8 +162,10 @@ def test_paths_move_with_the_folder(tmp_path):
 
 def test_structures_of_odd_names_have_files_of_their_own(tmp_path):
     with paper_cohort(tmp_path, structures=("Leber/links", "Leber links", "肝")) as cohort:
-        names = [Path(cohort.context_folder(s.name)).name for s in cohort.structures]
-        assert names == ["Leber_links", "Leber_links_2", "肝"]
+        names = [cohort.prompts_path("a", s.name).name for s in cohort.structures]
+        assert names == ["a.Leber_links.mrk.json", "a.Leber_links_2.mrk.json", "a.肝.mrk.json"]
+        assert len({cohort.context_folder(s.name) for s in cohort.structures}) == 3
+        assert cohort.context_folder("Leber/links").parent == tmp_path / "context"
         with pytest.raises(CohortError, match="no structure"):
             cohort.prompts_path("a", "liver")
 

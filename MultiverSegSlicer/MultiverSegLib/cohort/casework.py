@@ -1,0 +1,311 @@
+"""Work on one case, written down as it goes: the same engine for Slicer's panel and for the command line. Main thread.
+
+work = CaseWork(cohort, "p07", predictor)
+session = work.session("liver")                 # a SliceSession that keeps the journal
+session.add(Point((12.0, -4.5, 30.0)))
+session.predict()
+work.accept()                                   # result saved, max slice into the context, case done
+work.close()
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import CohortError, SegmentationError
+from ..core.imaging import ImageSettings
+from ..core.prompts import Prompts
+from ..mrml import markups, segments, volumes
+from ..mrml.slice_plane import AXES, SlicePlane
+from .changes import apply_change, change_between
+from .cohort import Cohort
+from .contexts import Contexts
+from .nodes import CaseNodes, load_mask, segment_slice
+from .recorder import CaseRecorder, restored_prompts
+from .records import ACCEPTED, NEEDS_REVIEW, SKIPPED
+from .session import PredictionRequest, SliceSession, example_of
+from .storage import save_with
+
+
+class CaseWork:
+    """An open case of a cohort that is open for writing.
+
+    Args:
+        cohort, case_id: which case.
+        predictor: a Predictor; None: only for accepting, editing and looking.
+        writer: how segments are written (undo and masking of the host); None: plainly.
+        contexts: the cohort's contexts, shared between cases; None: opened anew.
+        clock: monotonic seconds.
+
+    Raises:
+        CohortError, VolumeError, SegmentationError: read-only, no such case, or its files are missing or damaged.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        case_id: str,
+        predictor: Any = None,
+        writer: segments.SegmentWriter | None = None,
+        contexts: Contexts | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        cohort.check_writable()
+        self.cohort, self.case_id, self.predictor, self.writer = cohort, case_id, predictor, writer
+        self.contexts = contexts or Contexts(cohort)
+        self.nodes = CaseNodes(cohort, case_id)
+        self.recorder = CaseRecorder(cohort, case_id, clock)
+        self._masks = {s.name: self.nodes.mask(s.name) != 0 for s in cohort.structures}
+        self._sessions: list[CaseSession] = []
+        self._reconcile()
+
+    # --- predicting
+
+    def session(self, structure: str = "", plane: SlicePlane | None = None) -> CaseSession:
+        """A session on a plane (None: ``plane_for``) that records what is done in it."""
+        structure = self.cohort.structure(structure).name
+        session = CaseSession(self, structure, plane or self.plane_for(structure))
+        self._sessions.append(session)
+        return session
+
+    def plane_for(self, structure: str) -> SlicePlane:
+        """The slice to work on: that of the proposal, else the max slice of what is segmented, else the middle of the volume."""
+        axis, settings = self.nodes.axis(structure), self.settings(structure)
+        proposed = self.cohort.case(self.case_id).work(structure).proposal.get("index")
+        if self._masks[structure].any():
+            index = segments.max_slice(self.nodes.segmentation, self.nodes.segment_id(structure), self.nodes.volume, axis)
+        elif proposed is not None:
+            index = int(proposed)
+        else:
+            index = volumes.dimensions_of(self.nodes.volume)[AXES.index(axis)] // 2
+        return SlicePlane.from_volume(self.nodes.volume, axis, index, settings)
+
+    def settings(self, structure: str) -> ImageSettings:
+        """How slices of the structure are shown to the network."""
+        stored = self.cohort.structure(structure).image
+        return ImageSettings.from_json(dict(stored)) if stored else ImageSettings()
+
+    def show_proposal(self, structure: str) -> bool:
+        """Puts the structure's proposal into its segment if nothing is there yet; it stays a proposal until accepted."""
+        proposal = self.cohort.case(self.case_id).work(structure).proposal
+        path = self.cohort.resolve(proposal["file"]) if proposal.get("file") else None
+        if path is None or not path.is_file() or self._masks[structure].any():
+            return False
+        mask = load_mask(self.nodes.volume, path, structure)
+        segments.set_segment(self.nodes.segmentation, self.nodes.segment_id(structure), self.nodes.volume, mask)
+        event = self._event_of(proposal["seq"])
+        fields = {k: event[k] for k in ("model", "examples", "confidence", "plane", "image", "mask") if k in event}
+        self.cohort.record(
+            "shown", case=self.case_id, structure=structure, proposal=proposal["seq"], change=self.take_change(structure), **fields
+        )
+        return True
+
+    def propagated(self, structure: str, facts: dict[str, Any]) -> None:
+        """Notes that propagation through the volume was committed; ``facts`` say with what (model, examples, confidence, limits)."""
+        change = self.take_change(structure)
+        self.cohort.record("propagated", case=self.case_id, structure=structure, change=change, **facts)
+
+    # --- bookkeeping
+
+    def note_edits(self, structure: str, plane: SlicePlane | None = None) -> None:
+        """Records what the person changed by hand since the last look, in the whole volume or on one slice of it."""
+        before, after = self._before_and_now(structure, plane)
+        if self.recorder.edited(structure, before, after) is not None:
+            self._masks[structure] = np.array(after)
+
+    def take_change(self, structure: str, plane: SlicePlane | None = None) -> dict[str, Any] | None:
+        """The change of the segment since the last look, which the caller records."""
+        before, after = self._before_and_now(structure, plane)
+        change = change_between(before, after)
+        self._masks[structure] = np.array(after) if change else self._masks[structure]
+        return change
+
+    def accept(self, structures: Iterable[str] | None = None) -> list[str]:
+        """The person says that the given structures (None: all that are not empty) are done. Gives their names.
+
+        The segmentation and the prompts are saved, the max slice of each becomes an example (instead of an older one of this case), and
+        the journal is told last, so that a crash in between is an accept that was not made.
+
+        Raises:
+            SegmentationError: a structure is empty.
+        """
+        chosen = [self.cohort.structure(s).name for s in structures] if structures is not None else self._segmented()
+        for structure in chosen:
+            self.note_edits(structure)
+        empty = [s for s in chosen if not self._masks[s].any()]
+        if empty or not chosen:
+            raise SegmentationError(
+                f"{empty[0] if empty else 'Every structure'} is empty in {self.case_id}: segment something, or skip the case."
+            )
+        self.nodes.save()
+        for structure in chosen:
+            self._save_prompts(structure)
+            example = self._example(structure)
+            self.contexts.replace_case(structure, example)
+            facts = {"example": example.id, **self._measures(structure, example)}
+            self.recorder.accepted(structure, self._masks[structure], self._first_plane_mask(structure), **facts)
+        return chosen
+
+    def skip(self, note: str = "") -> None:
+        """Leaves the case out; ``note`` says why."""
+        self._leave(SKIPPED, note)
+
+    def review(self, note: str = "") -> None:
+        """Marks the case to be looked at again."""
+        self._leave(NEEDS_REVIEW, note)
+
+    def reopen(self) -> None:
+        """Takes the acceptance back, to go on working."""
+        self.cohort.record("reopened", case=self.case_id)
+
+    def prompts(self, structure: str) -> Prompts:
+        """The structure's prompts as the journal knows them."""
+        return restored_prompts(self.cohort.journal.events(case=self.case_id)).get(structure, Prompts())
+
+    def close(self) -> None:
+        """Records what is open, saves an unfinished segmentation, and removes the case's nodes."""
+        for session in self._sessions:
+            session.close()
+        if self.nodes.segmentation is None:
+            return
+        if not self.cohort.read_only:
+            for structure in self._masks:
+                self.note_edits(structure)
+            self.recorder.pause()
+            case = self.cohort.case(self.case_id)
+            if case.status != ACCEPTED and self._segmented() and any(w.touched for w in case.works.values()):
+                self.nodes.save()
+        self.nodes.close()
+
+    # --- details
+
+    def _segmented(self) -> list[str]:
+        return [name for name in self._masks if self.nodes.mask(name).any()]
+
+    def _leave(self, status: str, note: str) -> None:
+        self.recorder.touch()
+        self.recorder.pause()
+        self.cohort.record("status", case=self.case_id, status=status, note=note)
+
+    def _reconcile(self) -> None:
+        """A result that was changed outside of the cohort (in another program) since its journal ended is an edit."""
+        shape = volumes.dimensions_of(self.nodes.volume)[::-1]
+        known = {name: np.zeros(shape, bool) for name in self._masks}
+        for event in self.cohort.journal.events(case=self.case_id):
+            if event.get("change") and event.get("structure") in known:
+                known[event["structure"]] = apply_change(known[event["structure"]], event["change"])
+        for structure, mask in self._masks.items():
+            self.recorder.edited(structure, known[structure], mask)
+
+    def _before_and_now(self, structure: str, plane: SlicePlane | None) -> tuple[np.ndarray, np.ndarray]:
+        before = self._masks[structure]
+        if plane is None or plane.axis is None:
+            return before, self.nodes.mask(structure) != 0
+        now = before.copy()
+        where = [slice(None)] * 3
+        where[2 - AXES.index(plane.axis)] = plane.index
+        now[tuple(where)] = segment_slice(
+            self.nodes.segmentation, self.nodes.segment_id(structure), self.nodes.volume, plane.axis, plane.index
+        )
+        return before, now
+
+    def _example(self, structure: str) -> Any:
+        nodes, axis, settings = self.nodes, self.nodes.axis(structure), self.settings(structure)
+        index = segments.max_slice(nodes.segmentation, nodes.segment_id(structure), nodes.volume, axis)
+        plane = SlicePlane.from_volume(nodes.volume, axis, index, settings)
+        model = self.cohort.case(self.case_id).work(structure).model
+        return example_of(nodes.volume, nodes.segmentation, nodes.segment_id(structure), plane, settings, self.case_id, structure, model)
+
+    def _measures(self, structure: str, example: Any) -> dict[str, float]:
+        """Area of the max slice in mm² and volume in ml, counted in voxels."""
+        mask, matrix = self._masks[structure], volumes.ijk_to_ras(self.nodes.volume)
+        axis = AXES.index(self.nodes.axis(structure))
+        areas = mask.sum(axis=tuple(a for a in range(3) if a != 2 - axis))
+        sides = [matrix[:3, a] for a in range(3) if a != axis]
+        pixel = float(np.linalg.norm(np.cross(*sides)))
+        volume = float(mask.sum() * abs(np.linalg.det(matrix[:3, :3])) / 1000)
+        return {"area_mm2": round(float(areas.max() * pixel), 3), "volume_ml": round(volume, 5)}
+
+    def _first_plane_mask(self, structure: str) -> np.ndarray | None:
+        first = self.recorder.first_prediction(structure)
+        if first is None or "plane" not in first:
+            return None
+        plane = SlicePlane.from_json(first["plane"])
+        return plane.sample_segment(self.nodes.segmentation, self.nodes.segment_id(structure)) >= 0.5
+
+    def _save_prompts(self, structure: str) -> Path | None:
+        prompts = self.prompts(structure)
+        if not len(prompts):
+            return None
+        path = self.cohort.prompts_path(self.case_id, structure)
+        save_with(path, lambda target: markups.save_prompts(prompts, target))
+        return path
+
+    def _event_of(self, seq: int) -> dict[str, Any]:
+        found = next((e for e in self.cohort.journal.events(after=seq - 1) if e["seq"] == seq), None)
+        if found is None:
+            raise CohortError(f"{self.cohort.journal.path} has no event {seq}: restore it from a copy.")
+        return found
+
+
+class CaseSession(SliceSession):
+    """A SliceSession of a case that writes prompts, predictions, undo and edits into the journal."""
+
+    def __init__(self, work: CaseWork, structure: str, plane: SlicePlane) -> None:
+        self.work, self.structure, self.number = work, structure, work.cohort.state.seq
+        nodes, cohort = work.nodes, work.cohort
+        super().__init__(
+            nodes.volume,
+            nodes.segmentation,
+            nodes.segment_id(structure),
+            plane,
+            work.settings(structure),
+            work.predictor,
+            work.contexts.get(structure),
+            strategy=cohort.setting("strategy"),
+            cap=cohort.setting("cap"),
+            writer=work.writer,
+        )
+
+    def request(self) -> PredictionRequest:
+        self.work.note_edits(self.structure, self.plane)
+        self.work.recorder.prompted(self.structure, self.prompts)
+        return super().request()
+
+    def apply(self, request: PredictionRequest, prediction: Any) -> bool:
+        if not super().apply(request, prediction):
+            return False
+        self.work.recorder.predicted(
+            self.structure,
+            prediction,
+            plane=self.plane.to_json(),
+            image=self.settings.to_json(),
+            examples=[example.id for example in request.examples],
+            session=self.number,
+            prompts=self.prompts,
+            change=self.work.take_change(self.structure, self.plane),
+            threshold=self.threshold,
+        )
+        return True
+
+    def undo(self) -> bool:
+        return self._command("undo", super().undo)
+
+    def redo(self) -> bool:
+        return self._command("redo", super().redo)
+
+    def clear(self) -> bool:
+        return self._command("clear", super().clear)
+
+    def _command(self, name: str, action: Callable[[], bool]) -> bool:
+        self.work.note_edits(self.structure, self.plane)
+        if not action():
+            return False
+        work = self.work
+        work.recorder.commanded(self.structure, name, self.number, self.prompts, work.take_change(self.structure, self.plane))
+        return True
