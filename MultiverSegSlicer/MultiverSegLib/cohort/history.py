@@ -128,7 +128,9 @@ def _predicted(state: State, event: Event) -> State:
 
 def _proposed(state: State, event: Event) -> State:
     case = state.case(event["case"])
-    proposal = {k: event[k] for k in ("kind", "model", "examples", "confidence", "informative", "signature", "file", "index") if k in event}
+    proposal = {
+        k: event[k] for k in ("kind", "model", "examples", "confidence", "informative", "signature", "known", "file", "index") if k in event
+    }
     return state.with_case(case.with_work(event["structure"], proposal={**proposal, "seq": event["seq"]}))
 
 

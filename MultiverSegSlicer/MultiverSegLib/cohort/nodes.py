@@ -37,12 +37,23 @@ def load_source(cohort: Cohort, case: Case) -> tuple[Any, bool]:
     source = case.volume
     if source.kind == "scene":
         return _scene_volume(source, case), False
-    path = cohort.resolve(source.path)
+    return load_source_files(source, cohort.resolve(source.path), case.id), True
+
+
+def load_source_files(source: Source, path: Path, name: str) -> Any:
+    """The volume node of a source that lies in files at ``path``.
+
+    Raises:
+        VolumeError: missing or unusable.
+        CohortError: not in files, or no such frame.
+    """
+    if source.kind == "scene":
+        raise CohortError(f"The volume of case {name} is only in a scene of Slicer: save it to a file to use it here.")
     if source.kind == "sequence":
-        return _frame(path, source.frame or 0, case.id), True
+        return _frame(path, source.frame or 0, name)
     if source.kind == "dicom":
-        return dicom.load_dicom(path, case.id, source.series or None), True
-    return volumes.load_volume(path, case.id), True
+        return dicom.load_dicom(path, name, source.series or None)
+    return volumes.load_volume(path, name)
 
 
 class CaseNodes:

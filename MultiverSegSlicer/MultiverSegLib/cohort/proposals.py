@@ -1,0 +1,74 @@
+"""A proposal for a case that nobody has touched: the slice that shows the structure best, or the whole volume, without prompts. Arrays only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .candidates import find_slice
+from .confidence import expected_dice, subset_agreement
+from .propagation import Confirmed, Limits, Predicts, SliceResult, VolumePropagation
+
+KINDS = ("slice", "volume")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What the model proposes.
+
+    Attributes:
+        index: the slice it began with.
+        results: the slices by index; only ``index`` for a slice proposal, none if nothing was found.
+        confidence: expected Dice of the first slice (0..1); 0 if nothing was found.
+        informative: 1 - agreement of the predictions made with disjoint parts of the context (query by committee: Seung et al., COLT 1992).
+        examples: ids of the examples it was made with.
+    """
+
+    index: int
+    results: dict[int, SliceResult]
+    confidence: float
+    informative: float
+    examples: tuple[str, ...]
+
+
+def propose(
+    image: Callable[[int], np.ndarray],
+    count: int,
+    predictor: Predicts,
+    select: Callable[[np.ndarray], Sequence[Any]],
+    kind: str = "slice",
+    limits: Limits | None = None,
+    example_of: Callable[[np.ndarray, np.ndarray, int], Any] | None = None,
+    cancel: Callable[[], bool] = lambda: False,
+) -> Proposal:
+    """Predicts a case without prompts.
+
+    Args:
+        image: image of a slice on its grid, by index; ``count`` slices.
+        select: the examples for an image (a selection strategy with its cap).
+        kind: "slice", or "volume" to propagate from there.
+        limits, example_of: see ``VolumePropagation``.
+    """
+    found = find_slice(image, count, predictor, select(image(count // 2)), cancel=cancel)
+    examples = list(select(image(found.index)))
+
+    def predicted(part: Sequence[Any]) -> Any:
+        return predictor.predict_batch([image(found.index)], None, None, part)[0]
+
+    first = predicted(examples)
+    probability = np.asarray(first.probability, np.float32)
+    informative = 1 - subset_agreement(lambda part: predicted(part).probability, examples)
+    limits = limits or Limits()
+    mask = probability > limits.threshold
+    results: dict[int, SliceResult] = {}
+    if mask.any():
+        confirmed = {found.index: Confirmed(mask, np.asarray(first.logits, np.float32))}
+        if kind == "slice":
+            limits = Limits(found.index, found.index, threshold=limits.threshold)
+        work = VolumePropagation(image, count, predictor, examples, example_of, limits)
+        results = work.run(confirmed, cancel=cancel)
+        results[found.index] = SliceResult(found.index, probability, confirmed[found.index].previous, found.confidence, int(mask.sum()), ())
+    return Proposal(found.index, results, expected_dice(probability), informative, tuple(e.id for e in examples))
