@@ -1,0 +1,385 @@
+"""``multiverseg cohort``: a collection of volumes, worked through case by case; what is begun in Slicer can go on here, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.errors import MultiverSegError
+from .console import progress, step, warn
+
+commands = typer.Typer(
+    help="Work through a collection of volumes.\n\nExample: multiverseg cohort init study --from scans --structure liver",
+    no_args_is_help=True,
+)
+
+
+Folder = Annotated[Path, typer.Argument(help="The cohort's folder (or its cohort.json).")]
+CaseId = Annotated[str, typer.Argument(help="The case's id, as in 'status'.")]
+OneStructure = Annotated[str, typer.Option("--structure", "-s", help="Structure (default: the first).")]
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(commands, name="cohort")
+
+
+@commands.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="New folder for the cohort: cohort.json, the journal and all results.")],
+    structure: Annotated[
+        list[str], typer.Option("--structure", "-s", help="NAME or NAME:AXIS (axial, coronal, sagittal, i, j, k); repeatable.")
+    ],
+    source: Annotated[Path | None, typer.Option("--from", help="Folder of volumes (NRRD, NIfTI, DICOM series; any nesting).")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", help="CSV with a column 'volume', perhaps 'segmentation'; further columns are kept.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the cohort (default: the folder's).")] = "",
+    labels: Annotated[str, typer.Option(help="Name rule of existing label files, e.g. '{case}_liver' (default: the usual names).")] = "",
+    value: Annotated[int | None, typer.Option(help="Label value of the structure in them (default: every non-zero voxel).")] = None,
+    model: Annotated[str, typer.Option(help="Model, as in 'multiverseg models list'.")] = "compact",
+    order: Annotated[str, typer.Option(help="Order of work: 'file order', 'least certain' or 'most informative'.")] = "file order",
+    strategy: Annotated[str, typer.Option(help="Which examples a prediction gets.")] = "most_similar",
+    cap: Annotated[int, typer.Option(help="At most how many.")] = 16,
+    window: Annotated[str, typer.Option(help="CT window preset (abdomen, liver, lung, ...) or LOW,HIGH.")] = "",
+    fov: Annotated[float | None, typer.Option(help="Fixed field of view in mm (default: the whole slice).")] = None,
+) -> None:
+    """Begin a cohort. Sources are only read.
+
+    Example: multiverseg cohort init study --from scans --structure liver:axial --structure spleen
+    """
+    from ..cohort.cohort import Cohort
+    from ..cohort.order import ORDERS
+    from ..cohort.records import Structure
+    from ..cohort.sources import NameRule, cases_from_csv, cases_from_folder
+
+    if (source is None) == (table is None):
+        raise typer.BadParameter("give either --from FOLDER or --csv FILE")
+    if order not in ORDERS:
+        raise typer.BadParameter(f"unknown order {order!r}: one of {', '.join(ORDERS)}")
+    names = [entry.partition(":")[0] for entry in structure]
+    image = _image_settings(window, fov)
+    structures = [
+        Structure.numbered(n, i, e.partition(":")[2] or "axial", image) for i, (n, e) in enumerate(zip(names, structure, strict=True))
+    ]
+    with step("Looking for volumes"):
+        if source is not None:
+            cases = cases_from_folder(source, folder, names, NameRule(labels), value)
+        else:
+            cases = cases_from_csv(table, folder, names, value)
+    settings = {"model": model, "order": order, "strategy": strategy, "cap": cap}
+    with Cohort.create(folder, cases, structures, name, settings) as cohort:
+        labelled = sum(bool(case.labels) for case in cohort.cases)
+        typer.echo(f"{cohort.state.name}: {len(cases)} cases, {labelled} of them with existing labels, in {folder}")
+
+
+@commands.command()
+def status(
+    folder: Folder,
+    json_: Annotated[bool, typer.Option("--json", help="Print cohort.json's content instead of a table.")] = False,
+) -> None:
+    """List the cases and how far the work has come.
+
+    Example: multiverseg cohort status study
+    """
+    import json
+
+    from ..cohort.cohort import Cohort, snapshot
+    from ..cohort.order import progress as progress_of
+
+    cohort = Cohort.open(folder, read_only=True)
+    if json_:
+        typer.echo(json.dumps(snapshot(cohort.state), indent=1, ensure_ascii=False))
+        return
+    _print_table(cohort)
+    typer.echo(str(progress_of(cohort.state)))
+
+
+@commands.command("next")
+def next_(
+    folder: Folder,
+    order: Annotated[str, typer.Option(help="Order of work (default: the cohort's).")] = "",
+    after: Annotated[str | None, typer.Option(help="The case worked on now.")] = None,
+) -> None:
+    """Print the case to work on next, and its volume.
+
+    Example: multiverseg cohort next study --order "least certain"
+    """
+    from ..cohort.cohort import Cohort
+    from ..cohort.order import next_case
+
+    cohort = Cohort.open(folder, read_only=True)
+    case = next_case(cohort.state, order, after)
+    if case is None:
+        typer.echo("Every case is done.", err=True)
+        return
+    typer.echo(f"{case.id}\t{cohort.resolve(case.volume.path)}")
+
+
+@commands.command()
+def labels(
+    folder: Folder,
+    structure: OneStructure = "",
+    case: Annotated[
+        list[str] | None, typer.Option("--case", help="Only these cases; repeatable (default: every case with a segmentation).")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A folder of masks named after the cases; remembered as their labels.")
+    ] = None,
+    value: Annotated[int | None, typer.Option(help="Label value in these masks (default: every non-zero voxel).")] = None,
+) -> None:
+    """Make examples of existing or accepted segmentations: the context, in one step.
+
+    Example: multiverseg cohort labels study --case p01 --case p02
+    """
+    from ..cohort.cohort import Cohort
+    from ..cohort.labels import labels_to_context
+    from ..cohort.sources import labels_from_folder
+    from ..mrml.host import start
+
+    start()
+    with Cohort.open(folder) as cohort:
+        cohort.check_writable()
+        name = cohort.structure(structure).name
+        if source is not None:
+            for case_id, found in labels_from_folder(source, cohort.cases, cohort.folder, [name], value).items():
+                kept = [entry for entry in cohort.case(case_id).labels if entry.structure != name]
+                cohort.record("labels", case=case_id, labels=[_plain(entry) for entry in (*kept, *found)])
+        with step("Reading segmentations"):
+            taken = labels_to_context(cohort, name, case)
+    for case_id, reason in taken.left_out.items():
+        warn(f"{case_id}: {reason}")
+    typer.echo(f"{len(taken.cases)} examples of {name}")
+
+
+@commands.command()
+def predict(
+    folder: Folder,
+    case: CaseId,
+    structure: OneStructure = "",
+    prompts: Annotated[list[Path] | None, typer.Option("--prompts", help="Markups (.mrk.json); repeatable.")] = None,
+    index: Annotated[
+        int | None, typer.Option("--slice", help="Slice along the structure's axis (default: the prompts', the proposal's, or the middle).")
+    ] = None,
+    volume: Annotated[bool, typer.Option("--volume", help="Go on through the volume from there.")] = False,
+    accept_it: Annotated[bool, typer.Option("--accept", help="Accept the result at once.")] = False,
+) -> None:
+    """Predict a slice of a case, with prompts or from the context alone; perhaps go on through the volume.
+
+    Example: multiverseg cohort predict study p03 --prompts p03.mrk.json --volume
+    """
+    from ..mrml.host import start
+    from .cohort_work import opened, predict_case
+
+    start()
+    with opened(folder, case) as work:
+        result = predict_case(work, structure, prompts or [], index, volume)
+        if accept_it:
+            work.accept([result.structure])
+        typer.echo(result.line)
+
+
+@commands.command()
+def accept(
+    folder: Folder,
+    case: CaseId,
+    structure: Annotated[
+        list[str] | None, typer.Option("--structure", "-s", help="Structure; may be given several times (default: all).")
+    ] = None,
+    segmentation: Annotated[Path | None, typer.Option(help="A segmentation made elsewhere (segments by name, or one label map).")] = None,
+    proposal: Annotated[bool, typer.Option("--proposal", help="Accept the proposal as it is.")] = False,
+) -> None:
+    """Accept a case: its result is saved, and its max slice becomes an example.
+
+    Example: multiverseg cohort accept study p03 --segmentation p03.seg.nrrd
+    """
+    from ..mrml.host import start
+    from .cohort_work import bring_in, opened
+
+    start()
+    with opened(folder, case, with_model=False) as work:
+        names = [work.cohort.structure(s).name for s in structure] if structure else [s.name for s in work.cohort.structures]
+        if segmentation is not None:
+            bring_in(work, segmentation, names)
+        if proposal:
+            for name in names:
+                work.show_proposal(name)
+        accepted = work.accept(names if structure else None)
+        typer.echo(f"{case}: {', '.join(accepted)} accepted; the case is {work.cohort.case(case).status}")
+
+
+@commands.command()
+def skip(
+    folder: Folder,
+    case: CaseId,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+) -> None:
+    """Leave a case out.
+
+    Example: multiverseg cohort skip study p07 --note "motion"
+    """
+    from ..cohort.cohort import Cohort
+
+    with Cohort.open(folder) as cohort:
+        cohort.record("status", case=case, status="skipped", note=note)
+
+
+@commands.command()
+def forget(
+    folder: Folder,
+    case: Annotated[str, typer.Argument(help="The case whose example is bad.")],
+    structure: OneStructure = "",
+) -> None:
+    """Take a bad example out of the context, and mark everything that was predicted with it.
+
+    Example: multiverseg cohort forget study p02
+    """
+    from ..cohort.cohort import Cohort
+    from ..cohort.contexts import Contexts
+
+    with Cohort.open(folder) as cohort:
+        contexts, name = Contexts(cohort), cohort.structure(structure).name
+        found = [e.id for e in contexts.get(name).examples if e.case == case]
+        if not found:
+            raise MultiverSegError(f"The context of {name} has no example of case {case!r}.")
+        doubtful = sorted({c for example in found for c in contexts.remove(name, example)})
+        typer.echo(f"taken out; to be looked at again: {', '.join(doubtful) or 'nothing'}")
+
+
+@commands.command()
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")],
+    format_: Annotated[list[str], typer.Option("--format", "-f", help="nifti, seg.nrrd, dicom-seg, stl or obj; repeatable.")] = ("nifti",),
+    case: Annotated[list[str] | None, typer.Option("--case", help="Only these cases; repeatable (default: all accepted).")] = None,
+) -> None:
+    """Write the results for other programs.
+
+    Example: multiverseg cohort export study -o results -f nifti -f dicom-seg
+    """
+    from ..cohort.cohort import Cohort
+    from ..cohort.export import FORMATS, export_case, export_cohort
+    from ..mrml.host import start
+
+    unknown = [f for f in format_ if f not in FORMATS]
+    if unknown:
+        raise typer.BadParameter(f"unknown format {unknown[0]!r}: one of {', '.join(FORMATS)}")
+    start()
+    cohort = Cohort.open(folder, read_only=True)
+    if case:
+        files = [p for c in progress(case, "Exporting") for f in format_ for p in export_case(cohort, c, out, f)]
+    else:
+        with step("Exporting"):
+            files = export_cohort(cohort, out, format_)
+    for path in files:
+        typer.echo(path)
+
+
+@commands.command()
+def report(
+    folder: Folder,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder (default: the cohort's).")] = None,
+) -> None:
+    """Write report.html, report.csv and methods.txt.
+
+    Example: multiverseg cohort report study
+    """
+    from ..cohort.cohort import Cohort
+    from ..cohort.cohort_report import write_cohort_report
+    from ..mrml.host import start
+
+    start()
+    cohort = Cohort.open(folder, read_only=True)
+    with step("Drawing"):
+        for path in write_cohort_report(cohort, out or cohort.folder):
+            typer.echo(path)
+
+
+@commands.command()
+def replay(
+    folder: Folder,
+    case: Annotated[list[str] | None, typer.Argument(help="Cases (default: all that were worked on).")] = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu or cuda; results are the same to the bit only on the same kind of device.")
+    ] = "auto",
+) -> None:
+    """Do the work again from the journal, and compare every step to the bit. Exit code 1 if anything differs.
+
+    Example: multiverseg cohort replay study p03
+    """
+    from ..cohort.cohort import Cohort
+    from ..mrml.host import start
+    from .cohort_work import replay_cases
+
+    start()
+    cohort = Cohort.open(folder, read_only=True)
+    different = 0
+    for result in replay_cases(cohort, case or [], device):
+        bad = [f"event {s.seq} ({s.event} {s.structure}): {s.difference}" for s in result.steps if s.difference]
+        different += bool(bad)
+        typer.echo(f"{result.case}: {len(result.steps)} steps, {'identical' if not bad else '; '.join(bad)}")
+    if different:
+        raise typer.Exit(1)
+
+
+def _print_table(cohort) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE)
+    for column in ("case", "status", "structure", "clicks", "seconds", "confidence", "saved Dice", "note"):
+        table.add_column(column, justify="right" if column in ("clicks", "seconds", "confidence", "saved Dice") else "left")
+    for row in rows(cohort):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def rows(cohort) -> list[list[str]]:
+    """The table's cells: one row per case and structure."""
+    found = []
+    for case in cohort.cases:
+        for structure in cohort.structures:
+            work = case.work(structure.name)
+            confidence = work.confidence if work.confidence is not None else work.proposal.get("confidence")
+            state = "proposed" if case.status == "todo" and work.proposal else case.status
+            cells = [
+                case.id,
+                state,
+                structure.name,
+                str(work.clicks),
+                f"{case.active_seconds:.0f}",
+                _number(confidence),
+                _number(work.saved_dice),
+            ]
+            found.append([*cells, case.note or work.doubt])
+    return found
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _plain(entry) -> dict:
+    return {key: value for key, value in vars(entry).items() if value is not None}
+
+
+def _image_settings(window: str, fov: float | None) -> dict:
+    """ImageSettings as JSON, only what differs from the default."""
+    from ..core.imaging import ImageSettings
+
+    if not window and fov is None:
+        return {}
+    settings = ImageSettings()
+    if window and "," in window:
+        low, _, high = window.partition(",")
+        try:
+            settings = ImageSettings(scaling="window", window=(float(low), float(high)))
+        except ValueError as error:
+            raise typer.BadParameter(f"--window needs a preset or LOW,HIGH, got {window!r}") from error
+    elif window:
+        settings = ImageSettings.ct(window)
+    if fov is not None:
+        settings = settings.with_(field_of_view="fixed", fov_mm=fov)
+    return settings.to_json()

@@ -1,0 +1,119 @@
+"""What ``multiverseg cohort predict``, ``accept`` and ``replay`` do, apart from talking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..cohort.casework import CaseWork
+from ..cohort.cohort import Cohort
+from ..cohort.nodes import load_mask
+from ..cohort.replay import Replay, replay
+from ..cohort.volume_work import VolumeWork
+from ..core.errors import MultiverSegError, PromptError
+from ..core.prompts import Prompts
+from ..mrml import markups, segments
+from ..mrml.slice_plane import SlicePlane, planes_of
+from .console import step
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was predicted, and a line about it."""
+
+    structure: str
+    line: str
+
+
+@contextmanager
+def opened(folder: Path, case: str, with_model: bool = True) -> Iterator[CaseWork]:
+    """A case, open for work; closed and its cohort saved at the end."""
+    with Cohort.open(folder) as cohort:
+        cohort.check_writable()
+        work = CaseWork(cohort, case, _predictor(cohort) if with_model else None)
+        try:
+            yield work
+        finally:
+            work.close()
+
+
+def predict_case(work: CaseWork, structure: str, prompt_files: Sequence[Path], index: int | None, volume: bool) -> Predicted:
+    """One prediction on a slice; with ``volume`` propagation through the volume from there."""
+    name = work.cohort.structure(structure).name
+    prompts = Prompts().extended(p for path in prompt_files for p in markups.load_prompts(path))
+    session = work.session(name, _plane(work, name, prompts, index))
+    session.add(*prompts)
+    with step("Predicting"):
+        prediction = session.predict()
+    line = f"{work.case_id}: {name} on slice {session.plane.index}, confidence {prediction.confidence:.2f}"
+    if volume:
+        with step("Going through the volume"):
+            count = propagate_volume(work, name, [session.plane.index])
+        line += f", {count} slices through the volume"
+    return Predicted(name, line)
+
+
+def propagate_volume(work: CaseWork, name: str, confirmed: Iterable[int] = ()) -> int:
+    """Fills the volume from what is segmented; gives the number of slices written."""
+    nodes, settings = work.nodes, work.settings(name)
+    stack_axis = nodes.axis(name)
+    first = work.plane_for(name)
+    context = work.contexts.get(name)
+    examples = context.selection(first.sample(nodes.volume, settings), work.cohort.setting("strategy"), work.cohort.setting("cap"))
+    volume_work = VolumeWork(nodes.volume, nodes.segmentation, nodes.segment_id(name), stack_axis, settings, work.predictor, examples)
+    volume_work.prepare(work.prompts(name), confirmed)
+    results = volume_work.compute()
+    volume_work.commit(results, work.writer)
+    found = [r for r in results.values() if not r.confirmed]
+    confidence = min((r.confidence for r in found), default=1.0)
+    facts = {"model": work.cohort.setting("model"), "examples": [e.id for e in examples], "confidence": round(confidence, 6)}
+    work.propagated(name, {**facts, "confirmed": volume_work.confirmed, "slices": len(found)})
+    return len(found)
+
+
+def bring_in(work: CaseWork, path: Path, names: Sequence[str]) -> None:
+    """Puts a segmentation made elsewhere into the case: segments by name; a file with one label serves a cohort of one structure."""
+    brought = 0
+    for name in names:
+        try:
+            mask = load_mask(work.nodes.volume, path, name)
+        except MultiverSegError:
+            if len(work.cohort.structures) > 1 and len(names) > 1:
+                continue
+            mask = load_mask(work.nodes.volume, path)
+        segments.set_segment(work.nodes.segmentation, work.nodes.segment_id(name), work.nodes.volume, mask)
+        brought += 1
+    if not brought:
+        raise MultiverSegError(f"{path} has no segment called {' or '.join(names)}: give --structure for a file with one label.")
+
+
+def replay_cases(cohort: Cohort, cases: Sequence[str], device: str) -> Iterator[Replay]:
+    """Replays the given cases, or all that were worked on."""
+    predictor = _predictor(cohort, device)
+    chosen = cases or [c.id for c in cohort.cases if any(w.touched for w in c.works.values())]
+    if not chosen:
+        raise MultiverSegError("No case was worked on yet: there is nothing to replay.")
+    for case in chosen:
+        yield replay(cohort, case, predictor)
+
+
+def _plane(work: CaseWork, name: str, prompts: Prompts, index: int | None) -> SlicePlane:
+    settings, nodes = work.settings(name), work.nodes
+    if index is not None:
+        return SlicePlane.from_volume(nodes.volume, nodes.axis(name), index, settings)
+    if not len(prompts):
+        return work.plane_for(name)
+    counted = [(plane.rasterize(prompts).sum(), plane) for plane in planes_of(nodes.volume, nodes.axis(name), settings)]
+    best = max(counted, key=lambda entry: entry[0])
+    if not best[0]:
+        raise PromptError(f"None of the prompts lies in the volume of case {work.case_id}.")
+    return best[1]
+
+
+def _predictor(cohort: Cohort, device: str = "auto") -> Any:
+    from ..core.predictor import Predictor
+
+    return Predictor(model=cohort.setting("model"), device=device)

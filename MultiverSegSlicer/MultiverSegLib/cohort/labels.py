@@ -1,0 +1,109 @@
+"""Existing segmentations as context, in one step: every case's max slice becomes an example. Main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import MultiverSegError, SegmentationError
+from ..core.imaging import ImageSettings
+from ..mrml import segments
+from ..mrml.slice_plane import AXES, SlicePlane
+from .cohort import Cohort
+from .contexts import Contexts
+from .nodes import load_mask, load_source, reference_mask, voxel_axis
+from .records import ACCEPTED, Case, Structure
+
+
+@dataclass
+class Taken:
+    """What became an example, and why other cases did not (case id -> reason)."""
+
+    cases: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def labels_to_context(
+    cohort: Cohort,
+    structure: str = "",
+    cases: Iterable[str] | None = None,
+    contexts: Contexts | None = None,
+    progress: Callable[[str], None] = lambda case: None,
+) -> Taken:
+    """Adds the max slice of each case's accepted result or, without one, of its existing label file to the structure's context.
+
+    Args:
+        cases: ids (None: every case that has either).
+
+    Raises:
+        CohortError: read-only, an unknown case, or none of the cases has a segmentation.
+    """
+    cohort.check_writable()
+    record, contexts = cohort.structure(structure), contexts or Contexts(cohort)
+    chosen = [cohort.case(c) for c in cases] if cases is not None else [c for c in cohort.cases if _has_segmentation(cohort, c, record)]
+    taken = Taken()
+    for case in chosen:
+        progress(case.id)
+        try:
+            example = _example(cohort, case, record)
+        except MultiverSegError as error:
+            taken.left_out[case.id] = str(error)
+            continue
+        contexts.replace_case(record.name, example)
+        cohort.record("example added", case=case.id, structure=record.name, example=example.id, origin="segmentation")
+        taken.cases.append(case.id)
+    if not taken.cases:
+        reason = next(iter(taken.left_out.values()), f"no case has an existing segmentation of {record.name}")
+        raise SegmentationError(f"No example was made: {reason}")
+    return taken
+
+
+def _has_segmentation(cohort: Cohort, case: Case, structure: Structure) -> bool:
+    return case.work(structure.name).status == ACCEPTED or any(entry.structure == structure.name for entry in case.labels)
+
+
+def _example(cohort: Cohort, case: Case, structure: Structure) -> Any:
+    volume, loaded = load_source(cohort, case)
+    try:
+        mask = _mask(cohort, case, structure, volume)
+        return example_of_mask(volume, mask, structure, case.id)
+    finally:
+        if loaded:
+            segments.remove_node(volume)
+
+
+def _mask(cohort: Cohort, case: Case, structure: Structure, volume: Any) -> np.ndarray:
+    if case.work(structure.name).status == ACCEPTED:
+        return load_mask(volume, cohort.segmentation_path(case.id), structure.name)
+    mask = reference_mask(cohort, case, structure.name, volume)
+    if mask is None:
+        raise SegmentationError(f"Case {case.id} has no existing segmentation of {structure.name}.")
+    return mask
+
+
+def example_of_mask(volume: Any, mask: np.ndarray, structure: Structure, case: str, model: str = "") -> Any:
+    """The example of a mask [k, j, i] on the volume's grid: its max slice along the structure's axis.
+
+    Raises:
+        SegmentationError: the mask is empty.
+    """
+    from .session import example_of
+
+    settings = ImageSettings.from_json(dict(structure.image)) if structure.image else ImageSettings()
+    axis = voxel_axis(volume, structure.axis)
+    number = 2 - AXES.index(axis)
+    areas = np.count_nonzero(mask, axis=tuple(a for a in range(3) if a != number))
+    if not areas.any():
+        raise SegmentationError(f"The segmentation of {structure.name} in {case} is empty.")
+    largest = np.flatnonzero(areas == areas.max())
+    plane = SlicePlane.from_volume(volume, axis, int(largest[len(largest) // 2]), settings)
+    segmentation = segments.new_segmentation(volume, "labels")
+    try:
+        segment_id = segments.add_segment(segmentation, structure.name)
+        segments.set_segment(segmentation, segment_id, volume, mask)
+        return example_of(volume, segmentation, segment_id, plane, settings, case, structure.name, model)
+    finally:
+        segments.remove_node(segmentation)
