@@ -40,6 +40,7 @@ class CaseWork:
         predictor: a Predictor; None: only for accepting, editing and looking.
         writer: how segments are written (undo and masking of the host); None: plainly.
         contexts: the cohort's contexts, shared between cases; None: opened anew.
+        nodes: the case's nodes, if they were loaded ahead.
         clock: monotonic seconds.
 
     Raises:
@@ -53,12 +54,13 @@ class CaseWork:
         predictor: Any = None,
         writer: segments.SegmentWriter | None = None,
         contexts: Contexts | None = None,
+        nodes: CaseNodes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         cohort.check_writable()
         self.cohort, self.case_id, self.predictor, self.writer = cohort, case_id, predictor, writer
         self.contexts = contexts or Contexts(cohort)
-        self.nodes = CaseNodes(cohort, case_id)
+        self.nodes = nodes or CaseNodes(cohort, case_id)
         self.recorder = CaseRecorder(cohort, case_id, clock)
         self._masks = {s.name: self.nodes.mask(s.name) != 0 for s in cohort.structures}
         self._sessions: list[CaseSession] = []
@@ -182,6 +184,13 @@ class CaseWork:
                 self.nodes.save()
         self.nodes.close()
 
+    def abandon(self) -> None:
+        """The scene took the nodes away: only the active time is left to store."""
+        for session in self._sessions:
+            session.close()
+        if not self.cohort.read_only:
+            self.recorder.pause()
+
     # --- details
 
     def _segmented(self) -> list[str]:
@@ -247,7 +256,7 @@ class CaseWork:
         return path
 
     def _event_of(self, seq: int) -> dict[str, Any]:
-        found = next((e for e in self.cohort.journal.events(after=seq - 1) if e["seq"] == seq), None)
+        found = next(self.cohort.journal.events(after=seq - 1), None)
         if found is None:
             raise CohortError(f"{self.cohort.journal.path} has no event {seq}: restore it from a copy.")
         return found

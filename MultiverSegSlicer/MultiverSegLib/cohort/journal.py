@@ -23,15 +23,18 @@ class Journal:
     """Appends events to a file and reads them back.
 
     Every event gets ``seq`` (1, 2, 3, ... without gaps), ``time`` (UTC) and ``who``. An append is flushed to the disk before
-    it returns. A line that was being written when the process died has no line end (or is not JSON): it is cut off when the
-    journal is opened for writing and ignored when it is read.
+    it returns. A line that was being written when the process died has no line end (or is not JSON): it is cut off before the next
+    append and ignored when the journal is read. The places of the events are kept in memory, so that one case's are read at once.
     """
 
     def __init__(self, path: Path | str, who: str = "", clock: Callable[[], str] = now) -> None:
         self.path = Path(path)
         self.who = who
         self._clock = clock
-        self._seq: int | None = None
+        self._mended = False
+        self._places: list[int] = []
+        self._by_case: dict[str | None, list[int]] = {}
+        self._end = 0
 
     def append(self, kind: str, /, **fields: Any) -> Event:
         """Stores one event and returns it as stored.
@@ -44,58 +47,69 @@ class Journal:
         except OSError as error:
             raise CohortError(f"Can't write {self.path}: {error.strerror or error}. Check the disk space.") from error
 
-    def _append(self, kind: str, fields: dict[str, Any]) -> Event:
-        if self._seq is None:
-            self._seq = self._mended()
-        event = {"seq": self._seq + 1, "time": self._clock(), "who": self.who, "event": kind, **fields}
-        line = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
-        with open(self.path, "ab", buffering=0) as handle:
-            end = handle.seek(0, os.SEEK_END)
-            try:
-                handle.write(line.encode("utf-8"))
-                os.fsync(handle.fileno())
-            except OSError:
-                handle.truncate(end)
-                raise
-        self._seq += 1
-        return json.loads(line)
-
-    def _mended(self) -> int:
-        """Cuts off a torn last line; gives the last ``seq``."""
-        good = last = 0
-        for event, size in self._lines():
-            good, last = good + size, event["seq"]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab") as handle:
-            if good < handle.seek(0, os.SEEK_END):
-                handle.truncate(good)
-        return last
-
     def events(self, after: int = 0, case: str | None = None) -> Iterator[Event]:
         """The stored events in order: those with ``seq > after``, of one case if asked.
 
         Raises:
             CohortError: a line before the last is damaged or out of order, so that the history can't be trusted.
         """
-        for event, _ in self._lines():
-            if event["seq"] > after and (case is None or event.get("case") == case):
-                yield event
+        self._look()
+        numbers = range(len(self._places)) if case is None else self._by_case.get(case, [])
+        wanted = [number for number in numbers if number >= after]
+        if not wanted:
+            return
+        with open(self.path, "rb") as handle:
+            for number in wanted:
+                handle.seek(self._places[number])
+                yield json.loads(handle.readline())
 
-    def _lines(self) -> Iterator[tuple[Event, int]]:
+    def _append(self, kind: str, fields: dict[str, Any]) -> Event:
+        self._look()
+        if not self._mended:
+            self._mend()
+        event = {"seq": len(self._places) + 1, "time": self._clock(), "who": self.who, "event": kind, **fields}
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8") + b"\n"
+        with open(self.path, "ab", buffering=0) as handle:
+            try:
+                handle.write(line)
+                os.fsync(handle.fileno())
+            except OSError:
+                handle.truncate(self._end)
+                raise
+        self._note(event, len(line))
+        return json.loads(line)
+
+    def _mend(self) -> None:
+        """Cuts off a torn last line."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "ab") as handle:
+            if self._end < handle.seek(0, os.SEEK_END):
+                handle.truncate(self._end)
+        self._mended = True
+
+    def _look(self) -> None:
+        """Learns the places of what was written (by whomever) since the last look."""
         if not self.path.exists():
             return
-        last = 0
         with open(self.path, "rb") as handle:
+            if handle.seek(0, os.SEEK_END) <= self._end:
+                return
+            handle.seek(self._end)
             for line in handle:
                 event = _parse(line)
+                number = len(self._places) + 1
                 if event is None:
                     if handle.read(1):
-                        raise CohortError(f"Line {last + 1} of {self.path} is damaged: restore the file from a copy.")
+                        raise CohortError(f"Line {number} of {self.path} is damaged: restore the file from a copy.")
                     return
-                if event.get("seq") != last + 1:
-                    raise CohortError(f"{self.path} lacks event {last + 1}: it was changed by hand; restore it from a copy.")
-                last += 1
-                yield event, len(line)
+                if event.get("seq") != number:
+                    raise CohortError(f"{self.path} lacks event {number}: it was changed by hand; restore it from a copy.")
+                self._note(event, len(line))
+
+    def _note(self, event: Event, size: int) -> None:
+        self._by_case.setdefault(event.get("case"), []).append(len(self._places))
+        self._places.append(self._end)
+        self._end += size
 
 
 def _parse(line: bytes) -> Event | None:

@@ -143,7 +143,7 @@ class CaseRecorder:
         seq = self.cohort.case(self.case_id).work(structure).first_prediction
         if seq is None:
             return None
-        return next((e for e in self.cohort.journal.events(after=seq - 1) if e["seq"] == seq), None)
+        return next(self.cohort.journal.events(after=seq - 1), None)
 
     def _record(self, kind: str, structure: str, /, **fields: Any) -> Event:
         return self.cohort.record(kind, case=self.case_id, structure=structure, **fields)
