@@ -32,8 +32,8 @@ def propagate(
     Example: multiverseg propagate study --workers 4
     """
     from ..cohort.cohort import Cohort
-    from ..cohort.engines import LocalEngine, RayEngine
     from ..cohort.propagate import propagate as run
+    from .engines import LocalEngine, RayEngine
 
     if engine not in ("local", "ray"):
         raise typer.BadParameter(f"unknown engine {engine!r}: 'local' or 'ray'")

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..cohort.propagate import Answer, Job, run_job
 from ..core.errors import CohortError
-from .propagate import Answer, Job, run_job
 
 _RETRIES = 3
 _predictors: dict[tuple[str, str], Any] = {}
