@@ -148,9 +148,8 @@ class qSlicerApplication(qSlicerCoreApplication):
 
 
 class qSlicerCommandOptions(QtCore.QObject):
-    cpp = cpp(SLICER, "Base/QTGUI/qSlicerCommandOptions.h", "noMainWindow isTestingEnabled")
-    noMainWindow = stored(bool, "noMainWindow", False)
-    isTestingEnabled = stored(bool, "isTestingEnabled", False)
+    cpp = cpp(SLICER, "Base/QTGUI/qSlicerCommandOptions.h", "noMainWindow")
+    noMainWindow = QtCore.Property(bool, lambda self: False)
 
 
 class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar):
@@ -158,7 +157,7 @@ class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar):
         SLICER,
         "Base/QTGUI/qSlicerModuleSelectorToolBar.h",
         "selectedModule",
-        "selectModule selectModuleByTitle",
+        "selectModule",
         ["moduleSelected(QString)"],
     )
     moduleSelected = QtCore.Signal(str)
@@ -183,9 +182,6 @@ class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar):
         self._window.show_panel(widget)
         widget.enter()
         self.moduleSelected.emit(name)
-
-    def selectModuleByTitle(self, title):
-        self.selectModule(next(n for n, m in self._modules.items() if m.title == title))
 
 
 class qSlicerMainWindow(QtWidgets.QMainWindow):

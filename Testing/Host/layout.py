@@ -7,11 +7,15 @@ import xml.etree.ElementTree as ElementTree
 import slicer
 from PySide6 import QtCore, QtWidgets
 
-from .citations import SLICER, cpp
+from .citations import CTK, SLICER, cpp
 from .sliceviews import qMRMLSliceWidget
 
 
-class qMRMLLayoutManager(QtCore.QObject):
+class ctkLayoutManager(QtCore.QObject):
+    cpp = cpp(CTK, "Libs/Widgets/ctkLayoutManager.h", "", "viewport setViewport")
+
+
+class qMRMLLayoutManager(ctkLayoutManager):
     cpp = cpp(
         SLICER,
         "Libs/MRML/Widgets/qMRMLLayoutManager.h",
@@ -26,7 +30,7 @@ class qMRMLLayoutManager(QtCore.QObject):
 class qSlicerLayoutManager(qMRMLLayoutManager):
     """Creates slice widgets as layouts need them; they stay when the layout changes, as in Slicer."""
 
-    cpp = cpp(SLICER, "Base/QTGUI/qSlicerLayoutManager.h", "", "viewport setViewport")
+    cpp = cpp(SLICER, "Base/QTGUI/qSlicerLayoutManager.h")
 
     def __init__(self, host, viewport):
         super().__init__()

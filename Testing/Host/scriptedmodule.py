@@ -51,7 +51,7 @@ class qSlicerScriptedLoadableModule(_DecoratedModule):
     cpp = cpp(
         SLICER,
         "Base/QTGUI/qSlicerScriptedLoadableModule.h",
-        "title categories associatedNodeTypes contributors helpText acknowledgementText icon dependencies hidden index widgetRepresentationCreationEnabled",
+        "title categories associatedNodeTypes contributors helpText acknowledgementText icon dependencies hidden index",
     )
     title = stored(str, "title", "")
     categories = stored("QStringList", "categories", [])
@@ -63,7 +63,6 @@ class qSlicerScriptedLoadableModule(_DecoratedModule):
     icon = stored(QtGui.QIcon, "icon", QtGui.QIcon())
     hidden = stored(bool, "hidden", False)
     index = stored(int, "index", -1)
-    widgetRepresentationCreationEnabled = stored(bool, "widgetRepresentationCreationEnabled", True)
 
     def __init__(self, path: str):
         super().__init__()
@@ -140,14 +139,28 @@ class qSlicerScriptedLoadableModuleWidget(qSlicerAbstractModuleWidget):
             self._call("exit")
 
 
+class qSlicerModuleFactoryManager(QtCore.QObject):
+    cpp = cpp(SLICER, "Base/QTCore/qSlicerModuleFactoryManager.h", "", "loadedModuleNames isLoaded")
+
+    def __init__(self, modules: dict):
+        super().__init__()
+        self._modules = modules
+
+    def loadedModuleNames(self):
+        return list(self._modules)
+
+    def isLoaded(self, name):
+        return name in self._modules
+
+
 class qSlicerModuleManager(QtCore.QObject):
-    """What knows the modules; also stands for its own factory manager."""
+    """What knows the loaded modules."""
 
     cpp = cpp(
         SLICER,
         "Base/QTCore/qSlicerModuleManager.h",
         "",
-        "module modulesNames factoryManager loadedModuleNames isLoaded",
+        "module modulesNames factoryManager",
         ["moduleLoaded(QString)", "moduleAboutToBeUnloaded(QString)"],
     )
     moduleLoaded = QtCore.Signal(str)
@@ -155,7 +168,7 @@ class qSlicerModuleManager(QtCore.QObject):
 
     def __init__(self, modules: dict):
         super().__init__()
-        self.modules = modules
+        self.modules, self._factories = modules, qSlicerModuleFactoryManager(modules)
 
     def module(self, name):
         return self.modules.get(name)
@@ -163,13 +176,8 @@ class qSlicerModuleManager(QtCore.QObject):
     def modulesNames(self):
         return list(self.modules)
 
-    loadedModuleNames = modulesNames
-
-    def isLoaded(self, name):
-        return name in self.modules
-
     def factoryManager(self):
-        return self
+        return self._factories
 
 
 # ---- the Python side --------------------------------------------------------------------------------------------------------------

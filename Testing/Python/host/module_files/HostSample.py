@@ -2,7 +2,7 @@
 
 import enum
 import pathlib
-from typing import Annotated
+from typing import Annotated, Optional
 
 import slicer
 import vtk
@@ -40,7 +40,7 @@ class HostSampleParameters:
     axis: Axis
     model: Annotated[str, Choice(["compact", "full"]), Default("full")]
     folder: pathlib.Path
-    limit: int | None
+    limit: Optional[int]  # noqa: UP045  (Slicer's wrapper does not know `int | None`)
     names: list[str]
     range: Range
 
