@@ -7,10 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import SegmentationError
+from ..core.errors import SegmentationError, VolumeError
 from .labelmaps import editable_voxels, find_segment, lattice_offset, notify, overlap, segment_voxels
 from .slice_plane import AXES
-from .volumes import dimensions_of, ijk_to_ras, local_to_world, numpy_to_matrix, remove_node, write_node
+from .volumes import (
+    array_of,
+    dimensions_of,
+    ijk_to_ras,
+    load_volume,
+    local_to_world,
+    new_volume,
+    numpy_to_matrix,
+    remove_node,
+    stem,
+    write_node,
+)
 from .writing import EditHistory, PlaneEdit, SegmentWriter, write_plane
 
 __all__ = [
@@ -167,36 +178,54 @@ def load_segmentation(path: str | Path, volume: Any = None, name: str | None = N
     """
     import slicer
 
-    from .volumes import stem
-
     path = Path(path)
     if not path.is_file():
         raise SegmentationError(f"{path} does not exist: check the path of the segmentation.")
-    scene = slicer.mrmlScene
-    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
-    storage.SetFileName(str(path))
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name or stem(path).removesuffix(".seg"))
-    if not _is_image(path) or not storage.ReadData(node) or node.GetSegmentation().GetNumberOfSegments() == 0:
-        scene.RemoveNode(storage)
-        scene.RemoveNode(node)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name or stem(path).removesuffix(".seg"))
+    read = _read_segments if path.name.lower().endswith((".nrrd", ".nhdr", ".vtm")) else _read_labels
+    if not read(node, path) or node.GetSegmentation().GetNumberOfSegments() == 0:
+        remove_node(node)
         raise SegmentationError(f"{path} can't be read as a segmentation: it is damaged, of an unknown format, or holds no segment.")
-    node.SetAndObserveStorageNodeID(storage.GetID())
     node.CreateDefaultDisplayNodes()
     if volume is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     return node
 
 
-def _is_image(path: Path) -> bool:
+def _read_segments(node: Any, path: Path) -> bool:
     import SimpleITK as sitk
+    import slicer
 
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    if path.suffix.lower() != ".vtm":
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError:
+            return False
+    storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(path))
+    node.SetAndObserveStorageNodeID(storage.GetID())
+    return bool(storage.ReadData(node))
+
+
+def _read_labels(node: Any, path: Path) -> bool:
+    """A labelmap in a format that Slicer's segmentation reader takes less well (64-bit, float): each label becomes a segment."""
+    import slicer
+
     try:
-        reader.ReadImageInformation()
-    except RuntimeError:
+        labels = load_volume(path)
+    except VolumeError:
         return False
-    return True
+    try:
+        array = array_of(labels)
+        whole = np.nan_to_num(array).round().astype(np.int32)
+        copy = new_volume(whole, ijk_to_ras(labels), stem(path), labelmap=True)
+        imported = slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(copy, node)
+        remove_node(copy)
+        return bool(imported)
+    finally:
+        remove_node(labels)
 
 
 def save_segmentation(segmentation: Any, path: str | Path) -> None:

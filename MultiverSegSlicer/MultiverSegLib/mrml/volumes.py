@@ -6,6 +6,10 @@ shape and the same voxels in every other program.
 
 from __future__ import annotations
 
+import gzip
+import tempfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +40,8 @@ def load_volume(path: str | Path, name: str | None = None, labelmap: bool = Fals
         return load_dicom(path, name)
     if not path.is_file():
         raise VolumeError(f"{path} does not exist: check the path of the volume.")
-    _check_header(path)
+    if _check_header(path):
+        return _read_wide_integers(path, name or stem(path), labelmap)
     return read_files([path], name or stem(path), labelmap)
 
 
@@ -74,8 +79,46 @@ def stem(path: Path) -> str:
     return next((name[: -len(ending)] for ending in _SUFFIXES if name.lower().endswith(ending)), path.stem)
 
 
-def _check_header(path: Path) -> None:
-    """Read the header first: MRML would silently keep one component or one time point of what isn't a scalar 3D image."""
+def _read_wide_integers(path: Path, name: str, labelmap: bool) -> Any:
+    """64-bit integers, which Slicer's reader hangs on (NIfTI) or rounds (NRRD): 32 bits where they suffice, else float64."""
+    import SimpleITK as sitk
+
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise VolumeError(f"{path} can't be read as a volume: it may be damaged.") from error
+    array = sitk.GetArrayFromImage(image)
+    array = array.reshape(array.shape[-3:]) if array.ndim > 3 else array
+    limits = np.iinfo(np.int32)
+    fits = array.min() >= limits.min and array.max() <= limits.max
+    lps = np.eye(4)
+    lps[:3, :3] = np.reshape(image.GetDirection(), (image.GetDimension(),) * 2)[:3, :3] * image.GetSpacing()[:3]
+    lps[:3, 3] = image.GetOrigin()[:3]
+    return new_volume(array.astype(np.int32 if fits else np.float64), np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps, name, labelmap)
+
+
+def new_volume(array: np.ndarray, matrix: np.ndarray, name: str, labelmap: bool = False) -> Any:
+    """A volume node with a copy of ``array`` [k, j, i] and ``matrix`` (4x4, (i, j, k) to RAS in mm)."""
+    import slicer
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    image = vtk.vtkImageData()
+    image.SetDimensions(array.shape[::-1])
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True))
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode" if labelmap else "vtkMRMLScalarVolumeNode", name)
+    node.SetIJKToRASMatrix(numpy_to_matrix(matrix))
+    node.SetAndObserveImageData(image)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def _check_header(path: Path) -> bool:
+    """Read the header first: MRML would silently keep one component or one time point of what isn't a scalar 3D image.
+
+    Returns:
+        True if the voxels are 64-bit integers.
+    """
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
@@ -90,6 +133,38 @@ def _check_header(path: Path) -> None:
         raise VolumeError(f"{path} has {len(size)} dimensions ({' x '.join(map(str, size))}): give one 3D volume, e.g. one time point.")
     if reader.GetNumberOfComponents() > 1:
         raise VolumeError(f"{path} has {reader.GetNumberOfComponents()} values per voxel (colour or vectors): give a scalar volume.")
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        _check_complete(path, reader)
+    return reader.GetPixelID() in (sitk.sitkInt64, sitk.sitkUInt64)
+
+
+def _check_complete(path: Path, reader: Any) -> None:
+    """The NIfTI reader silently fills a file that was cut short with zeros."""
+    try:
+        voxel_bytes = int(reader.GetMetaData("bitpix")) // 8
+        needed = int(np.prod(reader.GetSize())) * voxel_bytes + int(float(reader.GetMetaData("vox_offset")))
+    except (RuntimeError, ValueError):
+        return
+    if path.suffix.lower() == ".gz":
+        with path.open("rb") as file:
+            file.seek(-4, 2)
+            # the last four bytes of a gzip file are its unpacked size; where they differ (several parts, or cut) count the bytes
+            complete = int.from_bytes(file.read(4), "little") == needed % 2**32 or _unpacked_size(path) >= needed
+    else:
+        complete = path.stat().st_size >= needed
+    if not complete:
+        raise VolumeError(f"{path} can't be read as a volume (it was cut short): copy or download it again.")
+
+
+def _unpacked_size(path: Path) -> int:
+    size = 0
+    try:
+        with gzip.open(path) as file:
+            while block := file.read(1 << 22):
+                size += len(block)
+    except (EOFError, OSError, zlib.error):
+        pass  # what could be unpacked counts
+    return size
 
 
 def check_volume(volume: Any) -> None:
@@ -181,27 +256,44 @@ def save_volume(volume: Any, path: str | Path) -> None:
     Raises:
         VolumeError: the folder is missing or not writable, or the disk is full.
     """
-    write_node(volume, path, VolumeError)
+    write_node(volume, path, VolumeError, _check_header)
 
 
-def write_node(node: Any, path: str | Path, error: type[Exception]) -> None:
-    """Write any storable node through its own storage node; ``error`` if that fails."""
+def write_node(node: Any, path: str | Path, error: type[Exception], check: Callable[[Path], Any] | None = None) -> None:
+    """Write any storable node through its own storage node, completely or not at all; ``error`` if that fails.
+
+    The file is written in a folder beside it and moved at the end, so an older file stays whole if the disk is full.
+
+    Args:
+        check: called with the written file before it is moved; raises VolumeError if that isn't whole (not every writer tells).
+    """
     path = Path(path)
     if not path.parent.is_dir():
         raise error(f"{path} can't be written: the folder {path.parent} does not exist.")
+    if path.is_dir():
+        raise error(f"{path} can't be written: it is a folder.")
     node.AddDefaultStorageNode(str(path))
     storage = node.GetStorageNode()
     if storage is None:
         raise error(f"{path} can't be written: unknown file format for {node.GetName()}.")
-    storage.SetFileName(str(path))
-    storage.ResetFileNameList()
     try:
-        with path.open("ab"):
-            pass
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
+            draft = Path(folder, path.name)
+            storage.SetFileName(str(draft))
+            storage.ResetFileNameList()
+            if not storage.WriteData(node) or not draft.is_file() or not draft.stat().st_size:
+                raise error(f"{path} can't be written: check the free space and the permissions of its folder.")
+            if check is not None:
+                check(draft)
+            for part in Path(folder).iterdir():  # a detached header comes with a data file
+                part.replace(path.parent / part.name)
     except OSError as reason:
         raise error(f"{path} can't be written: {reason.strerror or reason}.") from reason
-    if not storage.WriteData(node):
-        raise error(f"{path} can't be written: check the free space and the permissions of its folder.")
+    except VolumeError as reason:
+        raise error(f"{path} can't be written: check the free space and the permissions of its folder.") from reason
+    finally:
+        storage.SetFileName(str(path))
+        storage.ResetFileNameList()
 
 
 def remove_node(node: Any) -> None:
