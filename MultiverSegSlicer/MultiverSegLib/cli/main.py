@@ -21,6 +21,8 @@ COMMANDS = (
     "segment",
     "demo",
     "bench",
+    "train",
+    "corpus",
     "doctor",  # one a line: parts are added by different hands
 )
 

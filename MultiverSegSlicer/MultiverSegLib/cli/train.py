@@ -1,0 +1,49 @@
+"""``multiverseg train``: the training system on a corpus, from one YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command("train")(train)
+
+
+def train(
+    config: Annotated[Path | None, typer.Option(help="YAML file; default: the recipe of the bundled model.")] = None,
+    corpus: Annotated[Path | None, typer.Option(envvar="MULTIVERSEG_CORPUS", help="Corpus folder (see multiverseg corpus build).")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; a run found there goes on.")] = Path("run"),
+    cache: Annotated[Path | None, typer.Option(help="Folder for superpixel maps, shared by runs; default: in the run's folder.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps in all; the schedule stays.")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes on this machine, one a device (or a share of the CPU).")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A tiny training on made-up images: does everything work?")] = False,
+) -> None:
+    """Train a network on a corpus. A killed run goes on from its last checkpoint when started again.
+
+    Writes ema.pt (use it with --model), best.pt, log.csv, validation.csv, curves.png and samples.png.
+
+    Example: [bold]multiverseg train --config Resources/Training/compact.yaml --corpus corpus -o runs/compact --devices 2[/bold]
+    """
+    from ..core.errors import MultiverSegError
+    from ..core.resources import resource_path
+    from ..training.config import load_config
+    from ..training.corpus import Corpus
+    from ..training.loop import Trainer
+    from ..training.smoke import run_smoke
+
+    if smoke:
+        first, last = run_smoke(output, config, accelerator, devices, say=typer.echo)
+        typer.echo(f"The loss fell from {first:.3f} to {last:.3f}.")
+        return
+    if corpus is None:
+        raise MultiverSegError("No corpus: give --corpus FOLDER or set MULTIVERSEG_CORPUS; multiverseg corpus build makes one.")
+    settings = load_config(config or resource_path("Training", "compact.yaml"))
+    data = settings.data
+    loaded = Corpus.load(corpus, "train", data.licence, data.fractions, data.unlabelled, data.only)
+    trainer = Trainer(settings, loaded, output, cache, accelerator, devices, nodes, say=typer.echo)
+    trainer.train(steps)

@@ -1,0 +1,330 @@
+"""The training loop (MultiverSeg, algorithm 1) on Lightning Fabric: one process or many, resumable to the step.
+
+Since a batch follows from (seed, rank, step), the state of a run is the weights, the optimiser, the average and the step; a run that was
+killed goes on from its last checkpoint exactly as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..core.checkpoints import load_network, save_checkpoint
+from ..core.errors import MultiverSegError
+from ..core.networks import build_network
+from .batches import Batch, BatchMaker
+from .config import TrainConfig
+from .corpus import Corpus
+from .losses import SegmentationLoss
+from .pretrained import load_imagenet_encoder
+from .prompts import corrections, initial_prompts
+
+STATE = "state.pt"
+
+
+class EMA:
+    """Exponential moving average of a network's weights; the decay warms up so that early weights are forgotten."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay, self.count = decay, 0
+        self.weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        for name, value in network.state_dict().items():
+            self.weights[name].lerp_(value, 1 - decay) if value.is_floating_point() else self.weights[name].copy_(value)
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """The rate of ``step``: linear warm-up, then a cosine from ``lr`` to ``lr * final_lr`` at the last step."""
+    o = config.optim
+    progress = min(max(step - o.warmup, 0) / max(config.total_steps - o.warmup, 1), 1.0)
+    rate = o.lr * (o.final_lr + (1 - o.final_lr) * 0.5 * (1 + math.cos(math.pi * progress)))
+    return rate * min((step + 1) / o.warmup, 1.0) if o.warmup else rate
+
+
+def freeze_unused(network: nn.Module, size: int = 32) -> None:
+    """Parameters that no output depends on (the last block's support convolution) stop asking for gradients; DDP would wait for them."""
+    target, context = torch.zeros(1, network.target_channels, size, size), torch.zeros(1, 1, network.context_channels, size, size)
+    network(target, context).sum().backward()
+    for parameter in network.parameters():
+        parameter.requires_grad_(parameter.grad is not None)
+        parameter.grad = None
+
+
+def parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """The trained parameters; those of a pretrained encoder learn at ``encoder_share`` of the rate."""
+    encoder = {id(p) for p in network.encoder.parameters()} if hasattr(network, "encoder") else set()
+    trained = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if id(p) not in encoder], "share": 1.0},
+        {"params": [p for p in trained if id(p) in encoder], "share": config.optim.encoder_share},
+    ]
+    return [g for g in groups if g["params"]]
+
+
+class Interaction(nn.Module):
+    """The simulated interaction with one batch, as one forward pass, so that several processes exchange gradients once.
+
+    A network that caches encodes context and target once for all steps (see ``core.networks.CachingNetwork``).
+    """
+
+    def __init__(self, network: nn.Module, config: TrainConfig) -> None:
+        super().__init__()
+        self.network, self.options = network, config.prompts
+        self.loss = SegmentationLoss(config.optim.focal_gamma, config.optim.focal_weight)
+
+    def forward(self, image: Tensor, label: Tensor, context: Tensor | None) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """image, label [B,1,H,W], context [B,m,5,H,W] or None -> losses [steps], and what went in and came out at each step."""
+        predict = self._predictor(image, context)
+        absent = torch.rand(len(label), device=label.device) < (0.0 if context is None else self.options.absent_share)
+        prompts = initial_prompts(label, absent, self.options.box_share)
+        logits = torch.zeros_like(label)
+        losses, inputs, outputs = [], [], []
+        for step in range(self.options.steps):
+            if step:
+                prompts = corrections(label, (logits > 0).to(label), prompts)
+            inputs.append(torch.cat([image, prompts, logits], 1))
+            output = predict(inputs[-1])
+            losses.append(self.loss(output, label))
+            logits = output.detach()
+            outputs.append(logits)
+        return torch.stack(losses), inputs, outputs
+
+    def _predictor(self, image: Tensor, context: Tensor | None) -> Callable[[Tensor], Tensor]:
+        network = self.network
+        if not hasattr(network, "encode_target"):
+            return lambda target: network(target, context)
+        if context is None:
+            context = image.new_full((len(image), 1, 5, *image.shape[2:]), 0.5)
+        features, encoded = network.encode_context(context), network.encode_target(image)
+        return lambda target: network.forward_with_features(target, features, encoded)
+
+
+class Trainer:
+    """Trains one configuration in one folder: ``state.pt``, ``log.csv``, ``curves.png``, ``samples.png`` and the averaged weights ``ema.pt``.
+
+    Args:
+        folder: where everything is written; a run found there goes on.
+        cache: folder for superpixel maps (default: beside the run).
+        devices, nodes, accelerator: as Lightning Fabric takes them.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        corpus: Corpus,
+        folder: str | Path,
+        cache: str | Path | None = None,
+        accelerator: str = "auto",
+        devices: int = 1,
+        nodes: int = 1,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        from lightning_fabric import Fabric
+
+        self.config, self.corpus, self.folder, self.say = config, corpus, Path(folder), say
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.many = devices * nodes > 1
+        self.fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            precision=config.run.precision,
+            strategy="ddp" if self.many else "auto",
+        )
+        self.fabric.launch()
+        torch.manual_seed(config.run.seed)
+        network = load_network(config.run.initial).train() if config.run.initial else build_network(config.model)
+        if getattr(network, "context_channels", 0) != 5:
+            raise MultiverSegError("The training needs a network with context_channels: 5 (image, mask, box, positive, negative).")
+        freeze_unused(network)
+        if self.fabric.device.type == "cpu":
+            torch.set_flush_denormal(True)  # focal loss with gamma 20 makes denormal gradients, which cost a CPU a hundred times more
+            network.to(memory_format=torch.channels_last)
+        if config.run.imagenet and not config.run.initial:
+            load_imagenet_encoder(network)
+        optimiser_class = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optim.name]
+        optimiser = optimiser_class(parameter_groups(network, config), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
+        self.module = network
+        self.interaction, self.optimiser = self.fabric.setup(Interaction(network, config), optimiser)
+        self.ema = EMA(network, config.optim.ema)
+        self.step, self.seconds = 0, 0.0
+        self._resume()
+        if self.fabric.global_rank == 0:
+            self.batches = BatchMaker(config, corpus, cache or self.folder / "cache", self.fabric.device)
+        self.fabric.barrier()
+        if self.fabric.global_rank != 0:
+            self.batches = BatchMaker(config, corpus, cache or self.folder / "cache", self.fabric.device)
+
+    def train(self, until: int | None = None) -> float:
+        """Runs to the last step (or to ``until``); returns the last logged mean loss."""
+        last = min(self.config.total_steps, until or self.config.total_steps)
+        run, sums, since = self.config.run, [], time.perf_counter()
+        mean = float("nan")
+        while self.step < last:
+            began = time.perf_counter()
+            batch = self.batches.make(self.step, self.fabric.global_rank)
+            made = time.perf_counter()
+            losses = self._step(batch)
+            self.step += 1
+            self.seconds += time.perf_counter() - began
+            sums.append([*losses, made - began, len(batch.label)])
+            if self.step % run.log_every == 0 or self.step == last:
+                mean = self._log(torch.tensor(sums), time.perf_counter() - since)
+                sums, since = [], time.perf_counter()
+            if self.step % run.validate_every == 0 or self.step == last:
+                self._validate()
+                since = time.perf_counter()
+            if self.step % run.save_every == 0 or self.step == last:
+                self.save()
+        return mean
+
+    def _step(self, batch: Batch) -> list[float]:
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.config, self.step) * group["share"]
+        losses, _, _ = self.interaction(batch.image, batch.label, batch.context)
+        self.fabric.backward(losses.sum())
+        if self.config.optim.clip is not None:
+            self.fabric.clip_gradients(self.interaction, self.optimiser, max_norm=self.config.optim.clip, error_if_nonfinite=False)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.ema.update(self.module)
+        return losses.detach().tolist()
+
+    def _log(self, sums: Tensor, seconds: float) -> float:
+        means = sums.mean(0)
+        steps = self.config.prompts.steps
+        row = {
+            "step": self.step,
+            "loss": float(means[:steps].sum()),
+            **{f"loss_{i + 1}": float(means[i]) for i in range(steps)},
+            "lr": learning_rate(self.config, self.step - 1),
+            "samples_per_second": float(sums[:, -1].sum()) * self.fabric.world_size / max(seconds, 1e-9),
+            "data_share": float(sums[:, -2].sum()) / max(seconds, 1e-9),
+        }
+        self._write("log.csv", row)
+        self.say(
+            f"step {self.step}/{self.config.total_steps}  loss {row['loss']:.4f}  lr {row['lr']:.2e}  "
+            f"{row['samples_per_second']:.1f} samples/s  data {row['data_share']:.0%}"
+        )
+        return row["loss"]
+
+    def _write(self, name: str, row: dict[str, Any]) -> None:
+        if self.fabric.global_rank:
+            return
+        path = self.folder / name
+        new = not path.exists()
+        with path.open("a", newline="") as stream:
+            writer = csv.DictWriter(stream, row)
+            if new:
+                writer.writeheader()
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+        if self.config.run.tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            with SummaryWriter(str(self.folder / "tensorboard")) as board:
+                for key, value in row.items():
+                    if key != "step":
+                        board.add_scalar(f"{Path(name).stem}/{key}", value, self.step)
+
+    def _validate(self) -> None:
+        """Scores the averaged weights on the validation subjects and keeps the best ones as ``best.pt``."""
+        from .validation import validate
+
+        if not self.config.run.validation_tasks or self.fabric.global_rank:
+            return
+        network = self.averaged()
+        began = time.perf_counter()
+        row = validate(network, self.corpus, self.config, self.fabric.device)
+        if not row:
+            return
+        self._write("validation.csv", {"step": self.step, **row, "seconds": time.perf_counter() - began})
+        self.say("validation  " + "  ".join(f"{k} {v:.3f}" for k, v in row.items()))
+        if row["score"] >= self._best_score():
+            self.export(self.folder / "best.pt", network)
+
+    def _best_score(self) -> float:
+        with (self.folder / "validation.csv").open() as stream:
+            return max(float(row["score"]) for row in csv.DictReader(stream))
+
+    def averaged(self) -> nn.Module:
+        """A copy of the network with the averaged weights, in evaluation mode."""
+        network = build_network(self.module.architecture)
+        network.load_state_dict(self.ema.weights)
+        return network.to(self.fabric.device).eval()
+
+    def export(self, path: Path, network: nn.Module | None = None) -> Path:
+        """Writes weights as the extension loads them (fp16), with what they were trained on."""
+        return save_checkpoint(path, network or self.averaged(), training=self.description())
+
+    def description(self) -> dict[str, Any]:
+        """Plain values for the checkpoint and the model card."""
+        return {
+            "steps": self.step,
+            "hours": round(self.seconds / 3600, 2),
+            "licence_gate": self.config.data.licence,
+            "datasets": [d.name for d in self.corpus.datasets],
+            "unlabelled": sorted(self.corpus.unlabelled),
+            "config": self.config.model_dump(mode="json"),
+        }
+
+    def save(self) -> None:
+        """Writes the state and the averaged weights atomically: a kill at any time leaves the older ones."""
+        if self.fabric.global_rank == 0:
+            state = {
+                "step": self.step,
+                "seconds": self.seconds,
+                "model": self.module.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "ema": self.ema.weights,
+                "ema_count": self.ema.count,
+            }
+            temporary = self.folder / f".{STATE}.{os.getpid()}"
+            torch.save(state, temporary)
+            os.replace(temporary, self.folder / STATE)
+            self.export(self.folder / "ema.pt")
+            self._plots()
+        self.fabric.barrier()
+
+    def _plots(self) -> None:
+        from .plots import plot_curves, plot_samples
+
+        plot_curves(self.folder)
+        plot_samples(self.averaged(), self.batches, self.config, self.folder / "samples.png")
+
+    def _resume(self) -> None:
+        path = self.folder / STATE
+        if not path.is_file():
+            return
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            self.module.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise MultiverSegError(
+                f"{path} is a run of another architecture: give another folder, or the run's own configuration."
+            ) from error
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.ema.weights = {k: v.to(self.fabric.device) for k, v in state["ema"].items()}
+        self.ema.count, self.step, self.seconds = state["ema_count"], state["step"], state["seconds"]
+        for name in ("log.csv", "validation.csv"):
+            _drop_rows_after(self.folder / name, self.step)
+        self.say(f"resumed {self.folder} at step {self.step}")
+
+
+def _drop_rows_after(path: Path, step: int) -> None:
+    """Rows that a killed run logged after its last checkpoint will be logged again."""
+    if path.is_file():
+        lines = path.read_text().splitlines()
+        kept = [line for line in lines[1:] if line and line.split(",")[0].isdigit() and int(line.split(",")[0]) <= step]
+        path.write_text("\n".join([lines[0], *kept]) + "\n")

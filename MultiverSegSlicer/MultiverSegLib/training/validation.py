@@ -1,0 +1,70 @@
+"""Model selection: a fixed set of interactions on the validation subjects of the training datasets. Evaluation datasets play no part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .batches import rescale
+from .config import TrainConfig
+from .corpus import Corpus, Task
+from .prompts import center_clicks
+
+
+def validation_set(tasks: Sequence[Task], count: int, context: int, size: int, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
+    """``count`` (images [context + 1, H, W], labels) groups, spread over the tasks; the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    order = list(rng.permutation(len(tasks)))
+    groups = []
+    for i in range(count if tasks else 0):
+        task = tasks[order[i % len(tasks)]]
+        chosen = rng.permutation(task.indices)[: context + 1]
+        chosen = np.concatenate([chosen, rng.choice(chosen[1:], context + 1 - len(chosen))]) if len(chosen) <= context else chosen
+        images = torch.from_numpy(task.dataset.images[chosen]).float()[None] / 255
+        masks = torch.from_numpy(np.stack([task.dataset.mask(j, task.label) for j in chosen])).float()[None]
+        if size != images.shape[-1]:
+            images, masks = (F.interpolate(x, size=(size, size), mode="area") for x in (images, masks))
+        groups.append((rescale(images[0]), (masks[0] >= 0.5).float()))
+    return [g for g in groups if g[1][0].any()]
+
+
+def soft_free_dice(logits: Tensor, label: Tensor) -> Tensor:
+    """Dice [B] of thresholded logits and labels [B, 1, H, W]."""
+    mask = (logits > 0).to(label)
+    return (2 * (mask * label).flatten(1).sum(1) + 1e-6) / (mask.flatten(1).sum(1) + label.flatten(1).sum(1) + 1e-6)
+
+
+@torch.no_grad()
+def validate(network: nn.Module, corpus: Corpus, config: TrainConfig, device: torch.device, context: int = 5) -> dict[str, float]:
+    """Mean Dice after 1 and 5 centre clicks without context, from the context alone, and after 1 click with it; ``score`` is their mean."""
+    tasks = corpus.tasks("val", config.data.min_area, min_images=3)
+    groups = validation_set(tasks, config.run.validation_tasks, context, config.stages[-1].size)
+    if not groups:
+        return {}
+    scores: dict[str, list[Tensor]] = {"click_1": [], "click_5": [], "context_0": [], "context_1": []}
+    for start in range(0, len(groups), 8):
+        images, labels = (torch.stack(x).to(device) for x in zip(*groups[start : start + 8], strict=True))
+        image, label = images[:, :1], labels[:, :1]
+        entries = torch.stack([images[:, 1:], labels[:, 1:]], 2)
+        entries = torch.cat([entries, entries.new_zeros(*entries.shape[:2], 3, *entries.shape[3:])], 2)
+        for with_context, clicks in ((False, 5), (True, 1)):
+            logits, prompts = torch.zeros_like(label), torch.zeros(len(label), 3, *label.shape[2:], device=device)
+            for click in range(clicks + 1):
+                if click:
+                    mask = (logits > 0).to(label)
+                    missed, excess = label * (1 - mask), mask * (1 - label)
+                    on_missed = missed.flatten(1).sum(1) >= excess.flatten(1).sum(1)
+                    clicked = center_clicks(torch.where(on_missed[:, None, None, None], missed, excess))
+                    rows = torch.arange(len(label), device=device)
+                    prompts[rows, torch.where(on_missed, 1, 2)] = torch.maximum(prompts[rows, torch.where(on_missed, 1, 2)], clicked[:, 0])
+                if click or with_context:
+                    logits = network(torch.cat([image, prompts, logits], 1), entries if with_context else None)
+                key = f"{'context' if with_context else 'click'}_{click}"
+                if key in scores:
+                    scores[key].append(soft_free_dice(logits, label))
+    row = {key: float(torch.cat(values).mean()) for key, values in scores.items()}
+    return {**row, "score": float(np.mean(list(row.values())))}
