@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Make and inspect training corpora.")
+app = typer.Typer(no_args_is_help=True, help="Make and inspect training corpora.\n\nExample: [bold]multiverseg corpus list corpus[/bold]")
 
 
 def register(parent: typer.Typer) -> None:

@@ -113,12 +113,12 @@ def test_mistakes_are_told_in_one_line(tmp_path):
     info = DatasetInfo("X", "CC0")
     with pytest.raises(CorpusError, match="not a folder"):
         build_dataset(tmp_path / "nowhere", masks, tmp_path / "c", info)
-    with pytest.raises(CorpusError, match="none of|any of the labels"):
+    with pytest.raises(CorpusError, match="any of the labels"):
         build_dataset(images, masks, tmp_path / "c", DatasetInfo("X", "CC0", labels={7: "seven"}))
     with pytest.raises(CorpusError, match="names the file"):
         build_dataset(images, masks, tmp_path / "c", DatasetInfo("../x", "CC0"))
     write(images / "lonely.png", np.zeros((8, 8), np.uint8))
-    with pytest.raises(CorpusError, match="lonely.*has no mask"):
+    with pytest.raises(CorpusError, match=r"lonely.*has no mask"):
         build_dataset(images, masks, tmp_path / "c", info)
     write(masks / "lonely.png", np.zeros((9, 8), np.uint8))
     with pytest.raises(CorpusError, match="must match"):
