@@ -16,7 +16,19 @@ import slicer
 from MultiverSegLib.mrml import host as mrml_host
 from PySide6 import QtCore, QtWidgets
 
-from . import application, ctkwidgets, effects, parametergui, parameternode, pythonqt, qtmodule, scriptedmodule, services, signals
+from . import (
+    application,
+    ctkwidgets,
+    parametergui,
+    parameternode,
+    pythonqt,
+    qtmodule,
+    scriptedeffects,
+    scriptedmodule,
+    serializers,
+    services,
+    signals,
+)
 from .citations import host_classes
 from .driver import ViewDriver
 from .layout import qSlicerLayoutManager
@@ -73,7 +85,7 @@ class Host:
             "qt": qtmodule.QtModule("qt"),
             "ctk": ctkwidgets.CtkModule("ctk"),
             "SampleData": services.sample_data_module(),
-            "SegmentEditorEffects": effects.segment_editor_effects_module(),
+            "SegmentEditorEffects": scriptedeffects.segment_editor_effects_module(),
             "slicer.i18n": application.i18n_module(self.app),
             "slicer.packaging": services.packaging_module(),
             "slicer.ScriptedLoadableModule": scriptedmodule.scripted_loadable_module(),
@@ -198,7 +210,7 @@ class Host:
         self.main_window.close()
         self.main_window.deleteLater()
         self.process_events()
-        effects.qSlicerSegmentEditorEffectFactory._instance = None
+        scriptedeffects.qSlicerSegmentEditorEffectFactory._instance = None
         signals.forget(self.app)
         slicer.util.pip_install = self._pip_install
         for name in list(host_classes()):
@@ -231,22 +243,10 @@ def _parameter_node_module():
     import types
 
     module = types.ModuleType("slicer.parameterNodeWrapper")
-    for name in [
-        "parameterNodeWrapper",
-        "isParameterNodeWrapper",
-        "Default",
-        "Choice",
-        "Maximum",
-        "Minimum",
-        "NotNone",
-        "Validator",
-        "WithinRange",
-        "parameterPack",
-    ]:
+    for name in ["Default", "Choice", "Maximum", "Minimum", "NotNone", "Validator", "WithinRange"]:
+        setattr(module, name, getattr(serializers, name))
+    for name in ["parameterNodeWrapper", "isParameterNodeWrapper", "parameterPack", "isParameterPack"]:
         setattr(module, name, getattr(parameternode, name))
-    module.isParameterPack = lambda thing: getattr(thing, "_is_parameterPack", False)
-    module.SlicerParameterNamePropertyName = parametergui.SlicerParameterNamePropertyName
-    module.findChildWidgetForParameter = parametergui.findChildWidgetForParameter
-    module.createGuiConnector = parametergui.connector
-    module.Decimals, module.SingleStep = parametergui.Decimals, parametergui.SingleStep
+    for name in ["SlicerParameterNamePropertyName", "findChildWidgetForParameter", "createGuiConnector", "Decimals", "SingleStep"]:
+        setattr(module, name, getattr(parametergui, name))
     return module

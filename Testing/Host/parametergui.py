@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import slicer
 
-from .parameternode import Choice, Maximum, Minimum, WithinRange, split
+from .serializers import Choice, Maximum, Minimum, WithinRange, split
 
 SlicerParameterNamePropertyName = "SlicerParameterName"
 
@@ -107,7 +107,7 @@ def _items(widget, labels, values):
     return _Connector(widget, "currentIndex", "currentIndexChanged", values.index, values.__getitem__)
 
 
-def connector(widget, datatype):
+def createGuiConnector(widget, datatype):
     """The connection of a widget and an (annotated) type; RuntimeError for a pair that Slicer has no connector for."""
     kind, annotations = split(datatype)
     cls = widget.className()

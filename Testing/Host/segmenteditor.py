@@ -7,18 +7,16 @@ decides which one is active; view interactors are observed with priority 1 while
 from __future__ import annotations
 
 import slicer
-import vtk
-from PySide6 import QtCore, QtGui
+from PySide6 import QtCore
 
 from .citations import SLICER, cpp
+from .editorkeys import EditorKeys
 from .editorpanel import EditorPanel
-from .effects import qSlicerSegmentEditorEffectFactory
+from .editorviews import EditorViews, stop
 from .mrmlwidgets import observe, qMRMLWidget
 from .properties import stored
-
-_BUTTONS = [f"{button}Button{what}Event" for button in ("Left", "Right", "Middle") for what in ("Press", "Release", "DoubleClick")]
-_WHEEL = [f"MouseWheel{direction}Event" for direction in ("Forward", "Backward", "Left", "Right")]
-_EVENTS = (*_BUTTONS, *_WHEEL, "MouseMoveEvent", "KeyPressEvent", "KeyReleaseEvent", "EnterEvent", "LeaveEvent")
+from .pythonqt import report
+from .scriptedeffects import qSlicerSegmentEditorEffectFactory
 
 
 class qMRMLSegmentEditorWidget(qMRMLWidget):
@@ -58,13 +56,14 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self.logic = slicer.vtkSlicerSegmentEditorLogic()
         self.logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
         self._node = self._active = self._segmentation = self._volume = None
-        self._segment, self._effects, self._order, self._shortcuts = "", [], [], []
-        self._observed, self._node_observers, self._scene_observers, self._updating = [], [], [], False
+        self._segment, self._effects, self._order, self._keys = "", [], [], EditorKeys(self)
+        self._views = EditorViews(self)
+        self._node_observers, self._scene_observers, self._updating = [], [], False
         self._panel = EditorPanel(self)
         self.updateEffectList()
         factory = qSlicerSegmentEditorEffectFactory.instance()
         factory.effectRegistered.connect(self._effect_registered)
-        self.destroyed.connect(lambda *_, lists=(self._observed, self._node_observers, self._scene_observers): _stop(*lists))
+        self.destroyed.connect(lambda *_, lists=(self._views.stops, self._node_observers, self._scene_observers): stop(*lists))
 
     # ---- properties of the panel ----
     segmentationNodeSelectorVisible = QtCore.Property(
@@ -86,7 +85,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self.logic.SetMRMLScene(scene)
         self._panel.set_scene(scene)
         super().setMRMLScene(scene)
-        _stop(self._scene_observers)
+        stop(self._scene_observers)
         if scene is not None:
             self._scene_observers.append(observe(scene, scene.EndCloseEvent, lambda *_: self._scene_closed()))
             self._scene_observers.append(observe(scene, scene.EndBatchProcessEvent, lambda *_: self.updateWidgetFromMRML()))
@@ -112,7 +111,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def setMRMLSegmentEditorNode(self, node):
         if node is self._node:
             return
-        _stop(self._node_observers)
+        stop(self._node_observers)
         self._node = node
         self.logic.SetSegmentEditorNode(node)
         if node is None:
@@ -139,7 +138,10 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         return self.segmentationNode().GetID() if self.segmentationNode() else ""
 
     def setSegmentationNode(self, node):
-        if self._node is None or self._node.GetSegmentationNode() is node:
+        if self._node is None:
+            _complain("setSegmentationNode failed: need to set segment editor node first", node)
+            return
+        if self._node.GetSegmentationNode() is node:
             return
         self.setActiveEffect(None)
         self._node.SetAndObserveSegmentationNode(node)
@@ -154,7 +156,10 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         return self.sourceVolumeNode().GetID() if self.sourceVolumeNode() else ""
 
     def setSourceVolumeNode(self, node):
-        if self._node is None or self.segmentationNode() is None or self._node.GetSourceVolumeNode() is node:
+        if self.segmentationNode() is None:
+            _complain("setSourceVolumeNode failed: need to set segment editor and segmentation nodes first", node)
+            return
+        if self._node.GetSourceVolumeNode() is node:
             return
         self._node.SetAndObserveSourceVolumeNode(node)
         segmentation = self.segmentationNode()
@@ -176,20 +181,25 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         scene = self.mrmlScene()
         if self._updating or scene is None or scene.IsClosing() or scene.IsBatchProcessing() or self._node is None:
             return
-        self._updating = True
+        node, self._updating = self._node, True
+        was = node.StartModify()  # what is changed in here is told afterwards, at once
         try:
             self._update_nodes()
-            self._panel.update(self._node, self._effects)
+            self._panel.update(node, self._effects)
+            self._update_active_effect()
         finally:
             self._updating = False
-        self._update_active_effect()
+            node.EndModify(was)
 
     def _update_nodes(self):
         segmentation, volume = self._node.GetSegmentationNode(), self._node.GetSourceVolumeNode()
         if segmentation is not self._segmentation:
             self._segmentation = segmentation
             self._panel.observe_segmentation(segmentation)
-            if segmentation is not None and segmentation.GetDisplayNode() is None:
+            if segmentation is not None:
+                role = segmentation.GetReferenceImageGeometryReferenceRole()
+                self._node.SetAndObserveSourceVolumeNode(segmentation.GetNodeReference(role))
+                volume = self._node.GetSourceVolumeNode()
                 segmentation.CreateDefaultDisplayNodes()
             ids = list(segmentation.GetSegmentation().GetSegmentIDs()) if segmentation else []
             if (self._node.GetSelectedSegmentID() or "") not in ids:
@@ -198,7 +208,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         if volume is not self._volume:
             self._volume = volume
             if volume is not None and self.autoShowSourceVolumeNode:
-                self._show_volume(volume)
+                self._views.show(volume)
             self.sourceVolumeNodeChanged.emit(volume)
             for effect in self._effects:
                 effect.sourceVolumeNodeChanged()
@@ -206,16 +216,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         if segment != self._segment:
             self._segment = segment
             self.currentSegmentIDChanged.emit(segment)
-
-    def _show_volume(self, volume):
-        for name in slicer.app._object.layoutManager().sliceViewNames():
-            widget = slicer.app._object.layoutManager().sliceWidget(name)
-            composite = widget.mrmlSliceCompositeNode()
-            if volume.GetID() not in (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID()):
-                composite.SetBackgroundVolumeID(volume.GetID())
-                composite.SetForegroundVolumeID(None)
-                composite.SetLabelVolumeID(None)
-                widget.fitSliceToBackground()
 
     def _update_active_effect(self):
         wanted = self.effectByName(self._node.GetActiveEffectName() or "")
@@ -235,6 +235,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         else:
             self.removeViewObservations()
         self._panel.show_effect(wanted)
+        self._views.set_cursor(wanted)
         self._active = wanted
 
     # ---- effects ----
@@ -295,48 +296,16 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
     # ---- events of the views ----
     def setupViewObservations(self):
-        self.removeViewObservations()
-        manager = slicer.app._object.layoutManager()
-        for name in manager.sliceViewNames():
-            view = manager.sliceWidget(name)
-            interactor = view.sliceView().interactor()
-            for event in _EVENTS:
-                self._observe_interactor(interactor, event, view)
-            self._observed.append(observe(view.mrmlSliceNode(), "ModifiedEvent", self._view_node_callback(view)))
-        self._views_observed = True
-
-    def _observe_interactor(self, interactor, event, view):
-        event_id = vtk.vtkCommand.GetEventIdFromString(event)
-        tags = []
-
-        def callback(caller, _name):
-            if self._active is None or self._node is None or self.mrmlScene() is None or self.mrmlScene().IsClosing():
-                return
-            command = caller.GetCommand(tags[0])  # the effect may remove this observer
-            if self._active.processInteractionEvents(caller, event_id, view):
-                command.SetAbortFlag(1)
-
-        tags.append(interactor.AddObserver(event, callback, 1.0))
-        self._observed.append(lambda: interactor.RemoveObserver(tags[0]))
-
-    def _view_node_callback(self, view):
-        modified = vtk.vtkCommand.ModifiedEvent
-
-        def callback(caller, _event):
-            if self._active is not None and self.mrmlScene() is not None and not self.mrmlScene().IsClosing():
-                self._active.processViewNodeEvents(caller, modified, view)
-
-        return callback
+        self._views.observe()
 
     def removeViewObservations(self):
-        _stop(self._observed)
-        self._views_observed = False
+        self._views.stop()
 
     def _layout_changed(self, _layout):
-        if getattr(self, "_views_observed", False):
+        if self._views.observed:
             self.setupViewObservations()
             if self.autoShowSourceVolumeNode and self._volume is not None:
-                self._show_volume(self._volume)
+                self._views.show(self._volume)
             for effect in self._effects:
                 effect.layoutChanged()
 
@@ -358,48 +327,16 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._node.SetSourceVolumeIntensityMask(not self._node.GetSourceVolumeIntensityMask())
 
     def installKeyboardShortcuts(self, parent=None):
-        """The application's own keys, so that collisions with an effect's show: 1-9 0, Esc, Space, Z, Y, Ctrl+Z, Ctrl+Y, Q W / * , . > <, I."""
-        self.uninstallKeyboardShortcuts()
-        parent = parent or slicer.app._object.mainWindow()
-
-        def add(keys, function):
-            shortcut = QtGui.QShortcut(QtGui.QKeySequence(keys), parent)
-            shortcut.activated.connect(function)
-            self._shortcuts.append(shortcut)
-
-        for number in range(1, 11):
-            add(str(number % 10), lambda n=number: self._toggle_effect(n))
-            add(f"Shift+{number % 10}", lambda n=number: self._toggle_effect(n + 10))
-        add("Esc", lambda: self.setActiveEffect(None))
-        add("Space", lambda: self.setActiveEffect(None))
-        for keys in ("Z", QtGui.QKeySequence.StandardKey.Undo):
-            add(keys, self.undo)
-        for keys in ("Y", QtGui.QKeySequence.StandardKey.Redo):
-            add(keys, self.redo)
-        for keys, offset in (("Q", -1), ("/", -1), (",", -1), (">", -1), ("W", 1), ("*", 1), (".", 1), ("<", 1)):
-            add(keys, lambda by=offset: self._select_neighbour(by))
-        add("I", self.toggleSourceVolumeIntensityMaskEnabled)
+        self._keys.install(parent or slicer.app._object.mainWindow())
 
     def uninstallKeyboardShortcuts(self):
-        for shortcut in self._shortcuts:
-            shortcut.setParent(None)
-            shortcut.deleteLater()
-        self._shortcuts.clear()
-
-    def _toggle_effect(self, number):
-        effect = self.effectByIndex(number - 1)
-        self.setActiveEffect(None if effect is self._active else effect)
-
-    def _select_neighbour(self, by):
-        ids = list(self._segmentation.GetSegmentation().GetSegmentIDs()) if self._segmentation else []
-        if self.currentSegmentID() in ids:
-            self.setCurrentSegmentID(ids[min(max(ids.index(self.currentSegmentID()) + by, 0), len(ids) - 1)])
+        self._keys.uninstall()
 
 
-def _stop(*lists):
-    for stops in lists:
-        while stops:
-            stops.pop()()
+def _complain(text, node):
+    """What Qt's log would say; nothing when a selection is only cleared."""
+    if node is not None:
+        report(RuntimeError(text))
 
 
 for _property in ("segmentationNodeSelectorVisible", "sourceVolumeNodeSelectorVisible", "autoShowSourceVolumeNode", "undoEnabled",

@@ -183,3 +183,79 @@ def test_the_view_shows_what_was_written(scene, slicer_host):
     changed = np.argwhere(np.abs(view.pixels().astype(int) - before).sum(axis=2) > 30)
     x, y = view.to_xy((10, -8, 0))
     assert np.abs(changed.mean(axis=0) - [before.shape[0] - 1 - y, x]).max() < 6
+
+
+def test_a_segmentation_brings_its_reference_volume(scene):
+    import slicer
+
+    editor, segmentation, volume = scene
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "other")
+    editor.setSegmentationNode(other)
+    assert editor.sourceVolumeNode() is None
+    editor.setSegmentationNode(segmentation)
+    assert editor.sourceVolumeNode() is volume
+
+
+def test_a_volume_before_the_segmentation_is_complained_about(scene, slicer_host):
+    editor, _, volume = scene
+    editor.setSegmentationNode(None)
+    editor.setSourceVolumeNode(volume)
+    assert "need to set segment editor and segmentation nodes first" in str(slicer_host.exceptions.pop())
+
+
+def test_an_effect_that_changes_the_node_while_it_is_activated_is_activated_once(scene):
+    editor, _, _ = scene
+    effect = next(editor.effectByIndex(i) for i in range(editor.effectCount()))
+    python, calls = effect.self(), []
+    activate = python.activate
+
+    def change_the_node():
+        calls.append("activate")
+        activate()
+        editor.mrmlSegmentEditorNode().SetOverwriteMode(2)
+        effect.setParameter("Size", 11)
+
+    python.activate = change_the_node
+    editor.setActiveEffectByName("Click")
+    assert calls == ["activate"]
+    assert python.spinBox.value == 11
+
+
+def test_the_effects_cursor_is_shown_while_it_is_active(scene, slicer_host):
+    import qt
+
+    editor, _, _ = scene
+    python = editor.effectByName("Click").self()
+    python.createCursor = lambda view: qt.QCursor(qt.Qt.CrossCursor)
+    editor.setActiveEffectByName("Click")
+    assert slicer_host.view("Red").cursor_shape() == qt.Qt.CrossCursor
+    editor.setActiveEffect(None)
+    assert slicer_host.view("Red").cursor_shape() == qt.Qt.ArrowCursor
+
+
+def test_removing_the_nodes_under_an_active_effect(scene, slicer_host):
+    import slicer
+
+    editor, segmentation, volume = scene
+    editor.setActiveEffectByName("Click")
+    slicer.mrmlScene.RemoveNode(volume)
+    slicer.mrmlScene.RemoveNode(segmentation)
+    slicer_host.process_events()
+    assert editor.segmentationNode() is None
+    assert slicer_host.messages == []
+
+
+def test_keys_of_the_editor(scene, slicer_host):
+    editor, segmentation, _ = scene
+    segmentation.GetSegmentation().AddEmptySegment("spleen", "spleen")
+    view = slicer_host.view("Red")
+    view.key("1")
+    assert editor.activeEffect().name == "Click"
+    view.key("W")
+    assert editor.currentSegmentID() == "spleen"
+    view.key("Q")
+    assert editor.currentSegmentID() == "liver"
+    view.key("Space")
+    assert editor.activeEffect() is None
+    view.key("Space")
+    assert editor.activeEffect().name == "Click"
