@@ -10,6 +10,17 @@ from PySide6 import QtCore, QtGui, QtTest, QtWidgets
 from .pythonqt import exceptions
 
 
+def press_key(widget, keys) -> None:
+    """Press and release a key on a widget. Two shortcuts on the key are an error: Qt then activates neither."""
+    combination = QtGui.QKeySequence(keys)[0]
+    sequence = QtGui.QKeySequence(combination)
+    claims = [s for s in widget.window().findChildren(QtGui.QShortcut) if s.isEnabled() and s.key() == sequence]
+    if len(claims) > 1:
+        exceptions.append(RuntimeError(f"{len(claims)} shortcuts claim {keys}"))
+    QtTest.QTest.keyClick(widget, combination.key(), combination.keyboardModifiers())
+    QtWidgets.QApplication.processEvents()
+
+
 class ViewDriver:
     """Acts on one qMRMLSliceWidget. Points are RAS in mm, or with ``xy=True`` pixels from the lower left corner."""
 
@@ -94,16 +105,10 @@ class ViewDriver:
         self._event("LeaveEvent", self.interactor.GetEventPosition())
 
     # ---- keys ----
-    def key(self, keys, modifiers=None):
+    def key(self, keys):
         """Press and release a key, e.g. "b", "Ctrl+Z", "Escape", with the view focused: Qt's shortcuts see it first."""
         self.sliceView.setFocus()
-        combination = QtGui.QKeySequence(keys)[0]
-        sequence = QtGui.QKeySequence(combination)
-        claims = [s for s in self.sliceView.window().findChildren(QtGui.QShortcut) if s.isEnabled() and s.key() == sequence]
-        if len(claims) > 1:  # Qt then activates neither
-            exceptions.append(RuntimeError(f"{len(claims)} shortcuts claim {keys}"))
-        QtTest.QTest.keyClick(self.sliceView, combination.key(), modifiers or combination.keyboardModifiers())
-        QtWidgets.QApplication.processEvents()
+        press_key(self.sliceView, keys)
 
     # ---- seeing ----
     def pixels(self):

@@ -30,7 +30,7 @@ from . import (
     signals,
 )
 from .citations import host_classes
-from .driver import ViewDriver
+from .driver import ViewDriver, press_key
 from .layout import qSlicerLayoutManager
 from .segmenteditor import qMRMLSegmentEditorWidget  # noqa: F401  (registers the class)
 
@@ -149,6 +149,10 @@ class Host:
         if widget is None:
             raise KeyError(f"no slice view {name}; there are {self.layout_manager.sliceViewNames()}")
         return ViewDriver(widget)
+
+    def press_key(self, keys, widget=None):
+        """Press a key on a widget, or wherever the focus is."""
+        press_key(pythonqt.unwrap(widget) if widget is not None else self.app.focusWidget() or self.main_window, keys)
 
     def process_events(self, seconds: float = 0.0):
         """Let Qt handle what is pending, for at least `seconds`."""

@@ -15,7 +15,6 @@ from .editorpanel import EditorPanel
 from .editorviews import EditorViews, stop
 from .mrmlwidgets import observe, qMRMLWidget
 from .properties import stored
-from .pythonqt import report
 from .scriptedeffects import qSlicerSegmentEditorEffectFactory
 
 
@@ -334,9 +333,9 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
 
 def _complain(text, node):
-    """What Qt's log would say; nothing when a selection is only cleared."""
+    """Slicer logs it and goes on; nothing is said when a selection is only cleared."""
     if node is not None:
-        report(RuntimeError(text))
+        QtCore.qCritical(text)
 
 
 for _property in ("segmentationNodeSelectorVisible", "sourceVolumeNodeSelectorVisible", "autoShowSourceVolumeNode", "undoEnabled",
