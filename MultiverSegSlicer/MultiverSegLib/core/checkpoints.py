@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import tempfile
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .context_files import replacing
 from .errors import CheckpointError
+from .registry import ModelInfo, Registry
 
 if TYPE_CHECKING:
     from torch import nn
+
+__all__ = ["ModelInfo", "Registry", "load_checkpoint", "load_network", "read_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(
@@ -29,15 +32,8 @@ def save_checkpoint(
         k: v.detach().cpu().to(torch.float16 if half and v.is_floating_point() else v.dtype) for k, v in network.state_dict().items()
     }
     content = {"architecture": dict(architecture or network.architecture), "model": weights, **extra}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            torch.save(content, stream)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
     return path
 
 
@@ -56,11 +52,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} does not exist: give the path of a checkpoint file.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} holds more than weights and is not loaded, for safety: get the file from its official source."
-        ) from error
     except Exception as error:
+        # torch names what it refused to build; everything else is a broken file
+        if isinstance(error, pickle.UnpicklingError) and re.search(r"(?i)unsupported|weights_only.*global|GLOBAL", str(error)):
+            raise CheckpointError(
+                f"{path} holds more than weights and is not loaded, for safety: get it from its official source."
+            ) from error
         raise CheckpointError(f"{path} is damaged or not a checkpoint: get the file again.") from error
     state = content.get("model", content) if isinstance(content, dict) else None
     if not state or not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
@@ -69,29 +66,43 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return {"architecture": content.get("architecture") if state is not content else None, "model": state, **extra}
 
 
-def load_network(path_or_model: str | Path) -> nn.Module:
-    """The network of a checkpoint file, in float32 on the CPU, in evaluation mode.
+def load_network(path_or_model: str | Path, registry: Registry | None = None) -> nn.Module:
+    """The network of a registered model (its weights must be here) or of a checkpoint file, in float32 on the CPU, in evaluation mode.
 
     Raises:
-        CheckpointError: one line that says what is wrong with the file.
+        CheckpointError: one line that says what is wrong with the file, or that there is no such model.
     """
+    registry = registry or Registry()
+    if registry.has(str(path_or_model)):
+        return load_checkpoint(registry.path(str(path_or_model)))
+    if not Path(path_or_model).is_file():
+        names = ", ".join(m.name for m in registry.list())
+        raise CheckpointError(f"{path_or_model} is neither a model ({names}) nor a checkpoint file.")
+    return load_checkpoint(path_or_model)
+
+
+def load_checkpoint(path: str | Path) -> nn.Module:
+    """The network of a checkpoint file; see ``load_network``."""
+    import torch
+
     from .networks import build_network
 
-    content = read_checkpoint(path_or_model)
+    content = read_checkpoint(path)
     architecture = content["architecture"] or _guess_architecture(content["model"])
     if architecture is None:
-        raise CheckpointError(
-            f"{path_or_model} is of an unknown architecture: give a checkpoint of MultiverSeg, UniverSeg or ScribblePrompt."
-        )
-    network = build_network(architecture)
-    expected = {k: tuple(v.shape) for k, v in network.state_dict().items()}
+        raise CheckpointError(f"{path} is of an unknown architecture: give a checkpoint of MultiverSeg, UniverSeg or ScribblePrompt.")
+    if not isinstance(architecture, Mapping | str):
+        raise CheckpointError(f"{path} has a malformed architecture: get the file again.")
+    with torch.device("meta"):  # compare before anything is allocated
+        expected = {k: tuple(v.shape) for k, v in build_network(architecture).state_dict().items()}
     found = {k: tuple(v.shape) for k, v in content["model"].items()}
     if wrong := [k for k in sorted(expected.keys() | found.keys()) if expected.get(k) != found.get(k)]:
         name = wrong[0]
         raise CheckpointError(
-            f"{path_or_model} does not fit its architecture: {name} is {found.get(name, 'missing')}, "
+            f"{path} does not fit its architecture: {name} is {found.get(name, 'missing')}, "
             f"expected {expected.get(name, 'nothing')} ({len(wrong)} such weights)."
         )
+    network = build_network(architecture)
     network.load_state_dict(content["model"])
     return network.float().eval()
 

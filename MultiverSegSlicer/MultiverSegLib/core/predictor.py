@@ -1,0 +1,385 @@
+"""Predictor: owns network, device, precision and batching; arrays in, arrays out. Safe to use in any one thread; knows no MRML."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import Cancelled, CheckpointError, DeviceError, MultiverSegError
+from .grid import GRID_SHAPE, GRID_SIZE
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from .context import Example
+
+#: Channels of a target and of an example, in the order the networks read them; a network reads the first few.
+TARGET_CHANNELS = ("image", "box", "positive", "negative", "logits")
+CONTEXT_CHANNELS = ("image", "mask", "box", "positive", "negative")
+#: Examples whose encoding is kept, for networks that can reuse it.
+_KEPT_ENCODINGS = 512
+#: Pixels of at least this probability count as the uncertain rim of a prediction.
+_RIM = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A prediction on the grid.
+
+    Attributes:
+        probability, logits: float32 [128,128].
+        confidence: see ``confidence_of``.
+        model: name of the model that was used (of a pair, the one for this case).
+        device: e.g. "CPU" or "NVIDIA RTX A4000".
+        seconds: of computing, its share of the batch.
+        n_context: examples used.
+        notice: what the person should know, e.g. that the GPU ran out of memory; "" normally.
+    """
+
+    probability: np.ndarray
+    logits: np.ndarray
+    confidence: float
+    model: str
+    device: str
+    seconds: float
+    n_context: int
+    notice: str = ""
+
+    def mask(self, threshold: float = 0.5) -> np.ndarray:
+        """bool [128,128]: probability of at least ``threshold``."""
+        return self.probability >= threshold
+
+
+class Predictor:
+    """Predicts with a registered model, a checkpoint file or a network.
+
+    Args:
+        model: name in the registry, path of a checkpoint, or a network (see ``networks.Network``). Of a model with a partner for the empty context
+            (multiverseg-v1: scribbleprompt-v1) the partner predicts when there are no examples, as published; if its weights are not there,
+            the model itself does, with the dummy entry of the paper's A.1, and says so.
+        device: "auto" (a CUDA GPU if there is one), "cpu", "cuda", "cuda:1".
+        precision: "auto" (bf16 or fp16 on a GPU, else fp32), "fp32", "bf16", "fp16".
+        registry: where names are looked up; None: the default one.
+
+    Out of memory: batches are halved, then the context is read in smaller pieces, then the CPU takes over, for good; ``description`` and the
+    predictions' ``notice`` say so.
+
+    Raises:
+        CheckpointError: unknown model, or its weights are missing or damaged.
+        DeviceError: no such device.
+    """
+
+    def __init__(self, model: Any = "compact", device: str = "auto", precision: str = "auto", registry: Any = None) -> None:
+        if precision not in ("auto", "fp32", "bf16", "fp16"):
+            raise DeviceError(f"Unknown precision {precision!r}: use auto, fp32, bf16 or fp16.")
+        self._precision = precision
+        self._registry = registry
+        self._notices: list[str] = []
+        self._device = _find_device(device)
+        self._encodings: OrderedDict[str, tuple[Tensor, ...]] = OrderedDict()
+        self._partner: tuple[str, nn.Module] | None = None
+        self._partner_name = ""
+        self.model, self._network = self._load(model)
+        self.batch_size = self._fitting_batch()
+
+    @property
+    def description(self) -> str:
+        """E.g. "compact on CPU" or "compact on CPU (the GPU ran out of memory)"."""
+        return f"{self.model} on {self.device}" + (f" ({'; '.join(self._notices)})" if self._notices else "")
+
+    @property
+    def device(self) -> str:
+        """The device in words."""
+        return _device_name(self._device)
+
+    def predict(
+        self,
+        image: np.ndarray,
+        prompts: np.ndarray | None = None,
+        logits: np.ndarray | None = None,
+        examples: Sequence[Example] = (),
+        cancel: Any = None,
+    ) -> Prediction:
+        """Predict one slice.
+
+        Args:
+            image: [128,128] in 0..1.
+            prompts: [3,128,128] (box, positive, negative) in 0..1, or None.
+            logits: [128,128] of the previous prediction (logits, never a mask), or None.
+            examples: the context. A network that reads masks only leaves out examples without one, and the notice says so.
+            cancel: ``threading.Event`` or a function; looked at before and after each forward pass.
+
+        Raises:
+            Cancelled: ``cancel`` was set.
+            MultiverSegError: arrays of another shape.
+            DeviceError: out of memory on the CPU too.
+        """
+        return self.predict_batch([image], [prompts], [logits], examples, cancel)[0]
+
+    def predict_batch(
+        self,
+        images: Sequence[np.ndarray],
+        prompts: Sequence[np.ndarray | None] | None = None,
+        logits: Sequence[np.ndarray | None] | None = None,
+        examples: Sequence[Example] = (),
+        cancel: Any = None,
+    ) -> list[Prediction]:
+        """Predict several slices with the same context; see ``predict``. ``prompts`` and ``logits``: one entry per image, or None."""
+        targets = _targets(images, prompts, logits)
+        model, network, used, notice = self._choose(examples)
+        results: list[Prediction] = []
+        while len(results) < len(targets):
+            part = targets[len(results) : len(results) + self.batch_size]
+            _check(cancel)
+            started = time.perf_counter()
+            try:
+                predicted = self._forward(network, part, used)
+            except Exception as error:
+                if not _out_of_memory(error):
+                    raise
+                problem = error
+            else:
+                _check(cancel)
+                seconds = (time.perf_counter() - started) / len(part)
+                text = "; ".join(filter(None, [notice, *self._notices]))
+                results += [_prediction(p, model, self.device, seconds, len(used), text) for p in predicted]
+                continue
+            # outside of the handler: its traceback would keep the tensors alive that made the memory run out
+            self._retreat(network, problem)
+        return results
+
+    def warm_up(self) -> None:
+        """One forward pass with and, on a GPU, one without context, so that the first real prediction is as fast as the next."""
+        target = np.zeros((1, len(TARGET_CHANNELS), *GRID_SHAPE), np.float32)
+        networks = [self._network] if self._partner is None else [self._partner[1], self._network]
+        for network in networks if self._device.type == "cuda" else networks[:1]:
+            self._forward(network, target, ())
+
+    # --- choosing the network
+
+    def _load(self, model: Any) -> tuple[str, nn.Module]:
+        from .checkpoints import Registry, load_network
+
+        if hasattr(model, "forward"):
+            return type(model).__name__, self._placed(model)
+        registry = self._registry or Registry()
+        if not registry.has(str(model)):
+            network = load_network(model, registry)
+            return Path(model).stem, self._placed(network)
+        info = registry.get(str(model))
+        network = load_network(info.name, registry)
+        if info.empty_context:
+            self._load_partner(info.empty_context, registry)
+        return info.name, self._placed(network)
+
+    def _load_partner(self, name: str, registry: Any) -> None:
+        from .checkpoints import load_network
+
+        try:
+            self._partner = name, self._placed(load_network(name, registry))
+        except CheckpointError:
+            self._partner_name = name
+
+    def _choose(self, examples: Sequence[Example]) -> tuple[str, nn.Module, tuple[Example, ...], str]:
+        channels = self._network.context_channels
+        used = tuple(e for e in examples if channels > 2 or e.mask is not None) if channels else ()
+        notice = ""
+        if channels and len(used) < len(examples):
+            notice = f"{len(examples) - len(used)} examples without a mask were left out: {self.model} needs masks"
+        if not used and self._partner is not None:
+            return *self._partner, used, notice
+        if not used and self._partner_name:
+            notice = f"{self._partner_name}, made for the case without examples, is not there"
+        return self.model, self._network, used, notice
+
+    # --- computing
+
+    def _forward(self, network: nn.Module, targets: np.ndarray, examples: Sequence[Example]) -> np.ndarray:
+        """targets [B,5,128,128] -> logits [B,128,128]."""
+        import torch
+
+        target = torch.from_numpy(targets[:, : network.target_channels]).to(self._device)
+        with torch.inference_mode(), self._autocast():
+            result = self._run(network, target, examples).float()
+        if self._autocast_type() is not None and not bool(torch.isfinite(result).all()):
+            with torch.inference_mode():  # fp16 overflowed
+                result = self._run(network, target, examples)
+        return result[:, 0].cpu().numpy()
+
+    def _run(self, network: nn.Module, target: Tensor, examples: Sequence[Example]) -> Tensor:
+        if not examples:
+            return network(target, None)
+        if hasattr(network, "encode_context"):
+            features = self._encoded(network, examples)
+            return network.forward_with_features(target, tuple(f.expand(len(target), *f.shape[1:]) for f in features))
+        context = self._context(network, examples)
+        return network(target, context.expand(len(target), *context.shape[1:]))
+
+    def _context(self, network: nn.Module, examples: Sequence[Example]) -> Tensor:
+        """[1,N,Cc,128,128]; a missing mask or missing prompts are zeros."""
+        import torch
+
+        context = np.zeros((1, len(examples), len(CONTEXT_CHANNELS), *GRID_SHAPE), np.float32)
+        for entry, example in zip(context[0], examples, strict=True):
+            pixels = example.pixels
+            entry[0] = pixels.image
+            if pixels.mask is not None:
+                entry[1] = pixels.mask
+            if pixels.prompts is not None:
+                entry[2:] = pixels.prompts
+        return torch.from_numpy(context[:, :, : network.context_channels]).to(self._device)
+
+    def _encoded(self, network: nn.Module, examples: Sequence[Example]) -> list[Tensor]:
+        """The encodings of the examples, each [1,N,...]; an example is encoded once."""
+        import torch
+
+        fresh = [e for e in examples if e.id not in self._encodings]
+        if fresh:
+            encoded = network.encode_context(self._context(network, fresh))
+            for i, example in enumerate(fresh):
+                self._encodings[example.id] = tuple(f[:, i : i + 1].clone() for f in encoded)
+        for example in examples:
+            self._encodings.move_to_end(example.id)
+        features = [torch.cat(parts, dim=1) for parts in zip(*(self._encodings[e.id] for e in examples), strict=True)]
+        while len(self._encodings) > _KEPT_ENCODINGS:
+            self._encodings.popitem(last=False)
+        return features
+
+    def _autocast(self) -> Any:
+        import contextlib
+
+        import torch
+
+        kind = self._autocast_type()
+        return contextlib.nullcontext() if kind is None else torch.autocast(self._device.type, dtype=kind)
+
+    def _autocast_type(self) -> Any:
+        import torch
+
+        if self._precision == "auto":
+            if self._device.type != "cuda":
+                return None
+            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self._precision]
+
+    def _placed(self, network: nn.Module) -> nn.Module:
+        import torch
+
+        network = network.eval().to(self._device)
+        return network.to(memory_format=torch.channels_last) if self._device.type == "cuda" else network
+
+    def _fitting_batch(self) -> int:
+        """On a CPU, larger batches only help networks whose features fit the cache."""
+        if self._device.type == "cuda":
+            return 16
+        widths = [*getattr(self._network, "encoder_features", ()), *getattr(self._network, "decoder_features", ())] or [32]
+        return min(8, max(1, (16 << 20) // (4 * max(widths) * GRID_SIZE**2)))
+
+    # --- out of memory
+
+    def _retreat(self, network: nn.Module, problem: Exception) -> None:
+        """Make the next try need less memory: smaller batches, smaller pieces of the context, the CPU."""
+        self._encodings.clear()
+        if self._device.type == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()
+        if self.batch_size > 1:
+            self.batch_size //= 2
+        elif getattr(network, "chunk", 1) != 1:
+            network.chunk = 1
+        elif self._device.type != "cpu":
+            self._retreat_to_cpu()
+        else:
+            raise DeviceError(f"{self.model} ran out of memory: close other programs or use fewer examples.") from problem
+
+    def _retreat_to_cpu(self) -> None:
+        import torch
+
+        name = self.device
+        self._device = torch.device("cpu")
+        self._notices.append(f"{name} ran out of memory")
+        self._network = self._placed(self._network)
+        if self._partner is not None:
+            self._partner = self._partner[0], self._placed(self._partner[1])
+        for network in (self._network, *(self._partner or ())[1:]):
+            if hasattr(network, "chunk"):
+                network.chunk = None
+        if self._precision != "fp32":
+            self._precision = "auto"
+        self.batch_size = self._fitting_batch()
+
+
+def confidence_of(probability: np.ndarray) -> float:
+    """How sure a prediction is, 0..1: one minus the mean binary entropy (in bits) over the predicted mask and its uncertain rim
+    (probability of at least 0.05). 0 if nothing reaches 0.5: an empty prediction is no finding."""
+    if not (probability >= 0.5).any():
+        return 0.0
+    p = np.clip(probability[probability >= _RIM].astype(np.float64), 1e-12, 1 - 1e-12)
+    entropy = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+    return float(np.clip(1 - entropy.mean(), 0, 1))
+
+
+def _prediction(logits: np.ndarray, model: str, device: str, seconds: float, n_context: int, notice: str) -> Prediction:
+    logits = np.nan_to_num(logits.astype(np.float32))
+    probability = np.reciprocal(1 + np.exp(-np.clip(logits, -80, 80)))
+    return Prediction(probability, logits, confidence_of(probability), model, device, seconds, n_context, notice)
+
+
+def _targets(images: Sequence[np.ndarray], prompts: Sequence | None, logits: Sequence | None) -> np.ndarray:
+    """[B,5,128,128]; what is missing is zero, and so are values that are not finite."""
+    targets = np.zeros((len(images), len(TARGET_CHANNELS), *GRID_SHAPE), np.float32)
+    for what, values, channels in (("image", images, slice(0, 1)), ("prompts", prompts, slice(1, 4)), ("logits", logits, slice(4, 5))):
+        if values is None:
+            continue
+        if len(values) != len(images):
+            raise MultiverSegError(f"Expected {len(images)} {what}, one per image, got {len(values)}.")
+        for target, value in zip(targets, values, strict=True):
+            if value is None and what != "image":
+                continue
+            expected = (3, *GRID_SHAPE) if what == "prompts" else GRID_SHAPE
+            if np.shape(value) != expected:
+                raise MultiverSegError(f"The {what} must have the shape {expected}, got {np.shape(value)}.")
+            target[channels] = value
+    return np.nan_to_num(targets, copy=False, posinf=0.0, neginf=0.0)
+
+
+def _find_device(name: str) -> Any:
+    import torch
+
+    available = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if available else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"Unknown device {name!r}: use auto, cpu or cuda.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise DeviceError(f"The device {name!r} is not supported: use auto, cpu or cuda.")
+    if device.type == "cuda" and (not available or (device.index or 0) >= torch.cuda.device_count()):
+        raise DeviceError(f"PyTorch finds no GPU {name!r} here: use the device auto or cpu.")
+    return device
+
+
+def _device_name(device: Any) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def _out_of_memory(error: Exception) -> bool:
+    import torch
+
+    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def _check(cancel: Any) -> None:
+    stop: Callable[[], bool] | None = getattr(cancel, "is_set", cancel)
+    if stop is not None and stop():
+        raise Cancelled("Cancelled.")

@@ -1,0 +1,16 @@
+"""All examples or, if the cap doesn't allow that, as many as it does, spread evenly over the order of acceptance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..examples import Example
+
+
+def select(target_image: np.ndarray, examples: Sequence[Example], cap: int, **_hints: Any) -> list[Example]:
+    """``cap`` examples in order of acceptance, the first and the last among them (for two or more)."""
+    return [examples[i] for i in np.linspace(0, len(examples) - 1, cap).round().astype(int)]

@@ -1,0 +1,27 @@
+"""The examples whose images look most like the target's: the highest correlation of the blurred images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..examples import image_feature
+
+if TYPE_CHECKING:
+    from ..examples import Example
+
+
+def select(
+    target_image: np.ndarray, examples: Sequence[Example], cap: int, features: np.ndarray | None = None, **_hints: Any
+) -> list[Example]:
+    """``cap`` examples, the most similar first; of equally similar ones the one accepted last.
+
+    Args:
+        features: the examples' ``feature`` stacked, [n, 256], where they are at hand.
+    """
+    matrix = np.stack([e.feature for e in examples]) if features is None else features
+    similarity = matrix @ image_feature(target_image)
+    order = np.lexsort((-np.arange(len(similarity)), -similarity))
+    return [examples[i] for i in order[:cap]]

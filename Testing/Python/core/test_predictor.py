@@ -1,0 +1,297 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+from MultiverSegLib.core.checkpoints import Registry, save_checkpoint
+from MultiverSegLib.core.context import Example
+from MultiverSegLib.core.errors import Cancelled, CheckpointError, DeviceError, MultiverSegError
+from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet
+from MultiverSegLib.core.predictor import Predictor, confidence_of
+
+RNG = np.random.default_rng(0)
+IMAGE = RNG.random((128, 128), dtype=np.float32)
+PROMPTS = (RNG.random((3, 128, 128)) > 0.99).astype(np.float32)
+LOGITS = RNG.standard_normal((128, 128)).astype(np.float32)
+MASK = np.pad(np.ones((40, 40), np.uint8), 44)
+
+
+def network(context_channels=5, **options):
+    torch.manual_seed(1)
+    return MultiverSegNet(5, context_channels, (4, 6, 8), **options).eval()
+
+
+def full(seed):
+    return Example(np.random.default_rng(seed).random((128, 128)), np.roll(MASK, seed, 0), case=f"full {seed}")
+
+
+def weak(seed):
+    return Example(np.random.default_rng(seed).random((128, 128)), None, np.roll(PROMPTS, seed, 1), case=f"weak {seed}")
+
+
+class Greedy(MultiverSegNet):
+    """Runs out of memory above a number of targets, as a GPU would."""
+
+    limit = 1
+    tried: list
+
+    def forward(self, target, context=None):
+        self.tried.append((len(target), self.chunk))
+        if len(target) > self.limit:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().forward(target, context)
+
+
+def test_predict_gives_the_network_the_channels_in_order():
+    net = network()
+    examples = [full(1), weak(2)]
+    prediction = Predictor(net).predict(IMAGE, PROMPTS, LOGITS, examples)
+    target = torch.from_numpy(np.stack([IMAGE, *PROMPTS, LOGITS])[None])
+    zeros = np.zeros((128, 128), np.float32)
+    context = [
+        np.stack([examples[0].image, examples[0].mask, zeros, zeros, zeros]),
+        np.stack([examples[1].image, zeros, *examples[1].prompts]),
+    ]
+    with torch.no_grad():
+        expected = net(target, torch.from_numpy(np.stack(context)[None].astype(np.float32)))[0, 0].numpy()
+    np.testing.assert_allclose(prediction.logits, expected, atol=1e-6)
+    np.testing.assert_allclose(prediction.probability, 1 / (1 + np.exp(-expected.astype(np.float64))), atol=1e-6)
+    assert prediction.n_context == 2 and prediction.device == "CPU" and prediction.seconds > 0 and prediction.notice == ""
+    assert prediction.probability.dtype == prediction.logits.dtype == np.float32
+    assert np.array_equal(prediction.mask(0.4), prediction.probability >= 0.4)
+
+
+def test_missing_inputs_are_zeros_and_broken_values_too():
+    predictor = Predictor(network())
+    plain = predictor.predict(IMAGE)
+    zeros = predictor.predict(IMAGE, np.zeros((3, 128, 128)), np.zeros((128, 128)), [])
+    assert np.array_equal(plain.logits, zeros.logits)
+    holes = np.where(MASK, np.nan, IMAGE)
+    assert np.array_equal(predictor.predict(holes).logits, predictor.predict(np.where(MASK, 0, IMAGE)).logits)
+
+
+def test_in_context_really_looks_at_the_context():
+    predictor = Predictor(network())
+    with_one, with_other = (predictor.predict(IMAGE, PROMPTS, None, [full(seed)]).logits for seed in (1, 20))
+    assert np.abs(with_one - with_other).max() > 1e-4
+
+
+def test_batches_equal_single_predictions():
+    predictor = Predictor(network())
+    predictor.batch_size = 2
+    images = [IMAGE * f for f in (0.1, 0.5, 1.0)]
+    batch = predictor.predict_batch(images, [PROMPTS, None, PROMPTS], [None, LOGITS, None], [full(1), full(2)])
+    single = [
+        predictor.predict(i, p, l, [full(1), full(2)])
+        for i, p, l in zip(images, [PROMPTS, None, PROMPTS], [None, LOGITS, None], strict=True)
+    ]
+    for a, b in zip(batch, single, strict=True):
+        np.testing.assert_allclose(a.logits, b.logits, atol=1e-5)
+    assert predictor.predict_batch([]) == []
+
+
+def test_network_that_reads_masks_only_leaves_weak_examples_out():
+    predictor = Predictor(network(context_channels=2))
+    mixed = predictor.predict(IMAGE, PROMPTS, None, [full(1), weak(2)])
+    assert mixed.n_context == 1 and "1 examples without a mask" in mixed.notice
+    assert np.array_equal(mixed.logits, predictor.predict(IMAGE, PROMPTS, None, [full(1)]).logits)
+    only_weak = predictor.predict(IMAGE, PROMPTS, None, [weak(2)])
+    assert only_weak.n_context == 0 and np.array_equal(only_weak.logits, predictor.predict(IMAGE, PROMPTS).logits)
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A registry with the published pair's names, its files being networks of their architecture with few features."""
+    import json
+
+    (tmp_path / "resources").mkdir()
+    models = []
+    for name, net, partner in (
+        ("multiverseg-v1", network(2), "scribbleprompt-v1"),
+        ("scribbleprompt-v1", ScribblePromptUNet(5, (4, 4)), None),
+    ):
+        models.append({"name": name, "title": name, "file": f"{name}.pt", "empty_context": partner, "architecture": net.architecture})
+        save_checkpoint(tmp_path / f"given {name}.pt", net, half=False)
+    (tmp_path / "resources" / "models.json").write_text(json.dumps({"version": 1, "default": "x", "models": models}))
+    return Registry(tmp_path / "weights", tmp_path / "resources")
+
+
+def test_pair_uses_scribbleprompt_for_the_first_image_only(pair, tmp_path):
+    for name in ("multiverseg-v1", "scribbleprompt-v1"):
+        assert pair.add_file(tmp_path / f"given {name}.pt") == name
+    predictor = Predictor("multiverseg-v1", registry=pair)
+    first, later = predictor.predict(IMAGE, PROMPTS), predictor.predict(IMAGE, PROMPTS, None, [full(1)])
+    assert (first.model, later.model) == ("scribbleprompt-v1", "multiverseg-v1")
+    assert np.array_equal(first.logits, Predictor("scribbleprompt-v1", registry=pair).predict(IMAGE, PROMPTS, None, [full(1)]).logits)
+    assert np.array_equal(later.logits, Predictor(network(2)).predict(IMAGE, PROMPTS, None, [full(1)]).logits)
+    predictor.warm_up()
+
+
+def test_pair_without_its_partner_says_so(pair, tmp_path):
+    pair.add_file(tmp_path / "given multiverseg-v1.pt")
+    prediction = Predictor("multiverseg-v1", registry=pair).predict(IMAGE, PROMPTS)
+    assert prediction.model == "multiverseg-v1" and "scribbleprompt-v1" in prediction.notice
+    with pytest.raises(CheckpointError, match="scribbleprompt-v1 are not here"):
+        Predictor("scribbleprompt-v1", registry=pair)
+
+
+def test_encoded_examples_are_reused():
+    class Caching(torch.nn.Module):
+        target_channels, context_channels, architecture = 5, 5, {}
+        encoded = 0
+
+        def encode_context(self, context):
+            self.encoded += context.shape[1]
+            return (context[:, :, :2].clone(), context.mean((-2, -1)))
+
+        def forward_with_features(self, target, features):
+            maps, means = features
+            return target[:, :1] + maps.mean(1)[:, 1:] + means.sum((1, 2))[:, None, None, None]
+
+        def forward(self, target, context=None):
+            return target[:, :1] if context is None else self.forward_with_features(target, self.encode_context(context))
+
+    net = Caching()
+    predictor = Predictor(net)
+    examples = [full(i) for i in range(4)]
+    first = predictor.predict(IMAGE, None, None, examples[:3])
+    again = predictor.predict(IMAGE, None, None, examples[:3])
+    assert net.encoded == 3 and np.array_equal(first.logits, again.logits)
+    more = predictor.predict_batch([IMAGE, IMAGE], None, None, examples[::-1])
+    assert net.encoded == 4
+    with torch.no_grad():
+        expected = net(torch.from_numpy(np.stack([IMAGE, *np.zeros((4, 128, 128), np.float32)])[None]), predictor._context(net, examples))
+    np.testing.assert_allclose(more[1].logits, expected[0, 0].numpy(), rtol=1e-5)
+
+
+def test_cancel():
+    event = threading.Event()
+    event.set()
+    for cancel in (event, lambda: True):
+        with pytest.raises(Cancelled):
+            Predictor(network()).predict(IMAGE, cancel=cancel)
+    calls = []
+    with pytest.raises(Cancelled):  # between the forward passes of a batch
+        Predictor(network()).predict_batch([IMAGE] * 30, cancel=lambda: len(calls) > 2 or calls.append(1))
+
+
+def test_out_of_memory_halves_the_batch_and_the_result_is_the_same():
+    net = Greedy(5, 5, (4, 6, 8)).eval()
+    net.tried, net.limit = [], 2
+    predictor = Predictor(net)
+    predictor.batch_size = 8
+    images = [IMAGE * f for f in np.linspace(0.1, 1, 5)]
+    results = predictor.predict_batch(images, examples=[full(1)])
+    assert [b for b, _ in net.tried] == [5, 4, 2, 2, 1] or [b for b, _ in net.tried] == [5, 4, 2, 2, 1, 1]
+    net.limit = 99
+    for image, result in zip(images, results, strict=True):
+        np.testing.assert_allclose(result.logits, predictor.predict(image, examples=[full(1)]).logits, atol=1e-5)
+
+
+def test_out_of_memory_with_nothing_left_is_one_clear_error():
+    net = Greedy(5, 5, (4, 6, 8)).eval()
+    net.tried, net.limit = [], 0
+    predictor = Predictor(net)
+    with pytest.raises(DeviceError, match="use fewer examples"):
+        predictor.predict_batch([IMAGE] * 3)
+    assert net.tried[-1] == (1, 1)  # the smallest there is: one target, one example at a time
+
+
+def test_out_of_memory_on_the_gpu_moves_to_the_cpu_and_says_so():
+    net = Greedy(5, 5, (4, 6, 8)).eval()
+    net.tried = []
+    predictor = Predictor(net)
+
+    class Fake(torch.nn.Module):
+        """Stands where the GPU's copy of the network would: every pass on it runs out of memory."""
+
+        target_channels, context_channels, encoder_features = 5, 5, (4, 6, 8)
+        on_cpu = False
+
+        def to(self, *_args, **_options):
+            self.on_cpu = True
+            return self
+
+        def forward(self, target, context=None):
+            if not self.on_cpu:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return net(target, context)
+
+    predictor._network, predictor.batch_size = Fake(), 1
+    predictor._retreat_to_cpu()
+    prediction = predictor.predict(IMAGE)
+    assert "ran out of memory" in predictor.description and "ran out of memory" in prediction.notice
+
+
+def test_other_errors_are_not_taken_for_want_of_memory():
+    class Broken(MultiverSegNet):
+        def forward(self, target, context=None):
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        Predictor(Broken(5, 5, (4, 4))).predict(IMAGE)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"image": np.zeros((64, 64))},
+        {"image": IMAGE, "prompts": np.zeros((2, 128, 128))},
+        {"image": IMAGE, "logits": np.zeros((1, 128, 128))},
+    ],
+)
+def test_wrong_shapes(arguments):
+    with pytest.raises(MultiverSegError, match="shape"):
+        Predictor(network()).predict(**arguments)
+
+
+def test_wrong_device_precision_and_model(tmp_path):
+    for device in ("tpu9", "meta", "mps"):
+        with pytest.raises(DeviceError):
+            Predictor(network(), device=device)
+    with pytest.raises(DeviceError, match="precision"):
+        Predictor(network(), precision="int8")
+    with pytest.raises(CheckpointError, match="neither a model"):
+        Predictor(str(tmp_path / "none.pt"))
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="no GPU"):
+            Predictor(network(), device="cuda")
+
+
+def test_checkpoint_file_as_model(tmp_path):
+    path = save_checkpoint(tmp_path / "mine.pt", network(), half=False)
+    predictor = Predictor(path)
+    assert np.array_equal(predictor.predict(IMAGE).logits, Predictor(network()).predict(IMAGE).logits)
+    assert predictor.description == "mine on CPU"
+
+
+def test_lower_precision_is_close_to_full():
+    net = network()
+    exact = Predictor(net).predict(IMAGE, PROMPTS, LOGITS, [full(1)]).logits
+    rough = Predictor(net, precision="bf16").predict(IMAGE, PROMPTS, LOGITS, [full(1)]).logits
+    assert rough.dtype == np.float32 and 0 < np.abs(rough - exact).max() < 0.1 * np.abs(exact).max()
+
+
+def test_confidence():
+    sure, unsure = np.zeros((2, 128, 128))
+    sure[40:80, 40:80], unsure[40:80, 40:80] = 0.999, 0.55
+    assert confidence_of(np.zeros((128, 128))) == 0 == confidence_of(np.full((128, 128), 0.49))
+    assert 0 <= confidence_of(unsure) < 0.05 and 0.98 < confidence_of(sure) <= 1
+    rim = sure.copy()
+    rim[30:40, 40:80] = 0.3
+    assert confidence_of(unsure) < confidence_of(rim) < confidence_of(sure)
+    assert confidence_of(np.ones((128, 128), np.float32)) == pytest.approx(1)
+    p = 0.9
+    assert confidence_of(np.full((128, 128), p)) == pytest.approx(1 + p * np.log2(p) + (1 - p) * np.log2(1 - p))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_gpu_agrees_with_the_cpu():
+    net = network()
+    exact = Predictor(net, device="cpu").predict(IMAGE, PROMPTS, LOGITS, [full(1), full(2)])
+    for precision, tolerance in (("fp32", 1e-3), ("auto", 0.1)):
+        predictor = Predictor(network(), device="cuda", precision=precision)
+        predictor.warm_up()
+        prediction = predictor.predict(IMAGE, PROMPTS, LOGITS, [full(1), full(2)])
+        assert np.abs(prediction.logits - exact.logits).max() < tolerance * np.abs(exact.logits).max()
+        assert prediction.device != "CPU"
