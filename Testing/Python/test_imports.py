@@ -26,12 +26,12 @@ ARROWS = {
     "cli": {"core", "mrml", "cohort", "training", "evaluation"},
 }
 SHIPPED = ("core", "mrml", "cohort", "ui")
-SLOW_TO_IMPORT = {"torch", "monai", "skimage", "scipy", "matplotlib", "jinja2", "kornia", "highdicom", "ray", "pydicom", "requests"}
+SLOW_TO_IMPORT = {"torch", "SimpleITK", "monai", "skimage", "scipy", "matplotlib", "jinja2", "kornia", "highdicom", "ray", "pydicom", "requests"}
 FROM_SLICER = {"slicer", "vtk", "vtkmodules", "vtkSegmentationCorePython", "vtkSegmentationCore", "vtkITK"}
 QT = {"qt", "ctk"}
 SLICER_MODULES = {"SampleData", "SegmentEditorEffects", "PyTorchUtils", "DICOMLib", "qSlicerSegmentationsEditorEffectsPythonQt"}
 ALLOWED = {
-    "core": {"numpy", "torch"},
+    "core": {"numpy", "torch", "SimpleITK"},
     "mrml": {"numpy", "SimpleITK", "scipy", "pydicom"} | FROM_SLICER,
     "cohort": {"numpy", "SimpleITK", "scipy", "pydicom"} | FROM_SLICER,
     "ui": {"numpy"} | FROM_SLICER | QT | SLICER_MODULES,

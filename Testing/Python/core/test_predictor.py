@@ -82,8 +82,8 @@ def test_batches_equal_single_predictions():
     images = [IMAGE * f for f in (0.1, 0.5, 1.0)]
     batch = predictor.predict_batch(images, [PROMPTS, None, PROMPTS], [None, LOGITS, None], [full(1), full(2)])
     single = [
-        predictor.predict(i, p, l, [full(1), full(2)])
-        for i, p, l in zip(images, [PROMPTS, None, PROMPTS], [None, LOGITS, None], strict=True)
+        predictor.predict(i, p, x, [full(1), full(2)])
+        for i, p, x in zip(images, [PROMPTS, None, PROMPTS], [None, LOGITS, None], strict=True)
     ]
     for a, b in zip(batch, single, strict=True):
         np.testing.assert_allclose(a.logits, b.logits, atol=1e-5)
