@@ -54,7 +54,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # torch names what it refused to build; everything else is a broken file
-        if isinstance(error, pickle.UnpicklingError) and re.search(r"(?i)unsupported|weights_only.*global|GLOBAL", str(error)):
+        if isinstance(error, pickle.UnpicklingError) and re.search(r"(?i)unsupported (global|class)", str(error)):
             raise CheckpointError(
                 f"{path} holds more than weights and is not loaded, for safety: get it from its official source."
             ) from error
@@ -93,8 +93,11 @@ def load_checkpoint(path: str | Path) -> nn.Module:
         raise CheckpointError(f"{path} is of an unknown architecture: give a checkpoint of MultiverSeg, UniverSeg or ScribblePrompt.")
     if not isinstance(architecture, Mapping | str):
         raise CheckpointError(f"{path} has a malformed architecture: get the file again.")
-    with torch.device("meta"):  # compare before anything is allocated
-        expected = {k: tuple(v.shape) for k, v in build_network(architecture).state_dict().items()}
+    try:
+        with torch.device("meta"):  # compare before anything is allocated
+            expected = {k: tuple(v.shape) for k, v in build_network(architecture).state_dict().items()}
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     found = {k: tuple(v.shape) for k, v in content["model"].items()}
     if wrong := [k for k in sorted(expected.keys() | found.keys()) if expected.get(k) != found.get(k)]:
         name = wrong[0]
