@@ -73,6 +73,8 @@ class MultiverSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
+        if self.parent.isEntered:  # reloaded while it is shown
+            self.panel.enter()
 
     def cleanup(self):
         self.removeObservers()

@@ -7,12 +7,17 @@ from urllib.parse import quote, unquote
 
 from ..core.context import ContextSet
 from ..core.errors import ContextError
+from . import settings
 
 
 class ContextLibrary:
-    """Opens each structure's ContextSet once. ``folder``: function that gives the root, asked anew each time."""
+    """Opens each structure's ContextSet once. ``folder``: function that gives the root, asked anew each time.
+
+    ``listeners``: functions without arguments, called after an example was added by ``notify``.
+    """
 
     def __init__(self, folder) -> None:
+        self.listeners: list = []
         self._folder = folder
         self._open: dict[Path, ContextSet] = {}
 
@@ -37,9 +42,25 @@ class ContextLibrary:
             self._open[folder] = ContextSet(folder)
         return self._open[folder]
 
+    def notify(self) -> None:
+        """Tell who shows contexts that one has changed."""
+        for listener in list(self.listeners):
+            listener()
+
     def forget(self) -> None:
         """Read the folders anew next time."""
         self._open.clear()
+
+
+_shared: ContextLibrary | None = None
+
+
+def shared() -> ContextLibrary:
+    """The application's library: effect and panel show the same contexts."""
+    global _shared
+    if _shared is None:
+        _shared = ContextLibrary(settings.contexts_folder)
+    return _shared
 
 
 def folder_name(structure: str) -> str:

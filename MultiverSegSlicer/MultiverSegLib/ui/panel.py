@@ -8,9 +8,8 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ..core.errors import MultiverSegError
-from . import options, service, settings
+from . import contexts, options, service
 from .cohort_panel import CohortPanel
-from .contexts import ContextLibrary
 from .gallery import Gallery
 from .logic import AXES
 from .predict_box import PredictBox
@@ -33,7 +32,8 @@ class Panel(VTKObservationMixin):
         self._gui_tag = None
         self._updating = False
         self._shown_structure = ""
-        self.library = ContextLibrary(settings.contexts_folder)
+        self.library = contexts.shared()
+        self.library.listeners.append(self._context_changed)
         self.service = service.shared()
         self._make_editor()
         for axis, text in ((AXES[0], _("axial")), (AXES[1], _("coronal")), (AXES[2], _("sagittal"))):
@@ -64,8 +64,9 @@ class Panel(VTKObservationMixin):
             node = slicer.mrmlScene.AddNode(node)
         if self.editor.mrmlSegmentEditorNode() is not node:
             self.editor.setMRMLSegmentEditorNode(node)
-        if not self.hasObserver(node, vtk.vtkCommand.ModifiedEvent, self._editor_modified):
-            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._editor_modified)
+        for event in (vtk.vtkCommand.ModifiedEvent, node.EffectParameterModified):
+            if not self.hasObserver(node, event, self._editor_modified):
+                self.addObserver(node, event, self._editor_modified)
 
     def _editor_modified(self, node, event) -> None:
         """The effect's structure and the panel's are one; another segment may mean another structure."""
@@ -113,6 +114,8 @@ class Panel(VTKObservationMixin):
     def close(self) -> None:
         """The panel is about to be destroyed (application exit, module reload)."""
         self.removeObservers()
+        if self._context_changed in self.library.listeners:
+            self.library.listeners.remove(self._context_changed)
         self.predict.close()
         self.cohort.close()
         self._set_parameters(None)
@@ -151,7 +154,7 @@ class Panel(VTKObservationMixin):
             segmentation, volume = self.parameters.segmentation, self.parameters.sourceVolume
             if self.editor.segmentationNode() is not segmentation:
                 self.editor.setSegmentationNode(segmentation)
-            if self.editor.sourceVolumeNode() is not volume:
+            if segmentation is not None and self.editor.sourceVolumeNode() is not volume:
                 self.editor.setSourceVolumeNode(volume)
             self._fill_structures()
             choose(self.ui.axisComboBox, self.parameters.axis)
@@ -184,6 +187,10 @@ class Panel(VTKObservationMixin):
     def _axis_chosen(self, index) -> None:
         if self.parameters is not None:
             self.parameters.axis = str(self.ui.axisComboBox.itemData(index))
+
+    def _context_changed(self) -> None:
+        if self.parameters is not None:
+            self._update()
 
     def _setup_changed(self) -> None:
         self.library.forget()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
@@ -17,8 +18,7 @@ from ..cohort.session import SliceSession
 from ..core.errors import Cancelled, MultiverSegError, PromptError, SegmentationError
 from ..core.prompts import Prompt, Prompts
 from ..mrml.slice_plane import SlicePlane
-from . import options, prompt_store, settings, torch_setup
-from .contexts import ContextLibrary
+from . import contexts, options, prompt_store, settings, torch_setup
 from .effect_writer import EffectWriter
 from .prompt_display import PromptDisplay, remove_leftovers
 
@@ -90,7 +90,7 @@ class PromptPresenter(VTKObservationMixin):
         self.editor = editor
         self.service = service
         self.report = report
-        self.library = ContextLibrary(settings.contexts_folder)
+        self.library = contexts.shared()
         self.display = PromptDisplay(slicer.mrmlScene)
         self._session: SliceSession | None = None
         self._session_key: Any = None
@@ -106,23 +106,33 @@ class PromptPresenter(VTKObservationMixin):
         remove_leftovers(scene)
         self.display = PromptDisplay(scene)
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_close)
+        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._on_node_removed)
+        self.addObserver(self.editor.editorNode(), vtk.vtkCommand.ModifiedEvent, self.refresh)
         self.refresh()
 
     def deactivate(self) -> None:
         """Cancel, take the markups away, stop observing. The prompts stay with their segment."""
         self.cancel()
-        self.removeObservers()
         self._forget()
+        self.removeObservers()
 
     def _forget(self) -> None:
         self.display.clear()
         if self._session is not None:
             self._session.close()
+        self._observe(None)
         self._session, self._session_key, self._slice_node, self._target = None, None, None, None
 
     def _on_scene_close(self, caller, event) -> None:
         self.cancel()
         self._forget()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_node_removed(self, caller, event, node) -> None:
+        """The volume or segmentation worked on leaves the scene: what was asked for them must not be written, their prompts go."""
+        if self._target is not None and node in (self._target.volume, self._target.segmentation):
+            self.cancel()
+            self._forget()
 
     def refresh(self, caller: Any = None, event: Any = None) -> None:
         """Follow the editor: another segment, volume or scene, an undo, a removed segment. Shows the prompts of what is selected now."""
@@ -142,7 +152,8 @@ class PromptPresenter(VTKObservationMixin):
         if self._target is not None:
             segmentation = self._target.segmentation.GetSegmentation()
             for event in _SEGMENT_EVENTS:
-                self.removeObserver(segmentation, event, self.refresh)
+                if self.hasObserver(segmentation, event, self.refresh):
+                    self.removeObserver(segmentation, event, self.refresh)
         if target is not None:
             segmentation = target.segmentation.GetSegmentation()
             for event in _SEGMENT_EVENTS:
@@ -189,9 +200,13 @@ class PromptPresenter(VTKObservationMixin):
         if box or not gesture.is_click:
             self.display.preview(gesture.corners() if box else gesture.points, gesture.positive, box)
 
+    def end_preview(self) -> None:
+        """The gesture is over, or was given up."""
+        self.display.end_preview()
+
     def add_prompt(self, prompt: Prompt, slice_node: Any) -> None:
         """Add a prompt to the segment selected now and, with live update, predict."""
-        self.display.end_preview()
+        self.end_preview()
         self.change_prompts(self.prompts().added(prompt), slice_node)
 
     def change_prompts(self, prompts: Prompts, slice_node: Any, predict: bool | None = None) -> None:
@@ -303,7 +318,9 @@ class PromptPresenter(VTKObservationMixin):
             return
         if isinstance(outcome, Exception):
             self._job = None
-            if not isinstance(outcome, Cancelled):
+            if isinstance(outcome, Cancelled):
+                self.report(Status(_("Cancelled.")))
+            else:
                 self.report(Status(str(outcome) or type(outcome).__name__, problem=True))
             return
         if not job.target.alive or self.target() != job.target or self.prompts() != job.prompts:
@@ -350,6 +367,7 @@ class PromptPresenter(VTKObservationMixin):
             structure=self.structure(), count=len(session.context)
         )
         self.report(self.status())
+        self.library.notify()
         return example
 
     def status(self) -> Status:
@@ -372,6 +390,7 @@ def first_slice_node() -> Any:
 
 def result_text(prediction: Any, model: str) -> str:
     """E.g. "compact on CPU, 3 examples, 0.08 s, confidence 92 %"."""
-    return _("{model}, {count} examples, {seconds:.2f} s, confidence {confidence:.0f} %").format(
+    text = _("{model}, {count} examples, {seconds:.2f} s, confidence {confidence:.0f} %").format(
         model=model, count=prediction.n_context, seconds=prediction.seconds, confidence=100 * prediction.confidence
     )
+    return f"{text}. {prediction.notice}" if prediction.notice else text

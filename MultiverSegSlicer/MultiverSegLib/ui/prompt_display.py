@@ -80,10 +80,11 @@ class PromptDisplay:
         return all(self.scene.GetNodeByID(i) is not None for i in [*self._points.values(), *self._lines.values()])
 
     def _show_points(self, positive: bool, positions: list) -> None:
+        if not positions:
+            self._remove(self._points.pop(positive, ""))
+            return
         node = self.scene.GetNodeByID(self._points.get(positive, ""))
         if node is None:
-            if not positions:
-                return
             node = self._add(_POINTS, "positive points" if positive else "negative points", POSITIVE if positive else NEGATIVE)
             self._points[positive] = node.GetID()
         if [tuple(node.GetNthControlPointPositionWorld(i)) for i in range(node.GetNumberOfControlPoints())] == positions:

@@ -37,9 +37,9 @@ class LazyPredictor:
 class PredictionService:
     """Runs predictions of the chosen model on the chosen device in one long-lived thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, predictor=None) -> None:
         self._worker = None
-        self._predictor = None
+        self._predictor = predictor
 
     @property
     def predictor(self) -> LazyPredictor:
@@ -85,6 +85,15 @@ def shared() -> PredictionService:
     return _shared
 
 
+def use(service: PredictionService) -> PredictionService:
+    """Make ``service`` the application's one."""
+    global _shared
+    if _shared is not None:
+        _shared.close()
+    _shared = service
+    return service
+
+
 def reset() -> None:
     """Forget model and device: the next prediction takes the settings anew."""
     if _shared is not None:
@@ -93,6 +102,6 @@ def reset() -> None:
 
 def registry():
     """The known models."""
-    from ..core.checkpoints import Registry
+    from ..core.registry import Registry
 
     return Registry()

@@ -199,7 +199,7 @@ class MultiverSegPromptEffect(AbstractScriptedSegmentEditorEffect):
             return
         if _elements(self.gestureSliceNode.GetSliceToRAS()) != self.gesturePlane:
             self.gesture = None  # the slice moved under the pointer: what was drawn would lie on two slices
-            self.presenter.refresh()
+            self.presenter.end_preview()
             return
         xy = interactor.GetEventPosition()
         if self.gesture.add(xy, self.xyToRas(xy, viewWidget)):
@@ -210,7 +210,7 @@ class MultiverSegPromptEffect(AbstractScriptedSegmentEditorEffect):
         gesture, self.gesture = self.gesture, None
         prompt = gesture.finish() if gesture is not None else None
         if prompt is None:
-            self.presenter.refresh()
+            self.presenter.end_preview()
             return
         if gesture.tool == "box":
             self.setTool("point")
