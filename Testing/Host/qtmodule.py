@@ -10,13 +10,13 @@ import xml.etree.ElementTree as ElementTree
 from collections import deque
 from functools import cache
 
-from PySide6 import QtCore, QtGui, QtNetwork, QtUiTools, QtWidgets
+from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 from . import signals
 from .citations import PYTHONQT, cite, host_classes
 from .pythonqt import NOT_IN_QT5, adaptor, class_of, properties_of, report, unwrap, wrap
 
-_NAMESPACES = (QtCore, QtGui, QtWidgets, QtUiTools, QtNetwork)
+_NAMESPACES = (QtCore, QtGui, QtWidgets, QtUiTools)
 _REMOVED = frozenset({"Signal", "Slot", "Property", "QEnum", "QFlag", "QtMsgType"})
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from functools import lru_cache
 
-_DEBIAN = "apt-get install libegl1 libgl1-mesa-dri libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3 libglib2.0-0"
+_DEBIAN = "apt-get install libegl1 libgl1 libgl1-mesa-dri libglib2.0-0 libxkbcommon0 libdbus-1-3 libfontconfig1"
 _RENDER = """
 import os
 os.environ["VTK_DEFAULT_OPENGL_WINDOW"] = "vtkEGLRenderWindow"

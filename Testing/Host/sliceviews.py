@@ -262,12 +262,20 @@ class qMRMLSliceWidget(qMRMLWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         red, green, blue = (int(255 * part) for part in slice_node.GetLayoutColor())
-        self._bar = QtWidgets.QLabel(f" {slice_node.GetLayoutLabel() or slice_node.GetLayoutName()}")
+        self._bar = QtWidgets.QLabel()
         self._bar.setStyleSheet(f"background: rgb({red},{green},{blue}); color: black; font-weight: bold;")
         self._bar.setFixedHeight(16)
         self._view = qMRMLSliceView(self._logic, host.application_logic, self)
         layout.addWidget(self._bar)
         layout.addWidget(self._view, 1)
+        self._tag = slice_node.AddObserver("ModifiedEvent", lambda *_: self._update_bar())
+        self._update_bar()
+
+    def _update_bar(self):
+        node = self.mrmlSliceNode()
+        axis = {"Axial": "S", "Coronal": "A", "Sagittal": "R"}.get(node.GetOrientation(), "offset")
+        label = node.GetLayoutLabel() or node.GetLayoutName()
+        self._bar.setText(f" {label}      {axis}: {self._logic.GetSliceOffset():.2f} mm")
 
     def sliceController(self):
         return self._bar
@@ -300,6 +308,7 @@ class qMRMLSliceWidget(qMRMLWidget):
         self._logic.SnapSliceOffsetToIJK()
 
     def close_view(self):
+        self.mrmlSliceNode().RemoveObserver(self._tag)
         self._view.close_view()
         self._logics.RemoveItem(self._logic)
         self._logic.SetMRMLScene(None)

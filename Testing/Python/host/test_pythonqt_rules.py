@@ -60,6 +60,7 @@ def test_unknown_names_of_the_modules_and_classes_raise(qt):
 
 def test_public_cpp_methods_that_are_no_slots_are_hidden(slicer_host):
     import ctk
+    import slicer
 
     button = ctk.ctkCollapsibleButton()
     button.collapsed = True
@@ -67,6 +68,10 @@ def test_public_cpp_methods_that_are_no_slots_are_hidden(slicer_host):
         button.setCollapsed(False)
     with pytest.raises(AttributeError):
         ctk.ctkSliderWidget().setRange(0, 1)
+    for hidden in ("mainWindow", "bind"):  # the host has them, Slicer's Python has not
+        assert callable(getattr(slicer_host.app, hidden))
+        with pytest.raises(AttributeError):
+            getattr(slicer.app, hidden)
 
 
 def test_keyword_arguments_are_refused(qt):

@@ -219,6 +219,7 @@ def test_an_effect_that_changes_the_node_while_it_is_activated_is_activated_once
     editor.setActiveEffectByName("Click")
     assert calls == ["activate"]
     assert python.spinBox.value == 11
+    assert editor._object._panel._overwrite.currentIndex() == 2
 
 
 def test_the_effects_cursor_is_shown_while_it_is_active(scene, slicer_host):

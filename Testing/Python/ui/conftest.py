@@ -154,7 +154,7 @@ class Bench:
 
     def ijk(self, volume, ras):
         inverse = np.linalg.inv(self.slicer.util.arrayFromVTKMatrix(self._matrix(volume)))
-        return tuple(int(round(v)) for v in (inverse @ (*ras, 1))[:3])
+        return tuple(round(v) for v in (inverse @ (*ras, 1))[:3])
 
     def _matrix(self, volume):
         import vtk

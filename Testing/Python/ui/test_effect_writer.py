@@ -97,7 +97,7 @@ def test_equal_to_writing_in_place(host, seed, masking, mode):
 def test_a_tilted_plane_through_a_large_volume_is_written_in_place(host, monkeypatch):
     from MultiverSegLib.ui import effect_writer
 
-    volume, node, ids, probability = make(1)
+    volume, node, ids, _probability = make(1)
     editor = LogicEditor(host, volume, node)
     plane = SlicePlane.through(volume, np.array(_centre(volume)), (1, 1, 1))
     pasted = plane.paste(np.ones((128, 128), np.float32), volume)

@@ -327,7 +327,7 @@ def test_predict_slice_uses_the_view_of_the_axis(opened):
 def test_sample_data_are_registered_with_checksums(bench):
     import SampleData
 
-    sources = [s for s in SampleData.SampleDataLogic.sampleDataSourcesByCategory("MultiverSeg")]
+    sources = list(SampleData.SampleDataLogic.sampleDataSourcesByCategory("MultiverSeg"))
     assert len(sources) == 2
     assert len(sources[1].uris) == 20 and all(c.startswith("SHA256:") for c in sources[1].checksums)
     assert all(Path(s.thumbnailFileName if hasattr(s, "thumbnailFileName") else "").suffix in (".png", "") for s in sources)
