@@ -66,21 +66,22 @@ def _set_pixels(channel: np.ndarray, located: np.ndarray) -> None:
 def _draw_scribble(channel: np.ndarray, scribble: Scribble, located: np.ndarray, pixel_mm: float, thickness_mm: float) -> None:
     if scribble.filled:
         located = np.concatenate([located, located[:1]])
-    drawn = _trace(located, thickness_mm / 2 + _NEAR)
-    if not len(drawn):
+    parts = _trace(located, thickness_mm / 2 + _NEAR)
+    if not parts:
         return
+    drawn = np.concatenate(parts)
     _set_pixels(channel, drawn)
     radius = scribble.width / 2 / pixel_mm
     if radius > 0:
-        _brush(channel, drawn, radius)
+        _brush(channel, parts, radius)
     if scribble.filled:
         _fill_outline(channel, drawn)
 
 
-def _trace(located: np.ndarray, half: float) -> np.ndarray:
-    """Dense (col, row) samples [n, 2] of the parts of a polyline ``located`` [n, 3] (col, row, z mm) within ``half`` mm of the plane."""
+def _trace(located: np.ndarray, half: float) -> list[np.ndarray]:
+    """Dense (col, row) samples [n, 2] of each piece of a polyline ``located`` [n, 3] (col, row, z mm) within ``half`` mm of the plane."""
     if len(located) == 1:
-        return located[np.abs(located[:, 2]) <= half, :2]
+        return [located[:, :2]] if abs(located[0, 2]) <= half else []
     parts = []
     for start, end in itertools.pairwise(located):
         change = end - start
@@ -94,20 +95,24 @@ def _trace(located: np.ndarray, half: float) -> np.ndarray:
             continue
         count = int(np.ceil(np.abs(change[:2]).max() * (high - low) / _STEP)) + 1
         parts.append(start[:2] + np.linspace(low, high, count)[:, None] * change[:2])
-    return np.concatenate(parts) if parts else np.zeros((0, 2))
+    return parts
 
 
-def _brush(channel: np.ndarray, drawn: np.ndarray, radius: float) -> None:
-    """Set the pixels whose centre is within ``radius`` pixels of the ``drawn`` samples [n, 2] (col, row)."""
-    reach = np.arange(-int(np.ceil(radius)) - 1, int(np.ceil(radius)) + 2)
+def _brush(channel: np.ndarray, parts: list[np.ndarray], radius: float) -> None:
+    """Set the pixels whose centre is within ``radius`` pixels of the traced ``parts`` ([n, 2] each, (col, row))."""
+    every = max(1, int(radius / 8 / _STEP))  # samples an eighth of the radius apart leave no visible scallops
+    drawn = np.concatenate([sample for part in parts for sample in (part[::every], part[-1:])])
+    reach = np.arange(-int(np.ceil(radius)), int(np.ceil(radius)) + 1)
     offsets = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2)
     drawn = drawn[((drawn > -1 - radius) & (drawn < GRID_SIZE + radius)).all(axis=1)]
-    thinned = drawn[:: max(1, int(radius / 2 / _STEP / 4))] if len(drawn) else drawn
-    for point in np.concatenate([thinned, drawn[-1:]]):
-        pixels = np.floor(point + 0.5) + offsets
-        pixels = pixels[((pixels - point) ** 2).sum(axis=1) <= radius**2 + _NEAR]
-        pixels = pixels[((pixels >= 0) & (pixels < GRID_SIZE)).all(axis=1)].astype(int)
-        channel[pixels[:, 1], pixels[:, 0]] = 1
+    chunk = 1 + 1_000_000 // len(offsets)
+    for start in range(0, len(drawn), chunk):
+        points = drawn[start : start + chunk, None]
+        pixels = np.floor(points + 0.5) + offsets
+        near = ((pixels - points) ** 2).sum(axis=-1) <= radius**2 + _NEAR
+        near &= ((pixels >= 0) & (pixels < GRID_SIZE)).all(axis=-1)
+        cols, rows = pixels[near].astype(int).T
+        channel[rows, cols] = 1
 
 
 def _fill_outline(channel: np.ndarray, outline: np.ndarray) -> None:

@@ -293,6 +293,8 @@ class Host:
         sys.modules["slicer.modules"], sys.modules["slicer.moduleNames"] = modules, names
         slicer.modules, slicer.moduleNames = modules, names
         slicer.app, slicer.mrmlScene = self.application, self.scene
+        if not hasattr(slicer, "qSlicerScriptedLoadableModule"):  # slicer.util asks whether a module is one
+            slicer.qSlicerScriptedLoadableModule = type("qSlicerScriptedLoadableModule", (), {})
 
 
 _host: Host | None = None

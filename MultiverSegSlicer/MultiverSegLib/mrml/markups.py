@@ -126,7 +126,7 @@ def _scribble(node: Any) -> tuple[Prompt, ...]:
 
 
 def _box(node: Any) -> tuple[Prompt, ...]:
-    if not _placed(node) or min(node.GetSize()) < 0:
+    if not any(node.GetSize()):  # not drawn yet
         return ()
     to_world = matrix_to_numpy(node.GetObjectToWorldMatrix())
     half = np.asarray(node.GetSize()) / 2

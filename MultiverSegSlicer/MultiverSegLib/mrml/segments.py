@@ -203,6 +203,8 @@ def _read_segments(node: Any, path: Path) -> bool:
             reader.ReadImageInformation()
         except RuntimeError:
             return False
+        if not reader.HasMetaDataKey("Segment0_ID"):
+            return _read_labels(node, path)
     storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.SetFileName(str(path))
     node.SetAndObserveStorageNodeID(storage.GetID())
@@ -210,7 +212,7 @@ def _read_segments(node: Any, path: Path) -> bool:
 
 
 def _read_labels(node: Any, path: Path) -> bool:
-    """A labelmap in a format that Slicer's segmentation reader takes less well (64-bit, float): each label becomes a segment."""
+    """A labelmap of another program, in any number type: each label becomes a segment."""
     import slicer
 
     try:

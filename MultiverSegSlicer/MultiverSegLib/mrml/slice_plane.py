@@ -242,6 +242,8 @@ class PastedSlice:
 
     def on(self, array_to_ras: np.ndarray, dimensions: tuple[int, int, int]) -> list[PastedSlice]:
         """The same prediction on another voxel grid: one part per sheet of its voxels within the plane's thickness."""
+        if tuple(dimensions) == self.dimensions and np.allclose(array_to_ras, self.array_to_ras, rtol=0, atol=1e-9):
+            return [self]
         planes = self.plane.layers(array_to_ras, dimensions)
         return [PastedSlice(plane, self.probability, self.threshold, array_to_ras, tuple(dimensions)) for plane in planes]
 
