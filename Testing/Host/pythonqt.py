@@ -30,8 +30,17 @@ from PySide6 import QtCore
 exceptions: list[BaseException] = []
 """Exceptions raised in slots, event handlers and effect methods since the host was started."""
 
-NOT_IN_QT5 = frozenset({"checkStateChanged", "globalPosition", "position", "scenePosition", "setEnabledChanged"})
-"""Names of Qt 6 that Qt 5, which Slicer 5.12 may be built with, lacks."""
+NOT_IN_QT5 = {
+    "QCheckBox": {"checkStateChanged"},
+    "QMouseEvent": {"globalPosition", "position", "scenePosition", "points"},
+    "QPixmap": {"deviceIndependentSize"},
+    "QImage": {"deviceIndependentSize", "colorTransformed"},
+    "QShortcut": {"keys", "setKeys"},
+    "QStyleHints": {"colorScheme", "setColorScheme", "colorSchemeChanged"},
+    "QTimer": {"id"},
+    "QWidget": {"setScreen"},
+}
+"""Names of Qt 6 by class that Qt 5 lacks: Slicer 5.12 may be built with either, so the host shows what both have."""
 
 _PYSIDE_ONLY = frozenset({"emit", "Signal", "Slot", "Property", "staticMetaObject", "fromVariant"})
 _wrappers: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
@@ -144,7 +153,7 @@ def _is_qt_class(cls: type) -> bool:
 
 def visible(cls: type, name: str) -> bool:
     """Whether PythonQt shows the method, signal or enum `name` of the C++ class that `cls` stands for."""
-    if name.startswith("_") or name in _PYSIDE_ONLY or name in NOT_IN_QT5:
+    if name.startswith("_") or name in _PYSIDE_ONLY or any(name in NOT_IN_QT5.get(base.__name__, ()) for base in cls.__mro__):
         return False
     for base in cls.__mro__:
         if _is_qt_class(base):
@@ -257,7 +266,7 @@ class PythonQtInstanceWrapper(metaclass=PythonQtClassWrapper):
             raise ValueError(f"Trying to read property '{name}' from a destroyed {cls.__name__} object")
         if isinstance(target, QtCore.QObject):
             prop = _property(target, name)
-            if prop is not None and name not in NOT_IN_QT5:
+            if prop is not None and name not in NOT_IN_QT5.get(cls.__name__, ()):
                 return wrap(target.property(prop))
         special = _adapted(cls, name)
         if special is not None:

@@ -14,7 +14,7 @@ from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 from . import signals
 from .citations import PYTHONQT, cite, host_classes
-from .pythonqt import NOT_IN_QT5, adaptor, class_of, properties_of, report, unwrap, wrap
+from .pythonqt import adaptor, class_of, properties_of, report, unwrap, wrap
 
 _NAMESPACES = (QtCore, QtGui, QtWidgets, QtUiTools)
 _REMOVED = frozenset({"Signal", "Slot", "Property", "QEnum", "QFlag", "QtMsgType"})
@@ -52,7 +52,7 @@ class QtModule(types.ModuleType):
     """``import qt``: a name that Qt lacks raises AttributeError."""
 
     def __getattr__(self, name):
-        if name in _REMOVED or name in NOT_IN_QT5 or name.startswith("_"):
+        if name in _REMOVED or name.startswith("_"):
             raise AttributeError(f"module 'qt' has no attribute '{name}'")
         for namespace in _NAMESPACES:
             value = getattr(namespace, name, None)

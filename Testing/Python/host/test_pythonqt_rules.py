@@ -74,6 +74,15 @@ def test_public_cpp_methods_that_are_no_slots_are_hidden(slicer_host):
             getattr(slicer.app, hidden)
 
 
+def test_what_only_qt_6_has_is_hidden(qt):
+    window = qt.QWidget()
+    with pytest.raises(AttributeError):
+        qt.QShortcut(qt.QKeySequence("b"), window).setKeys([])
+    with pytest.raises(AttributeError):
+        qt.QMouseEvent(qt.QEvent.MouseMove, qt.QPointF(1, 2), qt.Qt.NoButton, qt.Qt.NoButton, qt.Qt.NoModifier).position()
+    assert qt.QTextCursor().position() == 0
+
+
 def test_keyword_arguments_are_refused(qt):
     with pytest.raises(TypeError):
         qt.QLabel(text="x")
