@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +49,8 @@ class ContextSet:
         self.folder = None if folder is None else Path(folder)
         self._examples: list[Example] = []
         self._places: dict[str, _Place] = {}
+        self._lines: dict[str, str] = {}
+        self._next = 0
         self._kept: OrderedDict[int, Pixels] = OrderedDict()
         self._matrix: np.ndarray | None = None
         if self.folder is not None:
@@ -81,7 +84,16 @@ class ContextSet:
         known = {e.id: e for e in self._examples}
         fresh = {e.id: e for e in examples if e.id not in known}
         stored = self._store(list(fresh.values())) if self.folder is not None else [e.stored() for e in fresh.values()]
-        self._change([*self._examples, *stored])
+        matrix = self._matrix
+        try:
+            self._change([*self._examples, *stored])
+        except ContextError:
+            self._unlink([self._places.pop(e.id).number for e in stored])
+            raise
+        if stored and matrix is not None:
+            self._matrix = np.concatenate([matrix, [e.feature for e in stored]])
+        if stored and self.folder is not None:
+            self._save_features()
         known |= {e.id: e for e in stored}
         return [known[e.id] for e in examples]
 
@@ -93,6 +105,7 @@ class ContextSet:
         """
         position = self._position(example_id)
         self._change(self._examples[:position] + self._examples[position + 1 :])
+        self._lines.pop(example_id, None)
         place = self._places.pop(example_id, None)
         if place is not None:
             self._unlink([place.number])
@@ -113,6 +126,7 @@ class ContextSet:
         numbers = [place.number for place in self._places.values()]
         self._change([])
         self._places.clear()
+        self._lines.clear()
         if self.folder is None or not (self.folder / files.MANIFEST).is_file():
             return
         self._unlink(numbers)
@@ -132,7 +146,7 @@ class ContextSet:
     def features(self) -> np.ndarray:
         """The examples' features, float32 [n, 256]; missing ones are computed and kept beside the examples."""
         if self._matrix is None:
-            fresh = [e for e in self._examples if not e.has_feature]
+            fresh = any(not e.has_feature for e in self._examples)
             self._matrix = np.stack([e.feature for e in self._examples]) if self._examples else np.zeros((0, FEATURE_LENGTH), np.float32)
             if fresh and self.folder is not None:
                 self._save_features()
@@ -198,37 +212,38 @@ class ContextSet:
     def _change(self, examples: list[Example]) -> None:
         """The one place where the list changes: on the disk first, then in memory."""
         if self.folder is not None and (examples or (self.folder / files.MANIFEST).is_file()):
-            entries = [{**e.facts(), **self._places[e.id]._asdict()} for e in examples]
             try:
-                files.write_json(self.folder / files.MANIFEST, files.manifest(entries))
+                files.write_text(self.folder / files.MANIFEST, files.manifest(map(self._line, examples)))
             except OSError as error:
                 raise ContextError(f"The context {self.folder} can't be written: {error.strerror or error}.") from error
         self._examples = examples
         self._matrix = None
 
     def _store(self, examples: list[Example]) -> list[Example]:
-        taken = [int(m[2]) for p in self.folder.glob("*.png") if (m := files.PNG_NAME.fullmatch(p.name))] if self.folder.is_dir() else []
-        number, written, stored = max(taken, default=-1), [], []
+        first, stored = self._next, []
         try:
             for example in examples:
-                number += 1
-                written.append(number)
-                pixels = example.pixels
-                files.write_pixels(self.folder, number, pixels)
-                self._places[example.id] = _Place(number, pixels.mask is not None, pixels.prompts is not None)
-                stored.append(self._bound(example.facts(), self._places[example.id]))
-                if example.has_feature:
-                    stored[-1].remember_feature(example.feature)
+                place = _Place(self._next, example.mask is not None, example.prompts is not None)
+                self._next += 1
+                files.write_pixels(self.folder, place.number, example.pixels)
+                self._places[example.id] = place
+                stored.append(self._bound(example.facts(), place))
+                stored[-1].remember_feature(example.feature)
         except OSError as error:
-            self._unlink(written)
+            self._unlink(range(first, self._next))
             raise ContextError(f"The context {self.folder} can't be written: {error.strerror or error}.") from error
         return stored
 
-    def _unlink(self, numbers: list[int]) -> None:
+    def _unlink(self, numbers: Iterable[int]) -> None:
         for number in numbers:
             self._kept.pop(number, None)
             for kind in files.KINDS:
                 (self.folder / f"{kind}_{number}.png").unlink(missing_ok=True)
+
+    def _line(self, example: Example) -> str:
+        if example.id not in self._lines:
+            self._lines[example.id] = json.dumps({**example.facts(), **self._places[example.id]._asdict()})
+        return self._lines[example.id]
 
     def _bound(self, facts: dict[str, Any], place: _Place) -> Example:
         def pixels() -> Pixels:
@@ -253,6 +268,8 @@ class ContextSet:
             raise ContextError(f"The context {self.folder} can't be read: {error.strerror}.") from error
         for entry in files.read_manifest(content, self.folder):
             self._examples.append(self._from_entry(entry))
+        # numbers of pictures that nobody lists (a crash, another program) are not used again
+        self._next = 1 + max((int(m[2]) for p in self.folder.iterdir() if (m := files.PNG_NAME.fullmatch(p.name))), default=-1)
         self._load_features()
 
     def _from_entry(self, entry: Any) -> Example:
@@ -284,9 +301,10 @@ class ContextSet:
                 example.remember_feature(feature)
 
     def _save_features(self) -> None:
+        known = [e for e in self._examples if e.has_feature]
         try:
             with files.replacing(self.folder / _FEATURES) as temporary:
-                np.savez(temporary, ids=np.array([e.id for e in self._examples]), features=self._matrix.astype(np.float16))
+                np.savez(temporary, ids=np.array([e.id for e in known]), features=np.array([e.feature for e in known], np.float16))
         except OSError:
             pass  # a read-only context works; its features are computed again next time
 

@@ -47,10 +47,10 @@ def replacing(path: Path):
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_text(path: Path, text: str) -> None:
     """Atomic and flushed to the disk."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1)
+        stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -74,9 +74,10 @@ def read_manifest(content: bytes | str, origin: object) -> list[dict[str, Any]]:
     return data["examples"]
 
 
-def manifest(examples: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The content of ``context.json``."""
-    return {"format": FORMAT, "version": VERSION, "grid_size": GRID_SIZE, "examples": list(examples)}
+def manifest(entries: Iterable[str]) -> str:
+    """The content of ``context.json``, one example (as JSON) a line."""
+    head = json.dumps({"format": FORMAT, "version": VERSION, "grid_size": GRID_SIZE})[:-1]
+    return f'{head}, "examples": [\n' + ",\n".join(entries) + "\n]}\n"
 
 
 def check_png(content: bytes, kind: str, origin: object) -> None:

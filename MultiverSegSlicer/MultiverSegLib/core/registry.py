@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .context_files import replacing, write_json
+from .context_files import replacing, write_text
 from .errors import Cancelled, CheckpointError
 from .resources import resource_path
 
@@ -233,7 +233,7 @@ class Registry:
     def _record(self, name: str, path: Path, entry: dict[str, Any]) -> None:
         """Notes size and checksum, so that later damage is seen even where no checksum was published."""
         files = {**self._added, name: {**entry, "size": path.stat().st_size, "sha256": _sha256(path)}}
-        write_json(self.folder / _LIST, {"version": 1, "files": files})
+        write_text(self.folder / _LIST, json.dumps({"version": 1, "files": files}, indent=1))
         self._added = files
 
     @contextmanager
@@ -251,7 +251,7 @@ class Registry:
 
     def _restore(self, files: dict[str, Any]) -> None:
         if files != self._added:
-            write_json(self.folder / _LIST, {"version": 1, "files": files})
+            write_text(self.folder / _LIST, json.dumps({"version": 1, "files": files}, indent=1))
             self._added = files
 
 
