@@ -227,6 +227,7 @@ class ContextSet:
                 self._next += 1
                 files.write_pixels(self.folder, place.number, example.pixels)
                 self._places[example.id] = place
+                self._lines.pop(example.id, None)
                 stored.append(self._bound(example.facts(), place))
                 stored[-1].remember_feature(example.feature)
         except OSError as error:
