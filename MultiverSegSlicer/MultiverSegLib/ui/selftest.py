@@ -1,0 +1,161 @@
+"""Self-tests inside the application: logic, MRML and the effect, with the bundled model and a context that is not empty."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+import numpy as np
+import slicer
+
+from ..cohort.session import SliceSession, example_of
+from ..core.context import ContextSet
+from ..core.errors import MultiverSegError
+from ..core.imaging import ImageSettings
+from ..core.prompts import Point, Prompts
+from ..core.resources import resource_path
+from ..mrml import segments
+from ..mrml.slice_plane import SlicePlane
+from ..mrml.volumes import load_volume
+from . import options, prompt_store, torch_setup
+
+STRUCTURE = "hippocampus"
+
+
+def suite() -> unittest.TestSuite:
+    """All self-tests."""
+    return unittest.defaultTestLoader.loadTestsFromTestCase(SelfTests)
+
+
+def run(case: unittest.TestCase) -> None:
+    """Run them for Slicer's "Reload and Test"; fails ``case`` if one fails."""
+    result = unittest.TextTestRunner(verbosity=2).run(suite())
+    case.assertTrue(result.wasSuccessful(), f"{len(result.failures) + len(result.errors)} self-tests failed; see the Python console")
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    """Overlap of two masks, 0..1."""
+    return 2 * float((one & other).sum()) / max(1, float(one.sum() + other.sum()))
+
+
+class SelfTests(unittest.TestCase):
+    """Each test begins with an empty scene."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
+        self.settings = ImageSettings()
+
+    def tearDown(self) -> None:
+        slicer.mrmlScene.Clear(0)
+
+    def case(self, number: int):
+        """(volume, segmentation with the reference segment, its id, coronal plane of its largest slice) of a sample case."""
+        folder = resource_path("SampleCohort")
+        path = sorted((folder / "images").glob("*.nii.gz"))[number]
+        volume = load_volume(path)
+        labels = slicer.util.arrayFromVolume(load_volume(folder / "labels" / path.name, labelmap=True)) > 0
+        segmentation = segments.new_segmentation(volume)
+        segment_id = segments.add_segment(segmentation, STRUCTURE)
+        segments.set_segment(segmentation, segment_id, volume, labels.astype(np.uint8))
+        index = segments.max_slice(segmentation, segment_id, volume, "j")
+        return volume, segmentation, segment_id, SlicePlane.from_volume(volume, "j", index, self.settings)
+
+    def context(self, count: int = 4) -> ContextSet:
+        """Examples of the last sample cases."""
+        context = ContextSet()
+        for number in range(count):
+            volume, segmentation, segment_id, plane = self.case(-1 - number)
+            context.add(example_of(volume, segmentation, segment_id, plane, self.settings, volume.GetName(), STRUCTURE))
+        return context
+
+    def predictor(self):
+        """The bundled model on the CPU; skips, visibly, without PyTorch."""
+        status = torch_setup.diagnose()
+        if not status.ready:
+            self.skipTest(status.text)
+        from ..core.predictor import Predictor
+
+        try:
+            return Predictor("compact", device="cpu")
+        except MultiverSegError as error:
+            self.skipTest(str(error))
+
+    def test_the_effect_is_registered(self) -> None:
+        import qSlicerSegmentationsEditorEffectsPythonQt as effects
+
+        names = [effect.name for effect in effects.qSlicerSegmentEditorEffectFactory().instance().registeredEffects()]
+        self.assertIn(options.EFFECT_NAME, names)
+
+    def test_opening_the_module_needs_no_torch_and_installs_nothing(self) -> None:
+        slicer.util.selectModule("MultiverSegSlicer")
+        widget = slicer.util.getModuleWidget("MultiverSegSlicer")
+        self.assertIsNotNone(widget.panel)
+        slicer.util.selectModule("SegmentEditor")
+
+    def test_sample_data_are_registered(self) -> None:
+        import SampleData
+
+        self.assertEqual(len(SampleData.SampleDataLogic.sampleDataSourcesByCategory("MultiverSeg")), 2)
+
+    def test_a_segment_comes_back_from_the_grid_where_it_was(self) -> None:
+        volume, segmentation, segment_id, plane = self.case(0)
+        before = segments.get_segment(segmentation, segment_id, volume)
+        coverage = plane.sample_segment(segmentation, segment_id, volume)
+        copy = segments.add_segment(segmentation, "copy")
+        from ..mrml.writing import write_plane
+
+        write_plane(segmentation, copy, volume, plane.paste(coverage, volume))
+        after = segments.get_segment(segmentation, copy, volume)
+        self.assertGreater(dice(before[:, plane.index] > 0, after[:, plane.index] > 0), 0.95)
+        self.assertEqual(after.sum(), after[:, plane.index].sum())
+
+    def test_prompts_are_saved_with_their_segment(self) -> None:
+        _volume, segmentation, segment_id, _plane = self.case(0)
+        prompts = Prompts((Point((1.0, 2.0, 3.0)), Point((4.0, 5.0, 6.0), positive=False)))
+        prompt_store.save(segmentation, segment_id, prompts)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "with prompts.seg.nrrd"
+            slicer.util.saveNode(segmentation, str(path))
+            loaded = slicer.util.loadSegmentation(str(path))
+        self.assertEqual(prompt_store.load(loaded, loaded.GetSegmentation().GetNthSegmentID(0)), prompts)
+
+    def test_context_alone_finds_the_structure(self) -> None:
+        predictor, context = self.predictor(), self.context()
+        volume, reference, reference_id, plane = self.case(0)
+        segmentation = segments.new_segmentation(volume)
+        segment_id = segments.add_segment(segmentation, STRUCTURE)
+        session = SliceSession(volume, segmentation, segment_id, plane, self.settings, predictor, context)
+        prediction = session.predict()
+        self.assertEqual(prediction.n_context, len(context))
+        truth = plane.sample_segment(reference, reference_id, volume) >= 0.5
+        self.assertGreater(dice(prediction.mask(), truth), 0.5)
+        self.assertGreater(segments.get_segment(segmentation, segment_id, volume).sum(), 0)
+
+    def test_a_click_corrects_and_undo_takes_it_back(self) -> None:
+        predictor, context = self.predictor(), self.context(2)
+        volume, reference, reference_id, plane = self.case(0)
+        segmentation = segments.new_segmentation(volume)
+        segment_id = segments.add_segment(segmentation, STRUCTURE)
+        session = SliceSession(volume, segmentation, segment_id, plane, self.settings, predictor, context)
+        session.predict()
+        before = segments.get_segment(segmentation, segment_id, volume)
+        rows, cols = np.nonzero(plane.sample_segment(reference, reference_id, volume) >= 0.5)
+        session.add(Point(plane.to_ras(rows.mean(), cols.mean())))
+        session.predict()
+        self.assertTrue(session.undo())
+        self.assertTrue(np.array_equal(segments.get_segment(segmentation, segment_id, volume), before))
+
+    def test_a_late_result_for_a_closed_scene_is_dropped(self) -> None:
+        predictor = self.predictor()
+        volume, segmentation, segment_id, plane = self.case(0)
+        session = SliceSession(volume, segmentation, segment_id, plane, self.settings, predictor)
+        session.add(Point(plane.to_ras(64, 64)))
+        request = session.request()
+        outcome = []
+        thread = threading.Thread(target=lambda: outcome.append(session.run(request)))
+        thread.start()
+        slicer.mrmlScene.Clear(0)
+        thread.join()
+        self.assertFalse(session.apply(request, outcome[0]))

@@ -1,0 +1,126 @@
+"""Lines of the regression list that no test beside the code covers in whole; the others are named in table.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+HERE = Path(__file__).parent
+REFERENCE = HERE / "compact_in_context.npz"
+
+
+@pytest.fixture
+def volume(host):
+    """512 x 512 x 3 of noise with one bright slice."""
+    import slicer
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    array = np.random.default_rng(0).integers(-1000, 400, (3, 512, 512)).astype(np.int16)
+    array[2] += 2000  # metal in another slice
+    slicer.util.updateVolumeFromArray(node, array)
+    node.SetSpacing(0.7, 0.7, 5)
+    return node
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize("diagonal", [False, True])
+def test_thin_painted_strokes_reach_the_network(volume, width, diagonal):
+    from MultiverSegLib.mrml import segments
+    from MultiverSegLib.mrml.slice_plane import SlicePlane
+
+    node = segments.new_segmentation(volume)
+    stroke = np.zeros((512, 512), np.uint8)
+    for step in range(100, 300):
+        row = step if diagonal else 200
+        stroke[row : row + width, step : step + 1] = 1
+    painted = segments.add_segment(node, "painted")
+    segments.set_slice(node, painted, volume, stroke, "k", 1)
+    channel = SlicePlane.from_volume(volume, "k", 1).rasterize_segment(node, painted, volume)
+    assert channel.sum() >= 50, "200 voxels of stroke are 50 pixels of 4 voxels"
+
+
+def test_slice_and_volume_path_scale_alike(volume):
+    from MultiverSegLib.cohort.volume_work import SliceStack
+    from MultiverSegLib.core.imaging import ImageSettings
+    from MultiverSegLib.mrml.slice_plane import SlicePlane
+
+    settings = ImageSettings()
+    stack = SliceStack(volume, "k", settings)
+    for index in range(3):
+        one = SlicePlane.from_volume(volume, "k", index, settings).sample(volume, settings)
+        assert np.array_equal(stack.image(index), one)
+        assert one.min() == 0 and one.max() == 1, "by the slice, not by the volume: the metal elsewhere does not count"
+
+
+def test_without_a_selected_segment_the_effect_says_so(slicer_host, installed_module):
+    import slicer
+
+    slicer_host.load_module(installed_module)
+    from MultiverSegLib.core.errors import SegmentationError
+    from MultiverSegLib.core.prompts import Point
+    from MultiverSegLib.ui.presenter import PromptPresenter
+    from MultiverSegLib.ui.service import PredictionService
+
+    class Editor:
+        def editorNode(self):
+            return node
+
+        def option(self, name):
+            return ""
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
+    presenter = PromptPresenter(Editor(), PredictionService(), lambda status: None)
+    for action in (presenter.predict, presenter.accept, lambda: presenter.add_prompt(Point((0, 0, 0)), None)):
+        with pytest.raises(SegmentationError, match="select a segment"):
+            action()
+
+
+def inputs():
+    """A target with a click, its previous logits, and three examples: noisy discs."""
+    from MultiverSegLib.core.context import Example
+
+    random = np.random.default_rng(7)
+    rows, cols = np.mgrid[:128, :128]
+
+    def disc(row, col, radius):
+        mask = (rows - row) ** 2 + (cols - col) ** 2 < radius**2
+        return np.clip(0.25 + 0.5 * mask + random.normal(0, 0.05, mask.shape), 0, 1).astype(np.float32), mask
+
+    examples = [Example(*disc(50 + 8 * n, 60 - 6 * n, 18 + 2 * n), case=f"case {n}", structure="disc") for n in range(3)]
+    image, mask = disc(66, 58, 20)
+    prompts = np.zeros((3, 128, 128), np.float32)
+    prompts[1, 66, 58] = prompts[2, 100, 100] = 1
+    return image, mask, prompts, examples
+
+
+def test_bundled_model_in_context_gives_the_stored_output():
+    """Fails if the weights, the preparation of the inputs or the way the context is used change; then look, and store anew."""
+    from MultiverSegLib.core.errors import CheckpointError
+    from MultiverSegLib.core.predictor import Predictor
+
+    try:
+        predictor = Predictor("compact", device="cpu", precision="fp32")
+    except CheckpointError as error:
+        pytest.skip(f"the bundled model is not there: {error}")
+    image, mask, prompts, examples = inputs()
+    in_context = predictor.predict(image, None, None, examples)
+    with_click = predictor.predict(image, prompts, in_context.logits, examples)
+    assert in_context.n_context == with_click.n_context == 3
+    stored = np.load(REFERENCE)
+    assert np.allclose(in_context.logits[::8, ::8], stored["in_context"], atol=0.05)
+    assert np.allclose(with_click.logits[::8, ::8], stored["with_click"], atol=0.05)
+    found = in_context.mask()
+    assert 2 * (found & mask).sum() / (found.sum() + mask.sum()) > 0.8, "three examples and no prompt"
+
+
+def store() -> None:
+    """Write the reference anew: ``python -c "from regression.test_lines import store; store()"`` in Testing/Python."""
+    from MultiverSegLib.core.predictor import Predictor
+
+    predictor = Predictor("compact", device="cpu", precision="fp32")
+    image, _mask, prompts, examples = inputs()
+    first = predictor.predict(image, None, None, examples)
+    second = predictor.predict(image, prompts, first.logits, examples)
+    np.savez_compressed(REFERENCE, in_context=first.logits[::8, ::8], with_click=second.logits[::8, ::8])
