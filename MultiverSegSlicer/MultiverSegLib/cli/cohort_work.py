@@ -15,6 +15,7 @@ from ..cohort.replay import Replay, replay
 from ..cohort.volume_work import VolumeWork
 from ..core.errors import MultiverSegError, PromptError
 from ..core.prompts import Prompts
+from ..core.selection import select
 from ..mrml import markups, segments
 from ..mrml.slice_plane import SlicePlane, planes_of
 from .console import step
@@ -61,8 +62,8 @@ def propagate_volume(work: CaseWork, name: str, confirmed: Iterable[int] = ()) -
     nodes, settings = work.nodes, work.settings(name)
     stack_axis = nodes.axis(name)
     first = work.plane_for(name)
-    context = work.contexts.get(name)
-    examples = context.selection(first.sample(nodes.volume, settings), work.cohort.setting("strategy"), work.cohort.setting("cap"))
+    image, others = first.sample(nodes.volume, settings), work.contexts.others(name, work.case_id)
+    examples = select(work.cohort.setting("strategy"), image, others, work.cohort.setting("cap"))
     volume_work = VolumeWork(nodes.volume, nodes.segmentation, nodes.segment_id(name), stack_axis, settings, work.predictor, examples)
     volume_work.prepare(work.prompts(name), confirmed)
     results = volume_work.compute()

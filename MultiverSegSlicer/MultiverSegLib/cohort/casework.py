@@ -120,6 +120,12 @@ class CaseWork:
         if self.recorder.edited(structure, before, after) is not None:
             self._masks[structure] = np.array(after)
 
+    def autosave(self) -> None:
+        """Stores what the person did by hand and the active time so far. Hosts call it when a stroke has ended and nothing else happens."""
+        for structure in self._masks:
+            self.note_edits(structure)
+        self.recorder.pause()
+
     def take_change(self, structure: str, plane: SlicePlane | None = None) -> dict[str, Any] | None:
         """The change of the segment since the last look, which the caller records."""
         before, after = self._before_and_now(structure, plane)
@@ -176,9 +182,7 @@ class CaseWork:
         if self.nodes.segmentation is None:
             return
         if not self.cohort.read_only:
-            for structure in self._masks:
-                self.note_edits(structure)
-            self.recorder.pause()
+            self.autosave()
             case = self.cohort.case(self.case_id)
             if case.status != ACCEPTED and self._segmented() and any(w.touched for w in case.works.values()):
                 self.nodes.save()
@@ -280,6 +284,12 @@ class CaseSession(SliceSession):
             cap=cohort.setting("cap"),
             writer=work.writer,
         )
+
+    def _examples(self, image: np.ndarray) -> tuple[Any, ...]:
+        """The selected examples; never one of this very case, which may be open for the second time."""
+        from ..core.selection import select
+
+        return tuple(select(self.strategy, image, self.work.contexts.others(self.structure, self.work.case_id), self.cap))
 
     def request(self) -> PredictionRequest:
         self.work.note_edits(self.structure, self.plane)

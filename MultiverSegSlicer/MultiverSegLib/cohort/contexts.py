@@ -33,17 +33,15 @@ class Contexts:
             self._open[key] = ContextSet(folder)
         return self._open[key]
 
-    def add(self, structure: str, example: Example) -> None:
-        """Adds an example (an identical one is there already: nothing happens)."""
-        context = self.get(structure)
-        if example.id not in [e.id for e in context.examples]:
-            context.add(example)
+    def others(self, structure: str, case: str) -> list[Example]:
+        """The examples of all cases but this one."""
+        return [example for example in self.get(structure).examples if example.case != case]
 
     def replace_case(self, structure: str, example: Example) -> None:
         """Adds the example of a case; an older one of the same case steps aside, which puts nothing in doubt."""
         for old in [e for e in self.get(structure).examples if e.case == example.case and e.id != example.id]:
             self._put_aside(structure, old)
-        self.add(structure, example)
+        self.get(structure).add(example)
 
     def remove(self, structure: str, example_id: str) -> list[str]:
         """Takes a bad example out and marks all that was predicted with it; gives the ids of the cases that need review now.
@@ -79,7 +77,5 @@ class Contexts:
         return f"{full} full, {weak} weak" if weak else f"{full} full"
 
     def _put_aside(self, structure: str, example: Example) -> None:
-        aside = self._aside(structure)
-        if example.id not in [e.id for e in aside.examples]:
-            aside.add(example)
+        self._aside(structure).add(example)
         self.get(structure).remove(example.id)

@@ -179,7 +179,7 @@ def _predicted(job: Job, predictor: Any) -> Answer:
     structure = structure_from_json(job.structure)
     settings = ImageSettings.from_json(dict(structure.image)) if structure.image else ImageSettings()
     wanted = set(job.examples)
-    examples = [e for e in ContextSet(Path(job.context_folder)).examples if e.id in wanted]
+    examples = [e for e in ContextSet(Path(job.context_folder)).examples if e.id in wanted and e.case != job.case]
     volume = load_source_files(job.source, Path(job.source.path), job.case)
     try:
         axis = voxel_axis(volume, structure.axis)
@@ -216,7 +216,10 @@ def _file(volume: Any, structure: Structure, stack: Any, proposal: Any) -> bytes
         return b""
     segmentation = segments.new_segmentation(volume, "proposal")
     try:
-        segment_id = segments.add_segment(segmentation, structure.name, structure.color, structure.terminology or None)
+        # an ID of our own: Slicer's are random, and equal jobs shall give equal files
+        segment_id = segmentation.GetSegmentation().AddEmptySegment("proposal", structure.name, structure.color)
+        if structure.terminology:
+            segments.find_segment(segmentation, segment_id).SetTerminology(structure.terminology)
         pasted = [stack.planes[i].paste(result.probability, volume) for i, result in sorted(proposal.results.items())]
         segments.SegmentWriter().write_all(segmentation, segment_id, volume, pasted)
         with tempfile.TemporaryDirectory() as folder:
