@@ -23,6 +23,8 @@ COMMANDS = (
     "bench",
     "train",
     "corpus",
+    "cohort",
+    "propagate",
     "doctor",  # one a line: parts are added by different hands
 )
 
