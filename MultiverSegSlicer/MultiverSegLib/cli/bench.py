@@ -35,7 +35,9 @@ bench_app = typer.Typer(
 def register(app: typer.Typer) -> None:
     for name in BENCHES:
         if importlib.util.find_spec(f".bench_{name}", __package__) is not None:
-            importlib.import_module(f".bench_{name}", __package__).register(bench_app)
+            module = importlib.import_module(f".bench_{name}", __package__)
+            if hasattr(module, "register"):
+                module.register(bench_app)
     app.add_typer(bench_app)
 
 

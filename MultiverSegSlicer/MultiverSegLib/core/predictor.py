@@ -83,6 +83,7 @@ class Predictor:
         self._notices: list[str] = []
         self._device = _find_device(device)
         self._encodings: OrderedDict[str, tuple[Tensor, ...]] = OrderedDict()
+        self._encoded_image: tuple[Tensor, tuple[Tensor, ...]] | None = None
         self._partner: tuple[str, nn.Module] | None = None
         self._partner_name = ""
         self.model, self._network = self._load(model)
@@ -216,8 +217,10 @@ class Predictor:
         if not examples:
             return network(target, None)
         if hasattr(network, "encode_context"):
-            features = self._encoded(network, examples)
-            return network.forward_with_features(target, tuple(f.expand(len(target), *f.shape[1:]) for f in features))
+            features = tuple(f.expand(len(target), *f.shape[1:]) for f in self._encoded(network, examples))
+            if hasattr(network, "encode_target") and len(target) == 1:
+                return network.forward_with_features(target, features, self._encoded_target(network, target))
+            return network.forward_with_features(target, features)
         context = self._context(network, examples)
         return network(target, context.expand(len(target), *context.shape[1:]))
 
@@ -250,6 +253,13 @@ class Predictor:
         while len(self._encodings) > _KEPT_ENCODINGS:
             self._encodings.popitem(last=False)
         return features
+
+    def _encoded_target(self, network: nn.Module, target: Tensor) -> tuple[Tensor, ...]:
+        """The image's encoding, kept for the next click on it."""
+        image = target[:, :1]
+        if self._encoded_image is None or not image.equal(self._encoded_image[0]):
+            self._encoded_image = image.clone(), network.encode_target(image)
+        return self._encoded_image[1]
 
     def _autocast(self) -> Any:
         import contextlib
@@ -286,6 +296,7 @@ class Predictor:
     def _retreat(self, network: nn.Module, problem: Exception) -> None:
         """Make the next try need less memory: smaller batches, smaller pieces of the context, the CPU."""
         self._encodings.clear()
+        self._encoded_image = None
         if self._device.type == "cuda":
             import torch
 

@@ -6,7 +6,7 @@ import torch
 from MultiverSegLib.core.checkpoints import Registry, save_checkpoint
 from MultiverSegLib.core.context import Example
 from MultiverSegLib.core.errors import Cancelled, CheckpointError, DeviceError, MultiverSegError
-from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet
+from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet, build_network
 from MultiverSegLib.core.predictor import Predictor, confidence_of
 
 RNG = np.random.default_rng(0)
@@ -162,6 +162,19 @@ def test_encoded_examples_are_reused():
     with torch.no_grad():
         expected = net(torch.from_numpy(np.stack([IMAGE, *np.zeros((4, 128, 128), np.float32)])[None]), predictor._context(net, examples))
     np.testing.assert_allclose(more[1].logits, expected[0, 0].numpy(), rtol=1e-5)
+
+
+def test_a_network_with_cached_context_predicts_as_its_plain_forward():
+    torch.manual_seed(0)
+    net = build_network({"family": "cached"}).eval()
+    predictor = Predictor(net)
+    examples = [full(1), weak(2), full(3)]
+    for image, prompts, logits in ((IMAGE, PROMPTS, None), (IMAGE, None, LOGITS), (1 - IMAGE, PROMPTS, LOGITS)):
+        zeros = np.zeros((3, 128, 128), np.float32)
+        target = np.stack([image, *(zeros if prompts is None else prompts), zeros[0] if logits is None else logits])[None]
+        with torch.no_grad():
+            expected = net(torch.from_numpy(target), predictor._context(net, examples))[0, 0].numpy()
+        np.testing.assert_allclose(predictor.predict(image, prompts, logits, examples).logits, expected, atol=1e-4)
 
 
 def test_cancel():
