@@ -28,3 +28,23 @@ def test_ours_computes_fewer_operations():
     row = bench_network([4], features=16, size=64, repeats=1, memory=False)["rows"][0]
     assert 0 < row["ours"]["gflop"] < 0.9 * row["published"]["gflop"]
     assert row["ours"]["peak_gb"] is None
+
+
+def test_operations_are_counted_in_full():
+    """The decoder's upsampled half costs 9 mixings on a quarter of the pixels and two matrix products instead of 9 mixings on all pixels."""
+    features, n, size = 96, 3, 32
+    row = bench_network([n], features=features, size=size, repeats=1, memory=False)["rows"][0]
+
+    def direct(channels, side):
+        return 2 * 9 * channels * features * side**2
+
+    def upsampled(side):
+        half = side // 2
+        return 2 * (9 * features**2 * half**2 + 9 * features * half**2 * side + features * 3 * half * side**2)
+
+    sides = [size, size // 2, size // 4, size // 8]
+    per_stream = [sum(direct(c, s) + direct(features, s) for c, s in zip([first, *[features] * 3], sides, strict=True)) for first in (5, 2)]
+    decoder = [upsampled(s) + 2 * direct(features, s) for s in sides[2::-1]]
+    target, entry = (encoder + sum(decoder) for encoder in per_stream)
+    expected = target + n * (entry - direct(features, size)) + 2 * features * size**2
+    assert row["ours"]["gflop"] == pytest.approx(expected / 1e9, rel=0.001)

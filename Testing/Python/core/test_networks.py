@@ -3,6 +3,7 @@ import torch
 from core.reference_network import cross_network, scribbleprompt_unet
 from MultiverSegLib.core.errors import CheckpointError
 from MultiverSegLib.core.networks import MultiverSegNet, Network, ScribblePromptUNet, build_network
+from MultiverSegLib.core.networks.convolution import PartConvolution, Upsampled, convolve
 
 
 def randomised(network, seed=0):
@@ -144,3 +145,40 @@ def test_architecture_rebuilds_an_equal_network(network):
 def test_architectures_that_make_no_sense(architecture, words):
     with pytest.raises(CheckpointError, match=words):
         build_network(architecture)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (3, 5), (1, 4), (64, 32)])
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_cheap_convolution_of_an_upsampled_part(height, width, with_bias):
+    torch.manual_seed(0)
+    x, other = Upsampled(torch.rand(2, 100, height, width).double()), torch.rand(2, 3, 2 * height, 2 * width).double()
+    weight, bias = torch.randn(97, 103, 3, 3).double(), torch.randn(97).double() if with_bias else None
+    with torch.no_grad():
+        kernels = [PartConvolution(weight[:, :100], x), PartConvolution(weight[:, 100:], other)]
+        assert [k.cheap for k in kernels] == [True, False]
+        expected = torch.nn.functional.conv2d(torch.cat([x.computed(), other], 1), weight, bias, padding=1)
+        torch.testing.assert_close(convolve((x, other), kernels, bias), expected)
+        alone = torch.nn.functional.conv2d(x.computed(), weight[:, :100], bias, padding=1)
+        torch.testing.assert_close(convolve((x,), kernels[:1], bias), alone)
+
+
+@pytest.mark.parametrize("entries", [1, 3])
+def test_wide_networks_equal_the_equations_too(entries):
+    torch.manual_seed(0)
+    network = randomised(MultiverSegNet(5, 2, (96, 100, 104)))
+    target, context = torch.rand(2, 5, 16, 24), torch.rand(2, entries, 2, 16, 24)
+    with torch.no_grad():
+        result = network(target, context)
+    expected = cross_network(double_state(network), target.double(), context.double())
+    torch.testing.assert_close(result.double(), expected, atol=1e-5 * float(expected.abs().max()), rtol=1e-5)
+
+
+def test_wide_networks_run_in_lower_precision():
+    torch.manual_seed(0)
+    network = randomised(MultiverSegNet(5, 2, (96, 96)))
+    target, context = torch.rand(1, 5, 16, 16), torch.rand(1, 3, 2, 16, 16)
+    with torch.inference_mode():
+        exact = network(target, context)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rough = network(target, context)
+    assert 0 < (rough.float() - exact).abs().max() < 0.1 * exact.abs().max()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-#: A feature map [M,C,H,W] in pieces along C.
-Parts = Sequence[Tensor]
+from .convolution import PartConvolution, Parts, channels_of, convolve
 
 SLOPE = 0.01  # of every LeakyReLU, PyTorch's default and the published networks'
 
@@ -51,26 +50,19 @@ class CrossConv(nn.Module):
 
     def target_part(self, parts: Parts) -> Tensor:
         """Parts [B,*,H,W] of q -> [B,out,H,W], bias included."""
-        weights = self._slices(0, [part.shape[1] for part in parts])
-        return _sum_of_convolutions(parts, weights, self.cross_conv.bias)
+        return convolve(parts, self._kernels(0, parts), self.cross_conv.bias)
 
-    def context_weights(self, widths: Sequence[int]) -> list[Tensor]:
-        """The weights for parts of v with these numbers of channels; cut out once per forward, not once per chunk."""
-        return self._slices(self.target_channels, widths)
+    def context_kernels(self, parts: Parts) -> list[PartConvolution]:
+        """The convolutions for chunks of v that come in parts like these."""
+        return self._kernels(self.target_channels, parts)
 
-    def context_part(self, parts: Parts, weights: Sequence[Tensor]) -> Tensor:
-        """Parts [M,*,H,W] of v -> [M,out,H,W], without bias."""
-        return _sum_of_convolutions(parts, weights, None)
-
-    def _slices(self, start: int, widths: Sequence[int]) -> list[Tensor]:
-        return [w.contiguous() for w in self.cross_conv.weight[:, start : start + sum(widths)].split(list(widths), dim=1)]
-
-
-def _sum_of_convolutions(parts: Parts, weights: Sequence[Tensor], bias: Tensor | None) -> Tensor:
-    result = F.conv2d(parts[0], weights[0], bias, padding=1)
-    for part, weight in zip(parts[1:], weights[1:], strict=True):
-        result += F.conv2d(part, weight, padding=1)
-    return result
+    def _kernels(self, start: int, parts: Parts) -> list[PartConvolution]:
+        kernels = []
+        for part in parts:
+            end = start + channels_of(part)
+            kernels.append(PartConvolution(self.cross_conv.weight[:, start:end], part))
+            start = end
+        return kernels
 
 
 class CrossBlock(nn.Module):
@@ -96,10 +88,10 @@ class CrossBlock(nn.Module):
         Without ``with_support`` no chunks are computed.
         """
         q_part = self.cross.target_part(q)[:, None]
-        total, count, weights, outputs = None, 0, None, []
+        total, count, kernels, outputs = None, 0, None, []
         for parts in chunks:
-            weights = weights or self.cross.context_weights([part.shape[1] for part in parts])
-            z = self.cross.context_part(parts, weights)
+            kernels = kernels or self.cross.context_kernels(parts)
+            z = convolve(parts, kernels, None)
             del parts
             entries = z.unflatten(0, (len(q_part), -1))
             entries += q_part
@@ -121,8 +113,3 @@ def halve(x: Tensor) -> Tensor:
     # Without indices for a gradient, three maxima are several times faster than PyTorch's pooling on a CPU.
     rows = torch.maximum(x[..., ::2, :], x[..., 1::2, :])
     return torch.maximum(rows[..., ::2], rows[..., 1::2])
-
-
-def upsample(x: Tensor) -> Tensor:
-    """Doubles rows and columns of [M,C,H,W] bilinearly with aligned corners."""
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)

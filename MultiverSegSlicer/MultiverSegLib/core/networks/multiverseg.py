@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .crossblock import CrossBlock, Parts, halve, upsample
+from .convolution import Parts, Upsampled
+from .crossblock import CrossBlock, halve
 
 #: What one chunk of context features may take at full resolution in evaluation, in bytes, by device type. On a CPU, glibc
 #: gives blocks above 32 MiB back to the system at once, and faulting their pages in again costs as much as a convolution.
@@ -99,7 +100,7 @@ class MultiverSegNet(nn.Module):
                 q, v = halve(q), [halve(chunk) for chunk in v]
             q, v = block((q,), _consumed(v), with_support=block is not self._last_block)
         for block in self.dec_blocks:
-            q, v = block((upsample(q), q_skips.pop()), _joined(v, v_skips.pop()), with_support=block is not self._last_block)
+            q, v = block((Upsampled(q), q_skips.pop()), _joined(v, v_skips.pop()), with_support=block is not self._last_block)
         return self.out_conv(q)
 
     @property
@@ -136,4 +137,4 @@ def _consumed(chunks: list[Tensor]) -> Iterator[Parts]:
 def _joined(chunks: list[Tensor], skips: list[Tensor]) -> Iterator[Parts]:
     """Pairs (upsampled, skip), freed as they are read."""
     while chunks:
-        yield upsample(chunks.pop(0)), skips.pop(0)
+        yield Upsampled(chunks.pop(0)), skips.pop(0)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .crossblock import upsample
+from .convolution import Upsampled
 
 
 class ConvPReLU(nn.Module):
@@ -62,5 +62,5 @@ class ScribblePromptUNet(nn.Module):
             x = nn.functional.max_pool2d(skips[-1], 2)
         x = self.bottleneck(x)
         for convolution in self.ups[1::2]:
-            x = convolution(torch.cat([skips.pop(), upsample(x)], dim=1))
+            x = convolution(torch.cat([skips.pop(), Upsampled(x).computed()], dim=1))
         return self.final_conv(x)
