@@ -108,22 +108,33 @@ def _device() -> list[Check]:
 
 def _models() -> list[Check]:
     from ..core.checkpoints import Registry
+    from .models import weights_file
 
-    return [_model(entry) for entry in Registry().list()]
-
-
-def _model(entry) -> Check:
-    return Check(f"model {entry.name}", "ok", str(entry))
+    registry = Registry()
+    checks = []
+    for info in registry.list():
+        if not weights_file(registry, info).is_file():
+            state, text = ("problem" if info.bundled else "ok"), f"not here ({info.title})"
+        elif registry.available(info.name):
+            state, text = "ok", f"ready: {weights_file(registry, info)}"
+        else:
+            state, text = "problem", f"damaged: {weights_file(registry, info)}; fetch or add it again"
+        checks.append(Check(f"model {info.name}", state, text))
+    return checks
 
 
 def _folders() -> list[Check]:
-    places = {"current folder": Path.cwd(), "temporary folder": Path(tempfile.gettempdir())}
+    from ..core.checkpoints import Registry
+
+    places = {"current folder": Path.cwd(), "temporary folder": Path(tempfile.gettempdir()), "models folder": Registry().folder}
     return [_folder(name, path) for name, path in places.items()]
 
 
 def _folder(name: str, path: Path) -> Check:
     import shutil
 
+    while not path.exists():  # made when needed: what counts is where it would be made
+        path = path.parent
     try:
         with tempfile.TemporaryFile(dir=path) as probe:
             probe.write(b"probe")

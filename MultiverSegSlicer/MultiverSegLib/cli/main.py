@@ -19,6 +19,8 @@ from ..core.errors import MultiverSegError
 
 COMMANDS = (
     "segment",
+    "context",
+    "models",
     "demo",
     "bench",
     "train",

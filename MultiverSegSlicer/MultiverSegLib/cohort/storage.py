@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import CohortError
+from ..core.errors import CohortError, MultiverSegError
 
 _BESIDE = re.compile(r"^\.beside-[0-9a-f]{32}-")
 
@@ -68,7 +68,10 @@ def read_json(path: Path | str) -> Any:
 def save_with(path: Path | str, writer: Callable[[str], object]) -> None:
     """Lets ``writer(temporary_path)`` make a file (a segmentation, markups) and puts it in place in one step."""
     with written_beside(path) as beside:
-        writer(str(beside))
+        try:
+            writer(str(beside))
+        except MultiverSegError as error:  # a person knows the file by its own name
+            raise type(error)(str(error).replace(str(beside), str(path))) from error
         if not beside.is_file():
             raise CohortError(f"Can't write {path}: the writer made no file. Check the disk space and your rights on that folder.")
 

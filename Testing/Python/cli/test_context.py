@@ -1,0 +1,99 @@
+"""``multiverseg context``: examples come in from files, go out as a zip, and are found again by number, case or id."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+
+@pytest.fixture
+def labelled(ball, tmp_path) -> tuple[Path, Path]:
+    """A volume and a label map of its ball."""
+    array = sitk.GetArrayFromImage(ball.image)
+    label = sitk.GetImageFromArray((array > 200).astype(np.uint8))
+    label.CopyInformation(ball.image)
+    sitk.WriteImage(label, str(tmp_path / "label.nii.gz"))
+    return ball.path, tmp_path / "label.nii.gz"
+
+
+def listed(command, folder: Path) -> list[dict]:
+    ran = command("context", "list", folder, "--json")
+    assert ran.code == 0, ran.err
+    return json.loads(ran.out)
+
+
+def test_the_life_of_a_context(command, labelled, tmp_path):
+    folder = tmp_path / "ball context"
+    for case in ("one", "two"):
+        ran = command(
+            "context", "add", folder, *labelled, "--structure", "ball", "--case", case, "--axis", "k", "--slice", 6 if case == "one" else 7
+        )
+        assert ran.code == 0 and f"added {case}, slice k=" in ran.out, ran.err
+    rows = listed(command, folder)
+    assert [(r["case"], r["structure"], r["axis"], r["holds"]) for r in rows] == [
+        ("one", "ball", "k", "mask"),
+        ("two", "ball", "k", "mask"),
+    ]
+    area = float(rows[0]["area"].rstrip("%")) / 100
+    assert area == pytest.approx(np.pi * 9**2 / (48 * 0.9) ** 2, rel=0.15)  # the ball's share of the field of view, which is 44 mm wide
+
+    assert command("context", "export", folder, tmp_path / "ball.zip").code == 0
+    assert command("context", "import", tmp_path / "copy", tmp_path / "ball.zip").code == 0
+    assert [r["id"] for r in listed(command, tmp_path / "copy")] == [r["id"] for r in rows]
+    again = command("context", "import", tmp_path / "copy", tmp_path / "ball.zip")
+    assert again.code == 0 and "added 0 examples; 2 in" in again.out
+
+    assert command("context", "show", folder, "-o", tmp_path / "page.html").code == 0
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("data:image/png;base64,") == 2 and "1. one" in page
+
+    assert command("context", "remove", folder, "one").code == 0
+    assert command("context", "remove", tmp_path / "copy", "2").code == 0
+    assert [r["case"] for r in listed(command, folder)] == ["two"]
+    assert [r["case"] for r in listed(command, tmp_path / "copy")] == ["one"]
+    table = command("context", "list", folder)
+    assert "two" in table.out and "1 examples" in table.out
+
+
+def test_the_max_slice_is_taken_on_the_contexts_axis(command, labelled, tmp_path):
+    ran = command("context", "add", tmp_path / "c", *labelled)
+    assert ran.code == 0 and "slice k=6" in ran.out, ran.err
+
+
+@pytest.mark.parametrize("what", ["list", "show", "export"])
+def test_a_folder_that_is_no_context(command, tmp_path, what):
+    arguments = [tmp_path / "x.zip"] if what == "export" else []
+    ran = command("context", what, tmp_path / "nothing", *arguments)
+    assert ran.code == 1 and "is not a context" in ran.error_line
+
+
+def test_a_context_of_another_image_size(command, labelled, tmp_path):
+    from PIL import Image
+
+    folder = tmp_path / "c"
+    command("context", "add", folder, *labelled)
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(folder / "image_0.png")
+    ran = command("context", "list", folder)
+    assert ran.code == 1 and "image_0.png" in ran.error_line
+
+
+def test_an_example_that_is_not_there(command, labelled, tmp_path):
+    command("context", "add", tmp_path / "c", *labelled)
+    assert "no example 7" in command("context", "remove", tmp_path / "c", "7").error_line
+
+
+def test_a_segment_is_never_guessed(command, labelled, tmp_path):
+    volume, label = labelled
+    array = sitk.ReadImage(str(label))
+    two = sitk.GetArrayFromImage(array)
+    two[6, 0, 0] = 2
+    image = sitk.GetImageFromArray(two)
+    image.CopyInformation(array)
+    sitk.WriteImage(image, str(tmp_path / "two.nii.gz"))
+    ran = command("context", "add", tmp_path / "c", volume, tmp_path / "two.nii.gz", "--structure", "liver")
+    assert ran.code == 1 and "--structure" in ran.error_line
+    assert not (tmp_path / "c").exists()
