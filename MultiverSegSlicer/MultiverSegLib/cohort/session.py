@@ -15,10 +15,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from ..core.context import ContextSet, Example
 from ..core.errors import PromptError, SegmentationError
 from ..core.imaging import ImageSettings
 from ..core.prompts import Prompt, Prompts
@@ -26,9 +27,6 @@ from ..mrml.labelmaps import segment_voxels
 from ..mrml.segments import get_segment, max_slice
 from ..mrml.slice_plane import SlicePlane, coverage_of
 from ..mrml.writing import SegmentWriter
-
-if TYPE_CHECKING:
-    from ..core.context import ContextSet, Example
 
 #: Logits given to the network where a person painted or erased: sure, but not beyond what networks give themselves.
 EDIT_LOGIT = 5.0
@@ -416,8 +414,6 @@ def example_of(
     Raises:
         SegmentationError: the segment is empty on the plane.
     """
-    from ..core.context import Example
-
     mask = plane.sample_segment(segmentation, segment_id, volume) >= 0.5
     if not mask.any():
         name = segmentation.GetSegmentation().GetSegment(segment_id).GetName()

@@ -342,7 +342,6 @@ def test_run_works_in_another_thread_on_arrays_alone(scene):
 
 
 def test_accept_takes_the_segment_as_it_is_with_manual_changes(scene):
-    pytest.importorskip("MultiverSegLib.core.context")
     session = make(scene)
     session.add(Point(ras(scene[0], 10, 20, 6)))
     session.predict()
@@ -356,7 +355,6 @@ def test_accept_takes_the_segment_as_it_is_with_manual_changes(scene):
 
 
 def test_accept_may_take_the_max_slice(scene):
-    pytest.importorskip("MultiverSegLib.core.context")
     session = make(scene)
     for i in range(8, 30):
         for j in range(8, 30):
@@ -368,7 +366,6 @@ def test_accept_may_take_the_max_slice(scene):
 
 
 def test_an_empty_segment_is_not_accepted(scene):
-    pytest.importorskip("MultiverSegLib.core.context")
     with pytest.raises(SegmentationError, match="liver is empty"):
         make(scene).accept("case 1")
 
