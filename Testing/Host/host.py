@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import sys
 import tempfile
 import threading
 import time
+from functools import lru_cache
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -33,8 +35,17 @@ from .citations import host_classes
 from .driver import ViewDriver, press_key
 from .layout import qSlicerLayoutManager
 from .segmenteditor import qMRMLSegmentEditorWidget  # noqa: F401  (registers the class)
+from .sliceviews import qMRMLSliceView
 
 _STOCK = Path(__file__).parent / "stock"
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> str:
+    """A folder for this process's compiled modules, away from the source tree."""
+    folder = tempfile.mkdtemp(prefix="host-compiled-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 class Host:
@@ -54,6 +65,8 @@ class Host:
         services.reset()
         self.qt_messages: list[str] = []
         QtCore.qInstallMessageHandler(self._qt_message)
+        self._bytecode = sys.dont_write_bytecode, sys.pycache_prefix
+        sys.dont_write_bytecode, sys.pycache_prefix = False, _compiled()  # every host imports the module anew
         self._hooks = sys.excepthook, threading.excepthook
         sys.excepthook = lambda _kind, error, _trace: pythonqt.report(error)  # VTK gives it what its observers raise
         threading.excepthook = lambda about: pythonqt.report(about.exc_value)
@@ -180,11 +193,20 @@ class Host:
         """Write a PNG of a widget, or of the whole window with the views as rendered."""
         self.process_events(0.05)
         target = pythonqt.unwrap(widget) if widget is not None else self.main_window
-        picture = target.grab()
+        qMRMLSliceView.painting = True
+        try:
+            picture = target.grab()
+        finally:
+            qMRMLSliceView.painting = False
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         if not picture.save(str(path)):
             raise OSError(f"{path}: the picture could not be written")
         return path
+
+    def render(self):
+        """Render every view, so that what goes wrong only there is found."""
+        for name in self.layout_manager.sliceViewNames():
+            self.layout_manager.sliceWidget(name).sliceView().pixels()
 
     def torch(self, state):
         """Context manager: PyTorch looks "missing" or "broken"."""
@@ -223,6 +245,7 @@ class Host:
         self.mrml.close()
         self.mrml = None
         QtCore.qInstallMessageHandler(None)
+        sys.dont_write_bytecode, sys.pycache_prefix = self._bytecode
         sys.excepthook, threading.excepthook = self._hooks
         atexit.unregister(self.close)
         for name in [
@@ -231,6 +254,7 @@ class Host:
             sys.modules.pop(name)
         sys.modules.update(self._saved_modules)
         self.app.bind(None)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _namespace(prefix):

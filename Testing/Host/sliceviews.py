@@ -67,6 +67,8 @@ class qMRMLSliceView(ctkVTKAbstractView):
         " convertDeviceToXYZ convertRASToXYZ convertXYZToRAS setViewCursor unsetViewCursor setDefaultViewCursor setMRMLScene setMRMLSliceNode",
     )
 
+    painting = False  # whether paint events render: costs much, and only pictures of the window need it
+
     def __init__(self, logic, application_logic, parent=None):
         super().__init__(parent)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
@@ -148,11 +150,14 @@ class qMRMLSliceView(ctkVTKAbstractView):
         return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[::-1].copy()
 
     def paintEvent(self, event):
-        if self._picture is None:
+        if self._picture is None and qMRMLSliceView.painting:
             pixels = self.pixels()
             rows, columns = pixels.shape[:2]
             self._picture = QtGui.QImage(pixels.tobytes(), columns, rows, 3 * columns, QtGui.QImage.Format.Format_RGB888).copy()
-        QtGui.QPainter(self).drawImage(self.rect(), self._picture)
+        painter = QtGui.QPainter(self)
+        painter.fillRect(self.rect(), QtCore.Qt.GlobalColor.black)
+        if self._picture is not None:
+            painter.drawImage(self.rect(), self._picture)
 
     # ---- what the header declares ----
     def renderWindow(self):
@@ -237,6 +242,39 @@ class qMRMLSliceView(ctkVTKAbstractView):
         self._window.Finalize()
 
 
+class qMRMLSliceControllerWidget(qMRMLWidget):
+    """The bar above a slice view: its letter and offset in its colour."""
+
+    cpp = cpp(SLICER, _WIDGETS + "qMRMLSliceControllerWidget.h", "", "mrmlSliceNode sliceLogic")
+
+    def __init__(self, logic):
+        super().__init__()
+        self._logic = logic
+        self._label = QtWidgets.QLabel()
+        red, green, blue = (int(255 * part) for part in logic.GetSliceNode().GetLayoutColor())
+        self._label.setStyleSheet(f"background: rgb({red},{green},{blue}); color: black; font-weight: bold;")
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._label)
+        self.setFixedHeight(16)
+        self._tag = logic.GetSliceNode().AddObserver("ModifiedEvent", lambda *_: self._update())
+        self._update()
+
+    def mrmlSliceNode(self):
+        return self._logic.GetSliceNode()
+
+    def sliceLogic(self):
+        return self._logic
+
+    def _update(self):
+        node = self.mrmlSliceNode()
+        axis = {"Axial": "S", "Coronal": "A", "Sagittal": "R"}.get(node.GetOrientation(), "offset")
+        self._label.setText(f" {node.GetLayoutLabel() or node.GetLayoutName()}      {axis}: {self._logic.GetSliceOffset():.2f} mm")
+
+    def stop(self):
+        self.mrmlSliceNode().RemoveObserver(self._tag)
+
+
 class qMRMLSliceWidget(qMRMLWidget):
     """A slice view with its controller bar."""
 
@@ -261,21 +299,10 @@ class qMRMLSliceWidget(qMRMLWidget):
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        red, green, blue = (int(255 * part) for part in slice_node.GetLayoutColor())
-        self._bar = QtWidgets.QLabel()
-        self._bar.setStyleSheet(f"background: rgb({red},{green},{blue}); color: black; font-weight: bold;")
-        self._bar.setFixedHeight(16)
+        self._bar = qMRMLSliceControllerWidget(self._logic)
         self._view = qMRMLSliceView(self._logic, host.application_logic, self)
         layout.addWidget(self._bar)
         layout.addWidget(self._view, 1)
-        self._tag = slice_node.AddObserver("ModifiedEvent", lambda *_: self._update_bar())
-        self._update_bar()
-
-    def _update_bar(self):
-        node = self.mrmlSliceNode()
-        axis = {"Axial": "S", "Coronal": "A", "Sagittal": "R"}.get(node.GetOrientation(), "offset")
-        label = node.GetLayoutLabel() or node.GetLayoutName()
-        self._bar.setText(f" {label}      {axis}: {self._logic.GetSliceOffset():.2f} mm")
 
     def sliceController(self):
         return self._bar
@@ -308,7 +335,7 @@ class qMRMLSliceWidget(qMRMLWidget):
         self._logic.SnapSliceOffsetToIJK()
 
     def close_view(self):
-        self.mrmlSliceNode().RemoveObserver(self._tag)
+        self._bar.stop()
         self._view.close_view()
         self._logics.RemoveItem(self._logic)
         self._logic.SetMRMLScene(None)

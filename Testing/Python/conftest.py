@@ -43,6 +43,8 @@ def slicer_host():
         pytest.skip("the test host needs: " + "; ".join(missing))
     running = start_host(segment_editor=True)
     yield running
+    if running.mrml is not None:
+        running.render()
     errors = running.errors()
     running.close()
     errors += [error for error in running.errors() if error not in errors]
