@@ -25,7 +25,8 @@ def gestures() -> list[tuple[str, str]]:
 def effect_help() -> str:
     """The help box of the effect (HTML)."""
     items = "".join(f"<li><b>{key}:</b> {what}</li>" for key, what in gestures())
-    intro = _("Click, scribble or draw a box in any slice view; the structure is segmented on that slice. ")
+    intro = _("Click, scribble or draw a box in any slice view: the structure is segmented on that slice")
     more = _("Correct with more prompts, or with Paint and Erase: the next prediction starts from what you left.")
     notice = _("Research use, not for clinical decisions.")
-    return f'<html>{intro}{more}<p><ul style="margin: 0">{items}</ul><p>{notice}</html>'
+    # what stands before "<br>." is always shown, the rest when asked for
+    return f'<html>{intro}<br>. {more}<p><ul style="margin: 0">{items}</ul><p>{notice}</html>'

@@ -47,6 +47,24 @@ class ModuleLogic:
                 hierarchy.SetItemParent(item, hierarchy.GetItemParent(volume_item))
         return node
 
+    def belongs(self, segmentation: Any, volume: Any) -> bool:
+        """Whether a segmentation was made for ``volume`` (one without a reference belongs to any)."""
+        if segmentation is None:
+            return False
+        reference = segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole())
+        return reference is None or reference is volume
+
+    def segmentation_for(self, volume: Any, structure: str = "") -> Any:
+        """The first segmentation of the scene that was made for ``volume``, else a new one."""
+        found = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        return next((node for node in found if self.belongs(node, volume)), None) or self.new_segmentation(volume, structure)
+
+    def show_only(self, segmentation: Any, before: Any) -> None:
+        """Hide the segmentation worked on before, which lies over the same place of another volume."""
+        for node, visible in ((before, False), (segmentation, True)):
+            if node is not None and node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(visible)
+
     def segment_name(self, segmentation: Any, segment_id: str) -> str:
         """The segment's name; empty where there is none."""
         segment = segmentation.GetSegmentation().GetSegment(segment_id) if segmentation is not None and segment_id else None

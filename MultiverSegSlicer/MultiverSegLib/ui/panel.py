@@ -32,6 +32,7 @@ class Panel(VTKObservationMixin):
         self._gui_tag = None
         self._updating = False
         self._shown_structure = ""
+        self._shown_volume = None
         self.library = contexts.shared()
         self.library.listeners.append(self._context_changed)
         self.service = service.shared()
@@ -91,8 +92,7 @@ class Panel(VTKObservationMixin):
         self._update()
         self.setup.show_presence()
         self.cohort.enter()
-        if self.editor.segmentationNode() is not None:
-            self.editor.setActiveEffectByName(options.EFFECT_NAME)
+        self._select_effect()
 
     def exit(self) -> None:
         """Another module is shown."""
@@ -116,6 +116,7 @@ class Panel(VTKObservationMixin):
         self.removeObservers()
         if self._context_changed in self.library.listeners:
             self.library.listeners.remove(self._context_changed)
+        self.setup.close()
         self.predict.close()
         self.cohort.close()
         self._set_parameters(None)
@@ -140,10 +141,9 @@ class Panel(VTKObservationMixin):
         scene = slicer.mrmlScene
         if self.parameters.sourceVolume is None:
             self.parameters.sourceVolume = scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-        if self.parameters.segmentation is None:
-            self.parameters.segmentation = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+        self._shown_volume = self.parameters.sourceVolume
         if self.parameters.segmentation is None and self.parameters.sourceVolume is not None:
-            self.parameters.segmentation = self.logic.tasks.new_segmentation(self.parameters.sourceVolume, self.parameters.structure)
+            self.parameters.segmentation = self.logic.tasks.segmentation_for(self.parameters.sourceVolume, self.parameters.structure)
 
     def _update(self, caller=None, event=None) -> None:
         """Show what the parameter node says."""
@@ -151,11 +151,15 @@ class Panel(VTKObservationMixin):
             return
         self._updating = True
         try:
+            self._follow_volume()
             segmentation, volume = self.parameters.segmentation, self.parameters.sourceVolume
-            if self.editor.segmentationNode() is not segmentation:
+            other = self.editor.segmentationNode() is not segmentation
+            if other:
                 self.editor.setSegmentationNode(segmentation)
             if segmentation is not None and self.editor.sourceVolumeNode() is not volume:
                 self.editor.setSourceVolumeNode(volume)
+            if other:
+                self._select_effect()
             self._fill_structures()
             choose(self.ui.axisComboBox, self.parameters.axis)
             self.effect_parameter("Structure", self.parameters.structure)
@@ -164,6 +168,21 @@ class Panel(VTKObservationMixin):
             self.predict.update()
         finally:
             self._updating = False
+
+    def _follow_volume(self) -> None:
+        """Another volume was chosen: its own segmentation takes the results, never the one of the volume before."""
+        volume = self.parameters.sourceVolume
+        if volume is self._shown_volume:
+            return
+        self._shown_volume = volume
+        before = self.parameters.segmentation
+        if volume is not None and not self.logic.tasks.belongs(before, volume):
+            self.parameters.segmentation = self.logic.tasks.segmentation_for(volume, self.parameters.structure)
+            self.logic.tasks.show_only(self.parameters.segmentation, before)
+
+    def _select_effect(self) -> None:
+        if self.editor.segmentationNode() is not None and self.editor.activeEffect() is None:
+            self.editor.setActiveEffectByName(options.EFFECT_NAME)
 
     def effect_parameter(self, name: str, value: str) -> None:
         """Set a parameter of our effect in the embedded editor."""

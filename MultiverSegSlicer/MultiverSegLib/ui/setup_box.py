@@ -27,14 +27,21 @@ class SetupBox:
         ui.weightsFolderLabel.text = str(service.registry().folder)
         ui.installTorchButton.connect("clicked()", self.install)
         ui.checkTorchButton.connect("clicked()", self.check)
-        ui.modelComboBox.connect("currentIndexChanged(int)", self._model_chosen)
-        ui.deviceComboBox.connect("currentIndexChanged(int)", self._device_chosen)
+        ui.modelComboBox.connect("activated(int)", self._model_chosen)
+        ui.deviceComboBox.connect("activated(int)", self._device_chosen)
         ui.weightsFromFileButton.connect("clicked()", self.weights_from_file)
         ui.contextFolderLineEdit.connect("currentPathChanged(QString)", self._folder_chosen)
         ui.openContextFolderButton.connect("clicked()", lambda: open_folder(settings.contexts_folder()))
         ui.openWeightsFolderButton.connect("clicked()", lambda: open_folder(service.registry().folder))
         ui.clearWeightsButton.connect("clicked()", self.clear_weights)
+        self.timer = qt.QTimer()
+        self.timer.setInterval(100)
+        self.timer.connect("timeout()", lambda: service.shared().poll())
         self.show_presence()
+
+    def close(self) -> None:
+        """The panel is about to be destroyed."""
+        self.timer.stop()
 
     def show_presence(self) -> None:
         """Say whether PyTorch is there without importing it: that takes seconds and can wait for the first prediction."""
@@ -72,11 +79,45 @@ class SetupBox:
         choose(box, settings.value("Model"))
 
     def _model_chosen(self, index) -> None:
-        name = self.ui.modelComboBox.itemData(index)
-        if name and str(name) != settings.value("Model"):
-            settings.set_value("Model", str(name))
-            service.reset()
-            self.changed()
+        name = str(self.ui.modelComboBox.itemData(index) or "")
+        if not name or name == settings.value("Model"):
+            return
+        if not service.registry().available(name):
+            choose(self.ui.modelComboBox, settings.value("Model"))
+            self._offer_download(name)
+            return
+        self._use(name)
+
+    def _use(self, name: str) -> None:
+        settings.set_value("Model", name)
+        service.reset()
+        self._fill_models()
+        self.changed()
+
+    def _offer_download(self, name: str) -> None:
+        """The weights are not on this computer: download them if the user says so. Nothing is sent or fetched without that."""
+        model = service.registry().get(name)
+        if not model.url:
+            slicer.util.infoDisplay(
+                _("The weights of {title} are not here. Load them with the button beside the list.").format(title=model.title)
+            )
+            return
+        question = _("Download the weights of {title} from {url}? Licence: {licence}. They are checked and kept in {folder}.")
+        folder = service.registry().folder
+        text = question.format(title=model.title, url=model.url, licence=model.licence or _("see the source"), folder=folder)
+        if not slicer.util.confirmYesNoDisplay(text, _("Download weights")):
+            return
+        self.ui.torchStatusLabel.text = _("Downloading {title}…").format(title=model.title)
+        service.shared().submit(service.registry().fetch, name, lambda outcome: self._downloaded(name, outcome))
+        self.timer.start()
+
+    def _downloaded(self, name: str, outcome) -> None:
+        self.timer.stop()
+        if isinstance(outcome, Exception):
+            self.ui.torchStatusLabel.text = str(outcome)
+            return
+        self.show_presence()
+        self._use(name)
 
     def _device_chosen(self, index) -> None:
         device = self.ui.deviceComboBox.itemData(index)
@@ -95,10 +136,7 @@ class SetupBox:
         except MultiverSegError as error:
             slicer.util.errorDisplay(str(error))
             return
-        settings.set_value("Model", name)
-        service.reset()
-        self._fill_models()
-        self.changed()
+        self._use(name)
 
     def _folder_chosen(self, path) -> None:
         settings.set_value("ContextsFolder", str(path))

@@ -103,6 +103,49 @@ def test_a_working_torch_is_named_with_its_devices(bench):
     assert "ready" in bench.panel.ui.torchStatusLabel.text and "CPU" in bench.panel.ui.torchStatusLabel.text
 
 
+def test_a_model_without_weights_is_not_used_and_not_fetched_unasked(bench):
+    import qt
+
+    bench.open()
+    box = bench.panel.ui.modelComboBox
+    index = box.findData("scribbleprompt-v1")
+    assert index >= 0
+    before = box.currentIndex
+    bench.host.dialogs.answers.append(qt.QMessageBox.No)
+    box.setCurrentIndex(index)
+    bench.panel.setup._model_chosen(index)
+    assert len(bench.host.dialogs.shown) == 1 and "weights" in bench.host.dialogs.texts()[0].lower()
+    assert box.currentIndex == before
+
+
+def test_weights_from_a_file_that_is_none_are_refused_in_words(bench, tmp_path):
+    bench.open()
+    (tmp_path / "weights.pt").write_bytes(b"not a checkpoint")
+    bench.host.dialogs.answers.append(str(tmp_path / "weights.pt"))
+    bench.panel.ui.weightsFromFileButton.click()
+    assert any("weights.pt" in text for text in bench.host.dialogs.texts())
+
+
+def test_another_volume_gets_a_segmentation_of_its_own(opened):
+    first = opened.segmentation
+    second = opened.volume("CT2")
+    opened.panel.parameters.sourceVolume = second
+    opened.host.process_events(0.02)
+    assert opened.segmentation is not first and not first.GetDisplayNode().GetVisibility()
+    opened.panel.parameters.sourceVolume = opened.ct
+    opened.host.process_events(0.02)
+    assert opened.segmentation is first and first.GetDisplayNode().GetVisibility()
+
+
+def test_a_volume_chosen_after_the_module_was_opened_is_ready_at_once(bench):
+    bench.open()
+    assert bench.effect is None
+    volume = bench.volume()
+    bench.panel.parameters.sourceVolume = volume
+    bench.host.process_events(0.02)
+    assert bench.effect is not None and bench.segmentation is not None
+
+
 # Form
 
 

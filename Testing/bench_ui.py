@@ -1,0 +1,166 @@
+"""Measures a click in the Segment Editor stage by stage on the test host: ``python Testing/bench_ui.py [--model compact] [--examples 8]``.
+
+Prints, for a 512 x 512 x 300 volume: from the release of the mouse button to the updated segment, and how long each piece of work blocks
+the main thread. The pieces are those of this extension; drawing the views is Slicer's and is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from functools import wraps
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "MultiverSegSlicer")]
+
+import numpy as np  # noqa: E402
+
+
+class Stopwatch:
+    """Adds up the time spent in functions, by label."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, list[float]] = {}
+
+    def watch(self, owner, name: str, label: str) -> None:
+        function = getattr(owner, name)
+
+        @wraps(function)
+        def timed(*arguments, **options):
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                self.times.setdefault(label, []).append(1000 * (time.perf_counter() - start))
+
+        setattr(owner, name, timed)
+
+    def take(self) -> dict[str, float]:
+        """Longest single call by label, in ms; begins anew."""
+        longest = {label: max(values) for label, values in self.times.items()}
+        self.times.clear()
+        return longest
+
+
+def scene(host, segment_voxels: int):
+    """A CT-like volume and, in its segment, a ball of about ``segment_voxels`` voxels away from where is clicked."""
+    import slicer
+
+    random = np.random.default_rng(0)
+    array = random.integers(-200, 200, (300, 512, 512), dtype=np.int16)
+    array[100:200, 150:350, 150:350] += 300
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    volume.CreateDefaultDisplayNodes()
+    slicer.util.updateVolumeFromArray(volume, array)
+    volume.SetIJKToRASMatrix(
+        slicer.util.vtkMatrixFromArray(np.array([[-0.7, 0, 0, 179], [0, -0.7, 0, 179], [0, 0, 1, -150], [0, 0, 0, 1.0]]))
+    )
+    host.show(volume)
+    return volume
+
+
+def fill(segmentation, segment_id, volume, count: int) -> None:
+    """A ball of ``count`` voxels in the segment."""
+    from MultiverSegLib.mrml import segments
+
+    radius = round((3 * count / (4 * np.pi)) ** (1 / 3))
+    if not radius:
+        return
+    k, j, i = np.mgrid[-radius : radius + 1, -radius : radius + 1, -radius : radius + 1]
+    mask = np.zeros((300, 512, 512), np.uint8)
+    mask[150 - radius : 151 + radius, 256 - radius : 257 + radius, 256 - radius : 257 + radius] = k**2 + j**2 + i**2 <= radius**2
+    segments.set_segment(segmentation, segment_id, volume, mask)
+
+
+def examples(context, count: int) -> None:
+    from MultiverSegLib.core.context import Example
+
+    random = np.random.default_rng(1)
+    rows, cols = np.mgrid[:128, :128]
+    for number in range(count):
+        mask = (rows - 64) ** 2 + (cols - 60 - number) ** 2 < 400
+        image = np.clip(0.3 + 0.4 * mask + random.normal(0, 0.1, mask.shape), 0, 1).astype(np.float32)
+        context.add(Example(image, mask.astype(np.uint8), case=f"case {number}", structure="ball"))
+
+
+def measure(model: str, number: int, voxels: int, clicks: int) -> dict:
+    from Host import start_host
+
+    host = start_host(size=(1280, 900))
+    import qt
+
+    scratch = tempfile.mkdtemp()
+    qt.QSettings.setPath(qt.QSettings.NativeFormat, qt.QSettings.UserScope, scratch)
+    host.load_module(ROOT / "MultiverSegSlicer" / "MultiverSegSlicer.py")
+    from MultiverSegLib.ui import contexts, settings
+
+    settings.set_value("ContextsFolder", scratch)
+    settings.set_value("Model", model)
+    volume = scene(host, voxels)
+    panel = host.open_module("MultiverSegSlicer").panel
+    panel.parameters.structure = "ball"
+    examples(contexts.shared().context("ball"), number)
+    effect = panel.editor.activeEffect().self()
+    presenter = effect.presenter
+    panel.editor.activeEffect().setParameter("Cap", number)
+    fill(panel.editor.segmentationNode(), panel.segment_id(), volume, voxels)
+    watch = Stopwatch()
+    for owner, name, label in (
+        (effect, "_press", "press"),
+        (effect, "_move", "move"),
+        (effect, "_release", "release"),
+        (presenter, "poll", "result"),
+        (presenter.editor, "saveUndo", "  save undo"),
+        (presenter.display, "show", "  draw prompts"),
+        (presenter, "predict", "  gather and submit"),
+        (presenter, "_finished", "  write"),
+    ):
+        watch.watch(owner, name, label)
+    red = host.view("Red")
+    red.jump_to((0.0, 0.0, 0.0))
+    rounds = []
+    for click in range(clicks + 2):
+        where = red.to_xy((5.0 * (click % 5), 7.0 * (click // 5), 0.0))
+        red.move(where, xy=True)
+        red.press(where, xy=True)
+        host.process_events(0.05)
+        watch.take()
+        start = time.perf_counter()
+        red.release(where, xy=True)
+        finished = []
+        while not finished:
+            host.app.processEvents()
+            if not presenter.status().busy:
+                finished.append(time.perf_counter())
+        stages = watch.take()
+        if click >= 2:  # the first ones load PyTorch and the weights
+            rounds.append({"event to updated segment": 1000 * (finished[0] - start), "network": 1000 * last_seconds(presenter), **stages})
+        host.process_events(0.05)
+    host.check()
+    host.close()
+    names = sorted({name for entry in rounds for name in entry}, key=lambda n: (n not in rounds[0], n))
+    return {name: round(float(np.median([entry.get(name, 0.0) for entry in rounds])), 1) for name in names}
+
+
+def last_seconds(presenter) -> float:
+    session = presenter._session
+    return session.prediction.seconds if session is not None and session.prediction is not None else 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="compact")
+    parser.add_argument("--examples", type=int, default=8)
+    parser.add_argument("--voxels", type=int, default=0, help="size of what the segment holds already")
+    parser.add_argument("--clicks", type=int, default=10)
+    arguments = parser.parse_args()
+    result = measure(arguments.model, arguments.examples, arguments.voxels, arguments.clicks)
+    print(json.dumps({"model": arguments.model, "examples": arguments.examples, "voxels": arguments.voxels, "median ms": result}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

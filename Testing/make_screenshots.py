@@ -1,0 +1,149 @@
+"""Takes the pictures of the documentation on the test host: ``python Testing/make_screenshots.py [FOLDER]`` (default Docs/pictures).
+
+The panel and the slice views are the real ones of the extension, on Testing/Host; the predictions are the bundled model's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "MultiverSegSlicer")]
+
+import numpy as np  # noqa: E402
+
+LIMIT = 300_000
+
+
+class Studio:
+    """The host with our module, a cohort of sample volumes, and hands."""
+
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        from Host import start_host
+
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.host = start_host(size=(1180, 820), panel_width=420, segment_editor=True)
+        import qt
+
+        qt.QSettings.setPath(qt.QSettings.NativeFormat, qt.QSettings.UserScope, str(scratch))
+        self.host.load_module(ROOT / "MultiverSegSlicer" / "MultiverSegSlicer.py")
+        from MultiverSegLib.ui import settings
+
+        settings.set_value("ContextsFolder", str(scratch / "contexts"))
+
+    def load(self, number: int):
+        """(volume, middle of its reference label, mask): sample case ``number``, shown at the middle of its structure."""
+        import slicer
+        from MultiverSegLib.mrml.volumes import load_volume
+
+        cohort = ROOT / "Resources" / "SampleCohort"
+        path = sorted((cohort / "images").glob("*.nii.gz"))[number]
+        volume = load_volume(path)
+        volume.CreateDefaultDisplayNodes()
+        label = load_volume(cohort / "labels" / path.name, labelmap=True)
+        mask = slicer.util.arrayFromVolume(label) > 0
+        slicer.mrmlScene.RemoveNode(label)
+        j = int(mask.sum((0, 2)).argmax())
+        inside = np.argwhere(mask[:, j])
+        k, i = inside[np.argmin(((inside - inside.mean(0)) ** 2).sum(1))]
+        self.host.show(volume)
+        return volume, self.ras(volume, (i, j, k)), mask
+
+    def ras(self, volume, ijk):
+        from MultiverSegLib.mrml.volumes import ijk_to_ras
+
+        return tuple(float(v) for v in (ijk_to_ras(volume) @ (*ijk, 1))[:3])
+
+    def open(self, volume, structure: str):
+        """Our module with ``volume`` chosen, the coronal view at work."""
+        self.panel = self.host.open_module("MultiverSegSlicer").panel
+        self.panel.parameters.structure = structure
+        self.panel.parameters.axis = "coronal"
+        self.panel.parameters.sourceVolume = volume
+        for name in ("setup", "inputs", "predict", "prompts"):
+            getattr(self.panel.ui, f"{name}CollapsibleButton").collapsed = name != "inputs"
+        self.host.process_events(0.1)
+        self.effect = self.panel.editor.activeEffect().self()
+        return self.panel
+
+    def settle(self) -> None:
+        self.host.wait_until(lambda: self.effect.presenter.status().busy is False, 120)
+        self.host.process_events(0.2)
+
+    def picture(self, name: str, widget=None) -> None:
+        path = self.folder / f"{name}.png"
+        self.host.grab(path, widget)
+        _shrink(path)
+        print(f"{path} {path.stat().st_size // 1024} kB")
+
+
+def _shrink(path: Path) -> None:
+    """Fewer colours, if that is needed to stay below the limit."""
+    if path.stat().st_size > LIMIT:
+        from PySide6 import QtGui
+
+        image = QtGui.QImage(str(path)).convertToFormat(QtGui.QImage.Format.Format_Indexed8)
+        image.save(str(path))
+
+
+def dice(studio, volume, mask) -> float:
+    from MultiverSegLib.mrml import segments
+
+    found = segments.get_segment(studio.panel.editor.segmentationNode(), studio.panel.segment_id(), volume) > 0
+    j = np.flatnonzero(found.any((0, 2)))
+    if not len(j):
+        return 0.0
+    one, other = found[:, j[0]], mask[:, j[0]]
+    return 2 * (one & other).sum() / (one.sum() + other.sum())
+
+
+def take(folder: Path, scratch: Path) -> None:
+    studio = Studio(folder, scratch)
+    host = studio.host
+    with host.torch("missing"):
+        host.open_module("MultiverSegSlicer")
+        studio.picture("first-run", host.modules["MultiverSegSlicer"].widgetRepresentation())
+    volume, middle, mask = studio.load(0)
+    panel = studio.open(volume, "hippocampus")
+    green = host.view("Green")
+    green.jump_to(middle)
+    green.click(middle)
+    studio.settle()
+    studio.picture("click")
+    print("one click: Dice", round(dice(studio, volume, mask), 2))
+    green.drag([tuple(np.add(middle, (5, 0, -1))), middle, tuple(np.add(middle, (-5, 0, -1)))])
+    green.click(tuple(np.add(middle, (0, 0, 9))), ctrl=True)
+    studio.settle()
+    print("corrected: Dice", round(dice(studio, volume, mask), 2))
+    studio.picture("effect")
+    studio.picture("options", studio.effect.options.widget)
+    studio.effect.accept()
+    for number in range(1, 5):
+        volume, middle, mask = studio.load(number)
+        studio.open(volume, "hippocampus")
+        green.jump_to(middle)
+        panel.ui.predictSliceButton.click()
+        studio.settle()
+        print(f"case {number}, no prompt: Dice", round(dice(studio, volume, mask), 2))
+        if number == 4:
+            break
+        green.click(middle)
+        studio.settle()
+        studio.effect.accept()
+    studio.picture("panel")
+    panel.ui.editorCollapsibleButton.collapsed = True
+    host.process_events(0.1)
+    studio.picture("context", panel.ui.contextCollapsibleButton)
+    host.check()
+    host.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "Docs" / "pictures")
+    with tempfile.TemporaryDirectory() as scratch:
+        take(parser.parse_args().folder, Path(scratch))
