@@ -26,7 +26,20 @@ ARROWS = {
     "cli": {"core", "mrml", "cohort", "training", "evaluation"},
 }
 SHIPPED = ("core", "mrml", "cohort", "ui")
-SLOW_TO_IMPORT = {"torch", "SimpleITK", "monai", "skimage", "scipy", "matplotlib", "jinja2", "kornia", "highdicom", "ray", "pydicom", "requests"}
+SLOW_TO_IMPORT = {
+    "torch",
+    "SimpleITK",
+    "monai",
+    "skimage",
+    "scipy",
+    "matplotlib",
+    "jinja2",
+    "kornia",
+    "highdicom",
+    "ray",
+    "pydicom",
+    "requests",
+}
 FROM_SLICER = {"slicer", "vtk", "vtkmodules", "vtkSegmentationCorePython", "vtkSegmentationCore", "vtkITK"}
 QT = {"qt", "ctk"}
 SLICER_MODULES = {"SampleData", "SegmentEditorEffects", "PyTorchUtils", "DICOMLib", "qSlicerSegmentationsEditorEffectsPythonQt"}

@@ -25,6 +25,7 @@ COMMANDS = (
     "bench",
     "train",
     "corpus",
+    "evaluate",
     "cohort",
     "propagate",
     "doctor",  # one a line: parts are added by different hands

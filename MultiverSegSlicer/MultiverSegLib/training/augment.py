@@ -74,11 +74,16 @@ class RandomElastic(GeometricAugmentationBase2D):
     def apply_transform(self, input: Tensor, params: dict[str, Tensor], flags: dict[str, Any], transform: Tensor | None = None) -> Tensor:
         n, _, height, width = input.shape
         ratio = width / REFERENCE_SIZE
-        sigma = params["sigma"].to(input)[:, None].expand(n, 2) * ratio
-        kernel = 2 * int(3 * self.sigma[1] * ratio) + 1
-        noise = torch.rand(n, 2, height, width, device=input.device, dtype=input.dtype) * 2 - 1
+        coarse = max(1, int(self.sigma[0] * ratio / 1.5))  # so smooth a field needs no finer grid
+        shape = (n, 2, -(-height // coarse), -(-width // coarse))
+        sigma = params["sigma"].to(input)[:, None].expand(n, 2) * ratio / coarse
+        kernel = 2 * int(3 * self.sigma[1] * ratio / coarse) + 1
+        noise = torch.rand(shape, device=input.device, dtype=input.dtype) * 2 - 1
         field = gaussian_blur2d(noise, (kernel, kernel), sigma, border_type="constant", separable=True)
-        field = field * (params["alpha"].to(input) * ratio)[:, None, None, None]
+        # The mean of coarse ** 2 noises has a coarse-th of one's standard deviation.
+        field = field * (params["alpha"].to(input) * ratio / coarse)[:, None, None, None]
+        if coarse > 1:
+            field = F.interpolate(field, size=(height, width), mode="bicubic", align_corners=False)
         eye = torch.eye(2, 3, device=input.device, dtype=input.dtype).expand(n, 2, 3)
         grid = F.affine_grid(eye, [n, 1, height, width], align_corners=False) + field.permute(0, 2, 3, 1)
         return F.grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

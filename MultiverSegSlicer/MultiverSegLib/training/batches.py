@@ -144,7 +144,7 @@ class BatchMaker:
         return rescale(torch.where(keep, raw_images, images)), torch.where(keep, raw_labels, labels)
 
     def _context(self, images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
-        """[B, m, H, W] images and labels -> [B, m, 5, H, W] entries with a mask, an imperfect mask, or prompts only."""
+        """[B, m, H, W] images and labels -> [B, m, 5, H, W] entries with a mask, an imperfect mask, prompts, or a mask and prompts."""
         options, (b, m, h, w) = self.config.context, images.shape
         masks = labels.reshape(-1, 1, h, w)
         weak_share = 1.0 if rng.random() < options.all_weak_share else (options.weak_share if rng.random() < 0.5 else 0.0)
@@ -154,9 +154,10 @@ class BatchMaker:
         shown = masks.clone()
         if noisy.any():
             shown[noisy] = noisy_masks(masks[noisy])
-        if weak.any():
-            prompts[weak] = weak_prompts(masks[weak])
-            shown[weak] = 0
+        prompted = weak | (torch.rand(b * m, device=masks.device) < options.both_share)
+        if prompted.any():
+            prompts[prompted] = weak_prompts(masks[prompted])
+        shown[weak] = 0
         return torch.cat([images.reshape(-1, 1, h, w), shown, prompts], 1).view(b, m, 5, h, w)
 
 

@@ -46,6 +46,7 @@ class ContextConfig(_Section):
     empty_share: float = Field(0.0, ge=0, le=1, description="share of batches without context, beside those that draw size 0")
     weak_share: float = Field(0.2, ge=0, le=1, description="entries that carry prompts in place of a mask, in mixed batches")
     all_weak_share: float = Field(0.1, ge=0, le=1, description="batches whose entries all carry prompts only")
+    both_share: float = Field(0.2, ge=0, le=1, description="masks that come with the prompts they were made with")
     noisy_share: float = Field(0.15, ge=0, le=1, description="masks made imperfect, as predicted ones are")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.checkpoints import load_network, save_checkpoint
+from ..core.checkpoints import read_checkpoint, save_checkpoint
 from ..core.errors import MultiverSegError
 from ..core.networks import build_network
 from .batches import Batch, BatchMaker
@@ -60,6 +60,19 @@ def freeze_unused(network: nn.Module, size: int = 32) -> None:
     for parameter in network.parameters():
         parameter.requires_grad_(parameter.grad is not None)
         parameter.grad = None
+
+
+def copy_weights(network: nn.Module, weights: dict[str, Tensor], name: str = "The checkpoint") -> None:
+    """Takes over the weights that fit by name and shape; parts that the network has and the checkpoint lacks stay as they are.
+
+    Raises:
+        MultiverSegError: less than half of the network's weights are there.
+    """
+    own = network.state_dict()
+    fitting = {k: v.float() for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    if 2 * len(fitting) < len(own):
+        raise MultiverSegError(f"{name} fits {len(fitting)} of {len(own)} weights of the network: give a checkpoint of this architecture.")
+    network.load_state_dict({**own, **fitting})
 
 
 def parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
@@ -145,14 +158,16 @@ class Trainer:
         )
         self.fabric.launch()
         torch.manual_seed(config.run.seed)
-        network = load_network(config.run.initial).train() if config.run.initial else build_network(config.model)
+        network = build_network(config.model)
         if getattr(network, "context_channels", 0) != 5:
             raise MultiverSegError("The training needs a network with context_channels: 5 (image, mask, box, positive, negative).")
         freeze_unused(network)
         if self.fabric.device.type == "cpu":
             torch.set_flush_denormal(True)  # focal loss with gamma 20 makes denormal gradients, which cost a CPU a hundred times more
             network.to(memory_format=torch.channels_last)
-        if config.run.imagenet and not config.run.initial:
+        if config.run.initial:
+            copy_weights(network, read_checkpoint(config.run.initial)["model"], config.run.initial)
+        elif config.run.imagenet:
             load_imagenet_encoder(network)
         optimiser_class = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optim.name]
         optimiser = optimiser_class(parameter_groups(network, config), lr=config.optim.lr, weight_decay=config.optim.weight_decay)

@@ -4,15 +4,18 @@ import pytest
 import torch
 from MultiverSegLib.core.networks import build_network
 from MultiverSegLib.core.networks.build import CachingNetwork
-from MultiverSegLib.core.networks.cached import CachedContextNet, ImageEncoder, prototypes
+from MultiverSegLib.core.networks.cached import CachedContextNet, ImageEncoder, prototypes, reduced
 
 SMALL = {"family": "cached", "widths": [8, 12, 16, 24, 32], "value_channels": 16, "heads": 2, "dim": 8, "match": 4}
 
 
-@pytest.fixture(scope="module")
-def network():
+@pytest.fixture(scope="module", params=[1, 2], ids=["full grid", "half grid"])
+def network(request):
     torch.manual_seed(0)
-    return build_network(SMALL).eval()
+    made = build_network({**SMALL, "reduce": request.param}).eval()
+    if made.reduce > 1:
+        torch.nn.init.normal_(made.finish[-1].weight, std=0.05)
+    return made
 
 
 def inputs(n, size=64, batch=2):
@@ -74,6 +77,17 @@ def test_every_parameter_is_trained(network):
     network(target, context).sum().backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
     network.zero_grad()
+
+
+@torch.no_grad()
+def test_a_single_click_survives_the_coarser_grid():
+    torch.manual_seed(0)
+    network = build_network({**SMALL, "reduce": 2}).eval()
+    target = torch.rand(1, 5, 64, 64) * torch.tensor([1.0, 0, 0, 0, 0])[None, :, None, None]
+    clicked = target.clone()
+    clicked[0, 2, 31, 33] = 1
+    assert (network(target) - network(clicked)).abs().max() > 1e-3
+    assert reduced(clicked, 2, 1)[0, 2].max() == 1
 
 
 def test_prototypes_are_masked_means():

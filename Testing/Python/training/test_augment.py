@@ -130,6 +130,25 @@ def test_task_augmentation_is_one_draw_a_task_and_within_task_one_an_example():
     assert len({float(x.sum()) for x in flat}) > 6
 
 
+def test_elastic_fields_are_as_strong_and_as_smooth_as_the_blurred_noise_they_stand_for():
+    """Against kornia's own full-size blur: the same standard deviation and neighbourhood correlation of the displacement."""
+    from kornia.filters import gaussian_blur2d
+    from MultiverSegLib.training.augment import RandomElastic
+
+    torch.manual_seed(0)
+    x = torch.linspace(-1, 1, 128)[None, None, None].expand(60, 1, 128, 128).contiguous()
+    found = (RandomElastic((2.0, 2.0), (8.0, 8.0), p=1.0)(x) - x)[..., 32:-32, 32:-32]
+    noise = torch.rand(60, 1, 128, 128) * 2 - 1
+    expected = (2.0 * gaussian_blur2d(noise, (49, 49), (8.0, 8.0), border_type="constant"))[..., 32:-32, 32:-32]
+    assert float(found.std()) == pytest.approx(float(expected.std()), rel=0.15)
+
+    def correlation(field, shift):
+        return float((field[..., shift:] * field[..., :-shift]).mean() / field.square().mean())
+
+    for shift in (4, 8, 12):
+        assert correlation(found, shift) == pytest.approx(correlation(expected, shift), abs=0.1)
+
+
 def test_elastic_displacements_scale_with_the_grid():
     """The same anatomy at half the resolution is deformed by half as many pixels."""
     torch.manual_seed(0)

@@ -54,16 +54,18 @@ def test_sources_are_drawn_in_their_shares(corpus_folder):
         assert abs(drawn.count(name) / len(drawn) - share) < 0.08
 
 
-def test_entries_carry_a_mask_or_prompts_never_both(corpus_folder):
-    batch = sized(maker(corpus_folder, context={"weak_share": 0.5, "all_weak_share": 0.5, "noisy_share": 0.0}), 4)
-    entries = batch.context.flatten(0, 1)
-    mask, prompts = entries[:, 1].flatten(1).any(1), entries[:, 2:].flatten(1).any(1)
-    assert not (mask & prompts).any() and prompts.any()
+def test_entries_carry_masks_prompts_or_both_in_their_shares(corpus_folder):
+    def carried(**options):
+        batch = sized(maker(corpus_folder, context={"noisy_share": 0.0, **options}, augment=PLAIN), 4)
+        entries = batch.context.flatten(0, 1)
+        return entries[:, 1].flatten(1).any(1), entries[:, 2:].flatten(1).any(1)
 
-
-def test_without_weak_entries_all_carry_masks(corpus_folder):
-    batch = sized(maker(corpus_folder, context={"weak_share": 0.0, "all_weak_share": 0.0}), 4)
-    assert not batch.context[:, :, 2:].any() and batch.context[:, :, 1].any()
+    masks, prompts = carried(weak_share=0.0, all_weak_share=0.0, both_share=0.0)
+    assert masks.float().mean() > 0.8 and not prompts.any()
+    masks, prompts = carried(weak_share=0.0, all_weak_share=1.0, both_share=0.0)
+    assert not masks.any() and prompts.float().mean() > 0.8
+    masks, prompts = carried(weak_share=0.0, all_weak_share=0.0, both_share=1.0)
+    assert (masks & prompts).float().mean() > 0.8
 
 
 def test_a_share_of_the_masks_is_imperfect(corpus_folder):

@@ -187,6 +187,25 @@ def test_a_run_of_another_architecture_is_refused(tmp_path, corpus_folder):
         trainer(tmp_path, corpus_folder, config(steps=2, model=CROSSBLOCK))
 
 
+def test_a_finer_network_starts_from_a_coarser_ones_weights(tmp_path, corpus_folder):
+    """Progressive resolution: train on half the grid, then add the full-resolution finish; it begins with the coarse prediction."""
+    first = trainer(tmp_path / "coarse", corpus_folder, config(steps=2))
+    first.train()
+    coarse = load_network(tmp_path / "coarse" / "ema.pt")
+    fine_settings = config(steps=1, model={**SMOKE["model"], "reduce": 2}, run={"initial": str(tmp_path / "coarse" / "ema.pt")})
+    fine = trainer(tmp_path / "fine", corpus_folder, fine_settings).module.eval()
+    small, context = torch.rand(1, 5, 32, 32), torch.rand(1, 1, 5, 32, 32)
+
+    def enlarged(x):
+        return torch.nn.functional.interpolate(x.flatten(0, -4), scale_factor=2, mode="nearest").unflatten(0, x.shape[:-3])
+
+    with torch.no_grad():
+        expected = torch.nn.functional.interpolate(coarse(small, context), scale_factor=2, mode="bilinear", align_corners=False)
+        assert torch.allclose(fine(enlarged(small), enlarged(context)), expected, atol=1e-4)
+    with pytest.raises(MultiverSegError, match="fits"):
+        trainer(tmp_path / "other", corpus_folder, config(steps=1, model=CROSSBLOCK, run={"initial": str(tmp_path / "coarse" / "ema.pt")}))
+
+
 def test_networks_without_prompt_channels_in_the_context_are_refused(tmp_path, corpus_folder):
     with pytest.raises(MultiverSegError, match="context_channels"):
         trainer(tmp_path, corpus_folder, config(model={**CROSSBLOCK, "context_channels": 2}))

@@ -115,6 +115,18 @@ class Reader(nn.Module):
         return read.transpose(2, 3).flatten(1, 2).unflatten(2, (h, w))
 
 
+def spread(prompts: Tensor) -> Tensor:
+    """Surrounds every click and stroke [B,C,H,W] by two fainter disks: a single pixel says little to a 3x3 convolution."""
+    return prompts + 0.5 * F.max_pool2d(prompts, 3, 1, 1) + 0.25 * F.max_pool2d(prompts, 7, 1, 3)
+
+
+def reduced(x: Tensor, factor: int, first_prompt: int) -> Tensor:
+    """[B,C,H,W] -> [B,C,H/factor,W/factor]: averages, but the three prompt channels are max-pooled, so that no click is lost."""
+    mean = F.avg_pool2d(x, factor)
+    prompts = F.max_pool2d(x[:, first_prompt : first_prompt + 3], factor)
+    return torch.cat([mean[:, :first_prompt], prompts, mean[:, first_prompt + 3 :]], 1)
+
+
 def position_code(height: int, width: int, like: Tensor) -> Tensor:
     """Sines and cosines of row and column, [1,16,height,width]."""
     codes = []
@@ -155,29 +167,44 @@ class CachedContextNet(nn.Module):
     """Segments a target image given prompts and a context of examples that are encoded once.
 
     Args:
+        target_channels, context_channels: 5 each, for the common interface.
         widths: channels of the target's path at full, 1/2, 1/4, 1/8 and 1/16 resolution.
         value_channels: channels read from the examples at 1/8 and 1/16.
         heads, dim: of the attention at both resolutions.
         match: channels of the prototype comparison at 1/2 and 1/4.
+        reduce: the whole path works on a grid this many times coarser (1 or 2); a few convolutions at full resolution finish the outline.
 
-    H and W must be divisible by 16. Target channels: image, box, positive, negative, previous logits; context channels: image, mask, box,
+    H and W must be divisible by 16 * reduce. Target channels: image, box, positive, negative, previous logits; context channels: image, mask, box,
     positive, negative. An empty context is one dummy entry of 0.5 everywhere.
     """
 
     family = "cached"
-    target_channels = 5
-    context_channels = 5
 
     def __init__(
         self,
+        target_channels: int = 5,
+        context_channels: int = 5,
         widths: tuple[int, ...] = (16, 32, 48, 80, 96),
         value_channels: int = 64,
         heads: int = 4,
         dim: int = 24,
         match: int = 8,
+        reduce: int = 1,
     ) -> None:
         super().__init__()
-        self._options = {"widths": list(widths), "value_channels": value_channels, "heads": heads, "dim": dim, "match": match}
+        if (target_channels, context_channels) != (5, 5):
+            raise ValueError(f"a cached network reads 5 target and 5 context channels, not {target_channels} and {context_channels}")
+        self.target_channels, self.context_channels = 5, 5
+        self._options = {
+            "target_channels": 5,
+            "context_channels": 5,
+            "widths": list(widths),
+            "value_channels": value_channels,
+            "heads": heads,
+            "dim": dim,
+            "match": match,
+            "reduce": reduce,
+        }
         w1, w2, w4, w8, w16 = widths
         f2, f4, f8, f16 = WIDTHS
         v = value_channels
@@ -192,6 +219,11 @@ class CachedContextNet(nn.Module):
         self.bottleneck = Unit(w16, w16)
         self.up = nn.ModuleList([Unit(w16 + w8, w8), Unit(w8 + w4, w4), Unit(w4 + w2, w2), Unit(w2 + w1, w1)])
         self.out = nn.Conv2d(w1, 1, 1)
+        self.reduce = reduce
+        if reduce > 1:
+            self.finish = nn.Sequential(nn.Conv2d(w1 + 6, w1, 3, padding=1), nn.LeakyReLU(0.01), nn.Conv2d(w1, 1, 3, padding=1))
+            nn.init.zeros_(self.finish[-1].weight)  # begins as the coarse prediction, interpolated
+            nn.init.zeros_(self.finish[-1].bias)
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -208,8 +240,10 @@ class CachedContextNet(nn.Module):
         """context [B,N,5,H,W] -> (keys 1/8, values 1/8, keys 1/16, values 1/16, prototypes 1/2, prototypes 1/4), each [B,N,...]."""
         b, n = context.shape[:2]
         x = context.flatten(0, 1)
+        if self.reduce > 1:
+            x = reduced(x, self.reduce, 2)
         f2, f4, f8, f16 = self.encoder(x[:, :1])
-        a = x
+        a = torch.cat([x[:, :3], spread(x[:, 3:])], 1)
         for unit in self.annotate[:3]:
             a = unit(a)
         v8 = self.annotate[3](torch.cat([a, f8], 1))
@@ -221,7 +255,7 @@ class CachedContextNet(nn.Module):
 
     def encode_target(self, image: Tensor) -> tuple[Tensor, ...]:
         """The features of target images [B,1,H,W] that don't depend on prompts or context."""
-        features = self.encoder(image)
+        features = self.encoder(F.avg_pool2d(image, self.reduce) if self.reduce > 1 else image)
         return (*features, self.readers[0].embed(features[2]), self.readers[1].embed(features[3]))
 
     def forward_with_features(self, target: Tensor, features: tuple[Tensor, ...], encoded: tuple[Tensor, ...] | None = None) -> Tensor:
@@ -229,14 +263,19 @@ class CachedContextNet(nn.Module):
         k8, v8, k16, v16, p2, p4 = features
         f2, f4, f8, f16, q8, q16 = encoded or self.encode_target(target[:, :1])
         read8, read16 = self.readers[0](q8, k8, v8), self.readers[1](q16, k16, v16)
-        x1 = self.down[0](torch.cat([target[:, :4], target[:, 4:] * 0.25], 1))
+        t = reduced(target, self.reduce, 1) if self.reduce > 1 else target
+        x1 = self.down[0](torch.cat([t[:, :2], spread(t[:, 2:4]), t[:, 4:] * 0.25], 1))
         x2 = self.fuse[0](torch.cat([self.down[1](x1), f2, self.matchers[0](f2, _pooled(p2))], 1))
         x4 = self.fuse[1](torch.cat([self.down[2](x2), f4, self.matchers[1](f4, _pooled(p4))], 1))
         x8 = self.fuse[2](torch.cat([self.down[3](x4), f8, read8], 1))
         x = self.bottleneck(self.fuse[3](torch.cat([self.down[4](x8), f16, read16], 1)))
         for unit, skip in zip(self.up, (x8, x4, x2, x1), strict=True):
             x = unit(torch.cat([F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False), skip], 1))
-        return self.out(x)
+        logits = self.out(x)
+        if self.reduce == 1:
+            return logits
+        x, logits = (F.interpolate(y, scale_factor=self.reduce, mode="bilinear", align_corners=False) for y in (x, logits))
+        return logits + self.finish(torch.cat([x, logits * 0.25, target[:, :2], spread(target[:, 2:4]), target[:, 4:] * 0.25], 1))
 
 
 def _pooled(prototype: Tensor) -> Tensor:

@@ -1,0 +1,57 @@
+"""``multiverseg evaluate quick``: what a model reaches of the goals, on data that no model here was trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, help="Measure a model.\n\nExample: [bold]multiverseg evaluate quick --model compact --corpus corpus[/bold]"
+)
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="evaluate")
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command("quick")
+def quick(
+    model: Annotated[str, typer.Option("--model", "-m", help="Name of a model, or path of a checkpoint.")] = "compact",
+    corpus: Annotated[
+        Path | None, typer.Option(envvar="MULTIVERSEG_CORPUS", help="Corpus with eval datasets; none: the sample cohort.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for results.json, table.md and steps.png.")] = None,
+    per_dataset: Annotated[int, typer.Option(min=1, help="Tasks of each dataset, drawn by the seed.")] = 3,
+    images: Annotated[int, typer.Option(min=1, help="Images of a cohort, after the seed image.")] = 18,
+    seed: Annotated[int, typer.Option(help="Seed of tasks, images and simulated users.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes, one core each.")] = 2,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+) -> None:
+    """Simulate people who segment cohorts with centre clicks and centerline scribbles, with and without context.
+
+    Prints the goals' figures beside the goals, and each dataset's, with 95 % bootstrap intervals.
+
+    Example: [bold]multiverseg evaluate quick --model compact --corpus corpus -o evaluation[/bold]
+    """
+    import time
+
+    from ..evaluation.quick import Options, evaluate, markdown, save, summarise
+    from ..training.evaluation_tasks import load_tasks
+    from .console import progress
+
+    began = time.monotonic()
+    options = Options(images=images, seed=seed)
+    tasks = load_tasks(corpus, per_dataset, images, seed)
+    results = evaluate(model, tasks, options, device, jobs, lambda items: progress(items, "Simulating", len(tasks)))
+    summary = summarise(results, images, seed)
+    if output is not None:
+        save(output, model, options, results, summary, time.monotonic() - began)
+    typer.echo(markdown(summary))
+    typer.echo(f"{len(tasks)} tasks of {len(summary['datasets'])} datasets, seed {seed}, {time.monotonic() - began:.0f} s.")
