@@ -153,10 +153,12 @@ def editable_voxels(segmentation: Any, segment_id: str, volume: Any) -> SegmentV
     volume's. The first call for a segment allocates the labelmap; later ones are cheap as long as Slicer did not shrink it (its own edits and undo).
     """
     segment = find_segment(segmentation, segment_id)
-    segmentation.SetSourceRepresentationToBinaryLabelmap()
+    voxels = segment_voxels(segmentation, segment_id)  # first: a segment drawn as a surface becomes voxels
+    if segmentation.GetSegmentation().GetSourceRepresentationName() != labelmap_name():
+        segmentation.SetSourceRepresentationToBinaryLabelmap()
     if is_shared(segmentation, segment_id):
         segmentation.GetSegmentation().SeparateSegmentLabelmap(segment_id)
-    voxels = segment_voxels(segmentation, segment_id)
+        voxels = segment_voxels(segmentation, segment_id)
     lattice = voxels.lattice_to_ras if voxels is not None else _empty_lattice(segmentation, volume)
     extent = _covering_extent(lattice, volume, voxels.extent if voxels is not None else None)
     if voxels is not None and voxels.extent == extent:

@@ -213,7 +213,7 @@ def test_a_segment_on_another_grid_is_resampled(host):
     assert np.array_equal(got[clear], expected[clear])
 
 
-def test_a_segment_drawn_as_a_surface_can_be_read(host):
+def test_a_segment_drawn_as_a_surface_can_be_read_and_edited(host):
     volume = VolumeCase(np.zeros((20, 20, 20), np.int16), np.eye(4)).node()
     ball = vtk.vtkSphereSource()
     ball.SetCenter(10, 10, 10)
@@ -225,6 +225,9 @@ def test_a_segment_drawn_as_a_surface_can_be_read(host):
     segment_id = segmentation.AddSegmentFromClosedSurfaceRepresentation(ball.GetOutput(), "ball", [1, 0, 0], "ball")
     voxels = get_segment(segmentation, segment_id, volume)
     assert abs(voxels.sum() / (4 / 3 * np.pi * 6**3) - 1) < 0.1
+    write_plane(segmentation, segment_id, volume, SlicePlane.from_volume(volume, "k", 10).paste(np.zeros((128, 128)), volume))
+    voxels[10] = 0
+    assert np.array_equal(get_segment(segmentation, segment_id, volume), voxels)
 
 
 def test_segments_follow_a_parent_transform(host):

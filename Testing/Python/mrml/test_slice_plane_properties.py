@@ -95,6 +95,30 @@ def _full_segment(volume):
     return segmentation, segment_id
 
 
+@many(80)
+@given(data=st.data(), case=volume_cases())
+def test_a_voxel_takes_the_probability_at_its_own_centre(scene, data, case):
+    """Seen along the plane's normal; bilinear interpolation gives a linear probability exactly, so this has no tolerance."""
+    scene.Clear(0)
+    volume = case.node()
+    plane = SlicePlane.through(volume, *data.draw(planes_through(case))[:2])
+    slope = np.array([data.draw(st.floats(-1, 1)) for _ in range(2)])
+    step = np.linalg.norm(plane.grid_to_ras[:3, 0])
+    col, row = np.meshgrid((np.arange(128) - 63.5) * step, (np.arange(128) - 63.5) * step)
+    offset = data.draw(st.floats(-0.3, 0.3)) * 64 * step
+    got = plane.paste(0.5 + (slope[0] * col + slope[1] * row + offset) / (400 * step), volume).to_array().astype(bool)
+    position, distance = in_plane_position(plane, case.centers())
+    value = position @ slope + offset
+    margin = half_voxel(case, plane) + step  # nearer to the grid's edge than this a voxel's average is cut off
+    sure = (
+        (np.abs(distance) < plane.thickness_mm / 2 - EPS)
+        & (np.abs(position).max(axis=-1) < 64 * step - margin)
+        & (np.abs(value) > 1e-3 * step)
+    )
+    assert np.array_equal(got[sure], value[sure] > 0)
+    assert not got[np.abs(distance) > plane.thickness_mm / 2 + EPS].any()
+
+
 @many(120)
 @given(data=st.data(), case=volume_cases())
 def test_a_single_voxel_survives_as_stroke_and_as_click(scene, data, case):

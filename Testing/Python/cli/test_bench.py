@@ -1,0 +1,23 @@
+"""The bench measures every stage on a small volume; how fast a machine is, no test can say."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_the_stages_from_prompt_to_segment(command, checkpoint):
+    ran = command("bench", "--size", "40,32,16", "--repeats", 1, "--model", checkpoint)
+    assert ran.code == 0, ran.err
+    result = json.loads(ran.out)
+    stages = result["stages"]
+    assert result["volume"] == [40, 32, 16] and result["goal_ms"] == 200
+    parts = ["sample", "rasterize", *(f"predict, {n} examples" for n in (0, 8, 16)), "paste and write"]
+    wholes = [f"prompt to updated segment, {n} examples" for n in (0, 8, 16)]
+    assert list(stages) == parts + wholes
+    assert all(0 < stage["best_ms"] <= stage["median_ms"] for stage in stages.values())
+    assert "prompt to updated segment" in ran.err, "the table is for people, on standard error"
+
+
+def test_only_json_when_asked(command, checkpoint):
+    ran = command("bench", "--size", "40,32,16", "--repeats", 1, "--model", checkpoint, "--json")
+    assert ran.code == 0 and "sample" not in ran.err and json.loads(ran.out)["stages"]
