@@ -203,7 +203,7 @@ class qSlicerMainWindow(QtWidgets.QMainWindow):
         self.dock = QtWidgets.QDockWidget("Module Panel")
         self.dock.setTitleBarWidget(QtWidgets.QWidget())
         self.dock.setWidget(self._scroll)
-        self._scroll.setFixedWidth(panel_width)
+        self.set_panel_width(panel_width)
         self.addDockWidget(QtCore.Qt.DockWidgetArea.LeftDockWidgetArea, self.dock)
         self.viewport = QtWidgets.QWidget()
         self.viewport.setMinimumSize(400, 400)
@@ -216,10 +216,19 @@ class qSlicerMainWindow(QtWidgets.QMainWindow):
     def show_panel(self, widget):
         self._scroll.takeWidget()
         self._scroll.setWidget(widget)
+        widget.installEventFilter(self)
         widget.show()
 
+    def eventFilter(self, watched, event):
+        """The panel grows to its content's smallest width, as qSlicerModulePanel does."""
+        if event.type() in (QtCore.QEvent.Type.LayoutRequest, QtCore.QEvent.Type.Resize):
+            self.set_panel_width(self._panel_width)
+        return super().eventFilter(watched, event)
+
     def set_panel_width(self, width):
-        self._scroll.setFixedWidth(width)
+        self._panel_width, widget = width, self._scroll.widget()
+        needed = widget.minimumSizeHint().width() + self._scroll.verticalScrollBar().sizeHint().width() if widget is not None else 0
+        self._scroll.setFixedWidth(max(width, needed))
 
 
 def i18n_module(app):

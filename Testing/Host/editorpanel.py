@@ -60,6 +60,7 @@ class EditorPanel:
         self._options_layout = QtWidgets.QVBoxLayout(self._options)
         self._help = QtWidgets.QLabel()
         self._help.setWordWrap(True)
+        self._help.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
         self._options_layout.addWidget(self._help)
         layout.addWidget(self._options)
         self._masking(layout)
@@ -83,6 +84,8 @@ class EditorPanel:
         self._mask_box.setVisible(False)
         form = QtWidgets.QFormLayout(self._mask_box)
         self._mask, self._overwrite = QtWidgets.QComboBox(), QtWidgets.QComboBox()
+        for box in (self._mask, self._overwrite):
+            box.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self._mask.addItems(_MASKS)
         self._overwrite.addItems(["All segments", "Visible segments", "None"])
         form.addRow("Editable area:", self._mask)
@@ -201,7 +204,8 @@ class EditorPanel:
         self._options.setVisible(effect is not None)
         self._mask_box.setVisible(effect is not None)
         self._options.setTitle(effect.title if effect else "")
-        self._help.setText(effect.helpText().split("<br>")[0] if effect else "")
+        text = effect.helpText() if effect else ""  # ctkFittedTextBrowser shows what stands before the first line break
+        self._help.setText(text.split("<br>")[0] + ' <a href="#more">Show details.</a></html>' if "<br>" in text else text)
         for known, button in self._effect_buttons.items():
             button.setChecked(known is effect)
 
