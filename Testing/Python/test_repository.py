@@ -90,3 +90,21 @@ def test_every_pinned_package_is_pinned_once_per_python():
     assert len(keys) == len(set(keys))
     without_marker = {name for name, marker in keys if marker is None}
     assert not without_marker & {name for name, marker in keys if marker}
+
+
+def test_links_in_the_documents_lead_somewhere():
+    link = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
+    broken = []
+    for path in tracked_files():
+        if path.suffix == ".md":
+            for target, _ in link.findall(path.read_text(encoding="utf-8")):
+                if not re.match(r"[a-z]+:", target) and not (path.parent / target).exists():
+                    broken.append(f"{path.relative_to(ROOT)} -> {target}")
+    assert not broken, "\n".join(broken)
+
+
+def test_the_readme_names_every_command():
+    from MultiverSegLib.cli.main import COMMANDS
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert not [name for name in COMMANDS if not re.search(rf"multiverseg [^|]*`{name}`|multiverseg {name}|, `{name}`", readme)]

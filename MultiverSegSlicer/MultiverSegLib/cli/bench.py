@@ -35,9 +35,7 @@ bench_app = typer.Typer(
 def register(app: typer.Typer) -> None:
     for name in BENCHES:
         if importlib.util.find_spec(f".bench_{name}", __package__) is not None:
-            module = importlib.import_module(f".bench_{name}", __package__)
-            if hasattr(module, "register"):
-                module.register(bench_app)
+            importlib.import_module(f".bench_{name}", __package__).register(bench_app)
     app.add_typer(bench_app)
 
 
@@ -58,27 +56,43 @@ def bench(
     model: Model = "compact",
     device: Device = "auto",
     repeats: Annotated[int, typer.Option(min=1, help="Runs of each stage.")] = 10,
+    features: Annotated[int, typer.Option(min=1, help="Width of the network that is compared with the published way.")] = 256,
+    large: Annotated[bool, typer.Option("--large", help="That network with 64 entries too: some minutes and 8 GB of memory.")] = False,
+    stages_only: Annotated[bool, typer.Option("--stages-only", help="Leave the comparisons out.")] = False,
     json_only: Annotated[bool, typer.Option("--json", help="Print only the JSON.")] = False,
 ) -> None:
     if context.invoked_subcommand is not None:
         return
-    from .options import numbers
+    from . import bench_geometry, bench_network
+    from .console import step
 
-    dimensions = tuple(int(n) for n in numbers(size, 3, "--size"))
-    if min(dimensions) < 8:
-        raise typer.BadParameter("needs at least 8 voxels along each axis.", param_hint="--size")
+    dimensions = dimensions_from(size)
     setting = Setting(dimensions, model, device)
     stages = setting.measure(repeats)
-    result = {
-        "volume": list(dimensions),
-        "model": setting.predictor.description,
-        "machine": machine(),
-        "goal_ms": GOAL_MS,
-        "stages": {s.name: {"median_ms": round(s.median_ms, 2), "best_ms": round(s.best_ms, 2), "repeats": s.repeats} for s in stages},
-    }
+    result = {"volume": list(dimensions), "model": setting.predictor.description, "machine": machine(), "goal_ms": GOAL_MS}
+    result["stages"] = {s.name: {"median_ms": round(s.median_ms, 2), "best_ms": round(s.best_ms, 2), "repeats": s.repeats} for s in stages}
     if not json_only:
         print_table(f"From prompt to segment, {' x '.join(map(str, dimensions))}, {setting.predictor.description}", stages)
+    setting.close()
+    if not stages_only:
+        with step("Comparing one slice with the usual array round trip"):
+            result["geometry"] = bench_geometry.bench_geometry(dimensions)
+        with step(f"Comparing the network of {features} features with the published way (minutes)"):
+            result["network"] = bench_network.bench_network([8, 16] + ([64] if large else []), features=features, repeats=1)
+        if not json_only:
+            bench_geometry.print_table(result["geometry"])
+            bench_network.print_table(result["network"])
     typer.echo(json.dumps(result, indent=2))
+
+
+def dimensions_from(text: str) -> tuple[int, int, int]:
+    """``"512,512,300"`` -> numbers of voxels along i, j, k."""
+    from .options import numbers
+
+    dimensions = tuple(int(n) for n in numbers(text, 3, "--size"))
+    if min(dimensions) < 8:
+        raise typer.BadParameter("needs at least 8 voxels along each axis.", param_hint="--size")
+    return dimensions
 
 
 def machine() -> dict[str, Any]:
@@ -171,6 +185,13 @@ class Setting:
             session = self._session(count)
             jobs.append((f"prompt to updated segment, {count} examples", session.predict, lambda s=session: self._fresh(s)))
         return [timed(name, action, repeats, *before) for name, action, *before in progress(jobs, "Measuring")]
+
+    def close(self) -> None:
+        """Give the memory back."""
+        from ..mrml.segments import remove_node
+
+        remove_node(self.segmentation)
+        remove_node(self.volume)
 
     def _prompts(self):
         from ..core.prompts import Point, Prompts
