@@ -137,9 +137,9 @@ class ContextSet:
 
     def selection(self, image: np.ndarray, strategy: str = "most_similar", cap: int | None = 8, **hints: Any) -> list[Example]:
         """At most ``cap`` examples (None: no limit) for a target image [128,128], chosen by one of ``selection.strategies()``."""
-        from .selection import select
+        from .selection import BY_FEATURES, select
 
-        if strategy == "most_similar":
+        if strategy in BY_FEATURES:
             hints.setdefault("features", self.features())
         return select(strategy, image, self.examples, cap, **hints)
 

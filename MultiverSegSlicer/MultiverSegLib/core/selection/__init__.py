@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ContextError
-from . import all_examples, most_recent, most_similar
+from . import all_examples, balanced, diverse, most_recent, most_similar
 
 if TYPE_CHECKING:
     from ..examples import Example
@@ -23,7 +23,11 @@ _STRATEGIES: dict[str, Strategy] = {
     "all": all_examples.select,
     "most_recent": most_recent.select,
     "most_similar": most_similar.select,
+    "diverse": diverse.select,
+    "balanced": balanced.select,
 }
+#: Strategies that take the hint ``features``.
+BY_FEATURES = ("most_similar", "diverse", "balanced")
 
 
 def strategies() -> dict[str, Strategy]:
