@@ -1,0 +1,320 @@
+"""What a cohort's methods are worth, measured against labels: propagation, which slice, confidence, order of work, selection of examples.
+
+The person is simulated by the paper's protocol (centre clicks until 90 % Dice or 20 clicks; the accepted prediction enters the context).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cohort.candidates import find_slice
+from ..cohort.confidence import entropy_confidence, expected_dice, mask_dice, reliability, subset_agreement
+from ..cohort.propagation import Confirmed, VolumePropagation
+from ..core.context import Example
+from ..core.imaging import ImageSettings
+from ..core.selection import select
+from ..evaluation.interpolation import fill_by_distance, fill_by_morphology
+from ..evaluation.metrics import bootstrap, hd95
+from ..evaluation.protocols import CenterClicks
+
+TARGET, CLICKS = 0.9, 20
+#: Where in the structure's extent the confirmed slices lie, by their number.
+PLACES = {1: (None,), 3: (0.1, None, 0.9), 5: (0.05, 0.25, None, 0.75, 0.95)}
+
+
+@dataclass
+class Trial:
+    """A case as arrays: grid images [n, 128, 128] of all slices, grid labels, voxel label [k, j, i], and how to go back to voxels."""
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    voxels: np.ndarray
+    spacing: tuple[float, float, float]
+    axis: str
+    to_voxels: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def largest(self) -> int:
+        return int(self.labels.sum((1, 2)).argmax())
+
+    def example(self, mask: np.ndarray | None = None, index: int | None = None) -> Example:
+        index = self.largest if index is None else index
+        return Example(self.images[index], self.labels[index] if mask is None else mask, case=self.name)
+
+
+def load_trials(folder: Path, axis: str = "coronal", limit: int | None = None) -> list[Trial]:
+    """The labelled cases of a folder (``cases_from_folder``'s rules); every non-zero voxel is the structure."""
+    from ..cohort.nodes import load_mask, load_source_files, voxel_axis
+    from ..cohort.sources import cases_from_folder
+    from ..cohort.volume_work import SliceStack
+    from ..mrml import segments, volumes
+
+    trials = []
+    for case in [c for c in cases_from_folder(folder, folder, ["structure"]) if c.labels][:limit]:
+        volume = load_source_files(case.volume, folder / case.volume.path, case.id)
+        mask = load_mask(volume, folder / case.labels[0].path)
+        own = voxel_axis(volume, axis)
+        stack = SliceStack(volume, own, ImageSettings())
+        segmentation = segments.new_segmentation(volume)
+        segment_id = segments.add_segment(segmentation, "structure")
+        segments.set_segment(segmentation, segment_id, volume, mask)
+        labels = np.stack([plane.sample_segment(segmentation, segment_id) >= 0.5 for plane in stack.planes])
+        images = np.stack([stack.image(n) for n in range(len(stack))])
+        spacing = tuple(float(s) for s in np.linalg.norm(volumes.ijk_to_ras(volume)[:3, :3], axis=0))
+        pasted = _paster(stack.planes, volumes.ijk_to_ras(volume), volumes.dimensions_of(volume))
+        trials.append(Trial(case.id, images, labels, mask != 0, spacing, own, pasted))
+        segments.remove_node(segmentation)
+        segments.remove_node(volume)
+    return trials
+
+
+def _paster(planes: Sequence[Any], matrix: np.ndarray, dimensions: tuple[int, int, int]) -> Callable[[np.ndarray], np.ndarray]:
+    from ..mrml.slice_plane import PastedSlice
+
+    def to_voxels(probabilities: np.ndarray) -> np.ndarray:
+        array = np.zeros(dimensions[::-1], np.uint8)
+        for plane, probability in zip(planes, probabilities, strict=True):
+            if np.any(probability > 0.5):
+                pasted = PastedSlice(plane, np.asarray(probability, np.float32), 0.5, matrix, dimensions)
+                pasted.sheet.put(array, np.uint8(1), pasted.mask)
+        return array != 0
+
+    return to_voxels
+
+
+def click_until_good(predictor: Any, image: np.ndarray, label: np.ndarray, examples: Sequence[Example], seed: int = 0) -> tuple[Any, int]:
+    """The prediction after which the person stops, and the clicks it took (none if the context alone is good enough)."""
+    user, prompts, prediction = CenterClicks(seed), None, None
+    if examples:
+        prediction = predictor.predict(image, None, None, examples)
+    for clicks in range(CLICKS + 1):
+        if prediction is not None and (mask_dice(prediction.mask(), label) >= TARGET or clicks == CLICKS):
+            return prediction, clicks
+        prompts = user.first(label) if prediction is None else user.correct(label, prediction.mask(), prompts)
+        prediction = predictor.predict(image, prompts, None if prediction is None else prediction.logits, examples)
+    return prediction, CLICKS
+
+
+def propagation(predictor: Any, trials: Sequence[Trial], known: int = 5, progress: Callable[[str], None] = lambda text: None) -> list[dict]:
+    """3D Dice, HD95 (mm), volume error (%) and clicks of four ways to fill a volume from 1, 3 or 5 confirmed slices.
+
+    The first ``known`` cases give the context (their labels' max slices); the others are measured.
+    """
+    context, rows = [t.example() for t in trials[:known]], []
+    for trial in trials[known:]:
+        for count in PLACES:
+            progress(f"{trial.name}, {count} slices")
+            confirmed, clicks = _confirm(predictor, trial, context, count)
+            for method, fill in _METHODS.items():
+                filled = fill(predictor, trial, context, confirmed)
+                if filled is not None:
+                    rows.append({"case": trial.name, "slices": count, "method": method, "clicks": clicks, **_scores(trial, filled)})
+    return rows
+
+
+def _confirm(predictor: Any, trial: Trial, context: list[Example], count: int) -> tuple[dict[int, Any], int]:
+    """The slices that the person segments, with their predictions, and the clicks spent on them."""
+    present = np.flatnonzero(trial.labels.any((1, 2)))
+    places = [trial.largest if p is None else int(round(present[0] + p * (present[-1] - present[0]))) for p in PLACES[count]]
+    confirmed, total, own = {}, 0, []
+    for index in sorted({p for p in places if trial.labels[p].any()}, key=lambda p: abs(p - trial.largest)):
+        confirmed[index], clicks = click_until_good(predictor, trial.images[index], trial.labels[index], [*own, *context])
+        own.append(trial.example(confirmed[index].mask(), index))
+        total += clicks
+    return confirmed, total
+
+
+def _propagated(predictor: Any, trial: Trial, context: list[Example], confirmed: dict[int, Any]) -> np.ndarray:
+    work = VolumePropagation(
+        lambda index: trial.images[index], len(trial.images), predictor, context, lambda image, mask, index: trial.example(mask, index)
+    )
+    results = work.run({index: Confirmed(p.mask(), p.logits) for index, p in confirmed.items()})
+    filled = np.zeros(trial.images.shape, np.float32)
+    for index, result in results.items():
+        filled[index] = confirmed[index].probability if index in confirmed else result.probability
+    return filled
+
+
+def _independent(predictor: Any, trial: Trial, context: list[Example], confirmed: dict[int, Any]) -> np.ndarray:
+    """Every slice alone, with the same context; what has no neighbour's result has no end either."""
+    examples = [trial.example(p.mask(), index) for index, p in confirmed.items()] + context
+    predictions = predictor.predict_batch(list(trial.images), None, None, examples)
+    return np.stack([confirmed[n].probability if n in confirmed else p.probability for n, p in enumerate(predictions)])
+
+
+def _interpolated(fill: Callable[..., np.ndarray]) -> Callable[..., np.ndarray | None]:
+    def run(_predictor: Any, trial: Trial, _context: list[Example], confirmed: dict[int, Any]) -> np.ndarray | None:
+        if len(confirmed) < 2:
+            return None
+        return fill({index: p.mask() for index, p in confirmed.items()}, len(trial.images)).astype(np.float32)
+
+    return run
+
+
+_METHODS: dict[str, Callable[..., np.ndarray | None]] = {
+    "propagated": _propagated,
+    "independent slices": _independent,
+    "signed distance": _interpolated(fill_by_distance),
+    "morphological": _interpolated(fill_by_morphology),
+}
+
+
+def _scores(trial: Trial, filled: np.ndarray) -> dict[str, float]:
+    mask, label = trial.to_voxels(filled), trial.voxels
+    return {
+        "dice": mask_dice(mask, label),
+        "hd95": hd95(mask, label, float(np.mean(trial.spacing))),
+        "volume_error": 100 * abs(int(mask.sum()) - int(label.sum())) / int(label.sum()),
+    }
+
+
+def slices(predictor: Any, trials: Sequence[Trial], known: int = 5) -> list[dict]:
+    """Which slice: the one found without prompts against the label's max slice."""
+    context, rows = [t.example() for t in trials[:known]], []
+    for trial in trials[known:]:
+        found = find_slice(lambda index, t=trial: t.images[index], len(trial.images), predictor, context)
+        areas = trial.labels.sum((1, 2))
+        middle = len(areas) // 2
+        step = trial.spacing["ijk".index(trial.axis)]
+        rows.append(
+            {
+                "case": trial.name,
+                "distance_mm": abs(found.index - trial.largest) * step,
+                "area_share": float(areas[found.index] / areas.max()),
+                "middle_share": float(areas[middle] / areas.max()),
+                "dice": mask_dice(found.prediction.mask(), trial.labels[found.index]),
+            }
+        )
+    return rows
+
+
+def calibration(predictor: Any, trials: Sequence[Trial], known: int = 5) -> dict[str, Any]:
+    """Whether confidence can be believed: pixels' probabilities against labels, and four confidences against the true Dice."""
+    context = [t.example() for t in trials[:known]]
+    probabilities, labels, rows = [], [], []
+    for trial in trials[known:]:
+        indices = np.flatnonzero(trial.labels.any((1, 2)))[::3]
+        for index, prediction in zip(
+            indices, predictor.predict_batch([trial.images[i] for i in indices], None, None, context), strict=True
+        ):
+            p, image = prediction.probability, trial.images[index]
+            near = p > 0.01
+            probabilities.append(p[near])
+            labels.append(trial.labels[index][near])
+            agreed = subset_agreement(lambda part, i=image: predictor.predict(i, None, None, part).probability, context)
+            rows.append((mask_dice(prediction.mask(), trial.labels[index]), expected_dice(p), entropy_confidence(p), agreed))
+    table = np.array(rows)
+    pixels = reliability(np.concatenate(probabilities), np.concatenate(labels))
+    ranks = np.argsort(np.argsort(table, axis=0), axis=0).astype(float)
+    names = ("expected Dice", "entropy", "agreement of context subsets")
+    correlation = {name: round(float(np.corrcoef(ranks[:, 0], ranks[:, n + 1])[0, 1]), 3) for n, name in enumerate(names)}
+    diagram = [
+        {"predicted": round(a, 3), "observed": round(b, 3), "pixels": c}
+        for a, b, c in zip(pixels.predicted, pixels.observed, pixels.counts, strict=True)
+    ]
+    return {
+        "slices": len(rows),
+        "pixel_calibration_error": round(pixels.error, 4),
+        "reliability_diagram": diagram,
+        "mean_dice": round(float(table[:, 0].mean()), 3),
+        "mean_expected_dice": round(float(table[:, 1].mean()), 3),
+        "rank_correlation_with_dice": correlation,
+    }
+
+
+def orders(predictor: Any, trials: Sequence[Trial], cap: int = 16) -> dict[str, dict[str, float]]:
+    """Clicks along the whole cohort by order of work, each case on its max slice, the context growing from nothing."""
+    found = {}
+    for order in ("file order", "least certain", "most informative"):
+        clicks = _worked(predictor, trials, _ORDERS[order], "most_similar", cap)
+        found[order] = {
+            "clicks": sum(clicks),
+            "clicks_per_case": round(float(np.mean(clicks)), 2),
+            "without_a_click": sum(c == 0 for c in clicks),
+        }
+    return found
+
+
+def strategies(predictor: Any, trials: Sequence[Trial], caps: Sequence[int] = (4, 8, 16)) -> list[dict]:
+    """Clicks a case by selection strategy and cap, in file order; the first case, which has no context, is left out."""
+    from ..core.selection import strategies as known
+
+    rows = []
+    for strategy in known():
+        for cap in caps:
+            clicks = _worked(predictor, trials, _file_order, strategy, cap)[1:]
+            mean, low, high = bootstrap(clicks)
+            rows.append({"strategy": strategy, "cap": cap, "clicks": mean, "low": low, "high": high})
+    return rows
+
+
+def load_tasks(corpus: Path, tasks: int, images: int = 18) -> list[tuple[str, list[Trial]]]:
+    """The first ``tasks`` tasks (file x label, two a file at most) of the corpus's ``eval`` datasets, ``images`` images each, one-slice trials."""
+    import json
+
+    manifest = json.loads((corpus / "manifest.json").read_text())
+    entries = manifest["files"] if isinstance(manifest, dict) and "files" in manifest else manifest
+    named = entries.items() if isinstance(entries, dict) else ((e.get("file") or e.get("name"), e) for e in entries)
+    found: list[tuple[str, list[Trial]]] = []
+    for name in sorted(str(n) for n, about in named if about.get("split") == "eval"):
+        path = corpus / (name if name.endswith(".npz") else f"{name}.npz")
+        if len(found) >= tasks or not path.is_file() or path.name.startswith("unlabelled"):
+            continue
+        with np.load(path, allow_pickle=False) as data:
+            pictures = data["images"].astype(np.float32) / 255
+            masks = np.unpackbits(data["masks"], axis=-1)[..., :128].astype(bool)
+            names = [str(n) for n in data["label_names"]]
+        for number, label in list(enumerate(names))[:2]:
+            usable = [i for i in range(len(pictures)) if masks[i, number].any()][:images]
+            if len(usable) == images and len(found) < tasks:
+                found.append((f"{path.stem}: {label}", [_flat(f"{i}", pictures[i], masks[i, number]) for i in usable]))
+    return found
+
+
+def _flat(name: str, image: np.ndarray, label: np.ndarray) -> Trial:
+    return Trial(name, image[None], label[None], label[None], (1.0, 1.0, 1.0), "k", lambda p: p > 0.5)
+
+
+def _worked(predictor: Any, trials: Sequence[Trial], order: Callable, strategy: str, cap: int) -> list[int]:
+    """Clicks of each case in the order worked."""
+    context: list[Example] = []
+    left, clicks = list(trials), []
+    while left:
+        trial = left.pop(order(predictor, left, context, cap))
+        image, label = trial.images[trial.largest], trial.labels[trial.largest]
+        prediction, spent = click_until_good(predictor, image, label, select(strategy, image, context, cap))
+        clicks.append(spent)
+        if prediction.mask().any():
+            context.append(trial.example(prediction.mask()))
+    return clicks
+
+
+def _file_order(_predictor: Any, _left: list[Trial], _context: list[Example], _cap: int) -> int:
+    return 0
+
+
+def _least(measure: Callable[..., float]) -> Callable[..., int]:
+    def order(predictor: Any, left: list[Trial], context: list[Example], cap: int) -> int:
+        if not context:
+            return 0
+        return int(np.argmin([measure(predictor, t.images[t.largest], context, cap) for t in left]))
+
+    return order
+
+
+def _certainty(predictor: Any, image: np.ndarray, context: list[Example], cap: int) -> float:
+    return expected_dice(predictor.predict(image, None, None, select("most_similar", image, context, cap)).probability)
+
+
+def _agreed(predictor: Any, image: np.ndarray, context: list[Example], cap: int) -> float:
+    chosen = select("most_similar", image, context, cap)
+    return subset_agreement(lambda part: predictor.predict(image, None, None, part).probability, chosen)
+
+
+_ORDERS = {"file order": _file_order, "least certain": _least(_certainty), "most informative": _least(_agreed)}
