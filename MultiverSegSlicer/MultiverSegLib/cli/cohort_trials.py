@@ -121,7 +121,7 @@ def propagation(predictor: Any, trials: Sequence[Trial], known: int = 5, progres
 def _confirm(predictor: Any, trial: Trial, context: list[Example], count: int) -> tuple[dict[int, Any], int]:
     """The slices that the person segments, with their predictions, and the clicks spent on them."""
     present = np.flatnonzero(trial.labels.any((1, 2)))
-    places = [trial.largest if p is None else int(round(present[0] + p * (present[-1] - present[0]))) for p in PLACES[count]]
+    places = [trial.largest if p is None else round(float(present[0] + p * (present[-1] - present[0]))) for p in PLACES[count]]
     confirmed, total, own = {}, 0, []
     for index in sorted({p for p in places if trial.labels[p].any()}, key=lambda p: abs(p - trial.largest)):
         confirmed[index], clicks = click_until_good(predictor, trial.images[index], trial.labels[index], [*own, *context])
