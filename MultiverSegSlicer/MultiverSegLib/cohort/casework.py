@@ -62,7 +62,8 @@ class CaseWork:
         self.contexts = contexts or Contexts(cohort)
         self.nodes = nodes or CaseNodes(cohort, case_id)
         self.recorder = CaseRecorder(cohort, case_id, clock)
-        self._masks = {s.name: self.nodes.mask(s.name) != 0 for s in cohort.structures}
+        self._masks: dict[str, np.ndarray] = {}
+        self._stamps: dict[str, int] = {}
         self._sessions: list[CaseSession] = []
         self._reconcile()
 
@@ -116,9 +117,12 @@ class CaseWork:
 
     def note_edits(self, structure: str, plane: SlicePlane | None = None) -> None:
         """Records what the person changed by hand since the last look, in the whole volume or on one slice of it."""
+        if self.nodes.stamp(structure) == self._stamps.get(structure):
+            return
         before, after = self._before_and_now(structure, plane)
         if self.recorder.edited(structure, before, after) is not None:
             self._masks[structure] = np.array(after)
+        self._looked(structure, plane)
 
     def autosave(self) -> None:
         """Stores what the person did by hand and the active time so far. Hosts call it when a stroke has ended and nothing else happens."""
@@ -131,6 +135,7 @@ class CaseWork:
         before, after = self._before_and_now(structure, plane)
         change = change_between(before, after)
         self._masks[structure] = np.array(after) if change else self._masks[structure]
+        self._looked(structure, plane)
         return change
 
     def accept(self, structures: Iterable[str] | None = None) -> list[str]:
@@ -198,7 +203,7 @@ class CaseWork:
     # --- details
 
     def _segmented(self) -> list[str]:
-        return [name for name in self._masks if self.nodes.mask(name).any()]
+        return [name for name in self._masks if self.nodes.stamp(name) and self.nodes.mask(name).any()]
 
     def _leave(self, status: str, note: str) -> None:
         self.recorder.touch()
@@ -208,12 +213,20 @@ class CaseWork:
     def _reconcile(self) -> None:
         """A result that was changed outside of the cohort (in another program) since its journal ended is an edit."""
         shape = volumes.dimensions_of(self.nodes.volume)[::-1]
-        known = {name: np.zeros(shape, bool) for name in self._masks}
+        known: dict[str, np.ndarray] = {}
         for event in self.cohort.journal.events(case=self.case_id):
-            if event.get("change") and event.get("structure") in known:
-                known[event["structure"]] = apply_change(known[event["structure"]], event["change"])
-        for structure, mask in self._masks.items():
-            self.recorder.edited(structure, known[structure], mask)
+            if event.get("change"):
+                name = event["structure"]
+                known[name] = apply_change(known.get(name, np.zeros(shape, bool)), event["change"])
+        for structure in self.cohort.state.structures:
+            self._masks[structure] = known.get(structure, np.zeros(shape, bool))
+            if self.nodes.stamp(structure):
+                self.note_edits(structure)
+
+    def _looked(self, structure: str, plane: SlicePlane | None) -> None:
+        """Remembers how far the segment is known; after a look at one slice the others may still hold news."""
+        if plane is None or plane.axis is None:
+            self._stamps[structure] = self.nodes.stamp(structure)
 
     def _before_and_now(self, structure: str, plane: SlicePlane | None) -> tuple[np.ndarray, np.ndarray]:
         before = self._masks[structure]

@@ -32,7 +32,10 @@ def change_between(before: np.ndarray, after: np.ndarray) -> dict[str, Any] | No
     before, after = np.asarray(before), np.asarray(after)
     if before.shape != after.shape:
         raise CohortError(f"A mask changed its size from {before.shape} to {after.shape}: it belongs to another volume.")
-    flipped = (before != 0) != (after != 0)
+    before, after = (mask if mask.dtype == bool else mask != 0 for mask in (before, after))
+    if np.array_equal(before, after):
+        return None
+    flipped = before != after
     box = _bounding_box(flipped)
     if box is None:
         return None

@@ -86,6 +86,11 @@ class CaseNodes:
         """The structure's voxels on the volume's grid, uint8 [k, j, i]."""
         return segments.get_segment(self.segmentation, self.segment_id(structure), self.volume)
 
+    def stamp(self, structure: str) -> int:
+        """A number that changes whenever somebody writes the structure's voxels."""
+        voxels = labelmaps.segment_voxels(self.segmentation, self.segment_id(structure))
+        return 0 if voxels is None else voxels.image.GetMTime()
+
     def axis(self, structure: str) -> str:
         """The structure's voxel axis in this volume."""
         return voxel_axis(self.volume, self.cohort.structure(structure).axis)
