@@ -28,7 +28,7 @@ from .contexts import Contexts
 from .nodes import CaseNodes, load_mask, segment_slice
 from .recorder import CaseRecorder, restored_prompts
 from .records import ACCEPTED, NEEDS_REVIEW, SKIPPED
-from .session import PredictionRequest, SliceSession, example_of
+from .session import PredictionRequest, SliceSession, example_of, observers
 from .storage import save_with
 
 
@@ -65,7 +65,10 @@ class CaseWork:
         self._masks: dict[str, np.ndarray] = {}
         self._stamps: dict[str, int] = {}
         self._sessions: list[CaseSession] = []
+        self._numbers: dict[SliceSession, int] = {}
+        self._first_number = cohort.state.seq
         self._reconcile()
+        observers.append(self.observe)
 
     # --- predicting
 
@@ -112,6 +115,31 @@ class CaseWork:
         """Notes that propagation through the volume was committed; ``facts`` say with what (model, examples, confidence, limits)."""
         change = self.take_change(structure)
         self.cohort.record("propagated", case=self.case_id, structure=structure, change=change, **facts)
+
+    def number_of(self, session: SliceSession) -> int:
+        """The number of a session in the journal."""
+        return self._numbers.setdefault(session, len(self._numbers) + self._first_number)
+
+    def observe(self, session: SliceSession, request: PredictionRequest | None, prediction: Any) -> None:
+        """Keeps the journal of every session on this case's segmentation, whoever made it (see ``session.observers``)."""
+        structure = self._structure_of(session)
+        if structure is None:
+            return
+        if request is None:
+            self.note_edits(structure, session.plane)
+            self.recorder.prompted(structure, session.prompts)
+            return
+        self.recorder.predicted(
+            structure,
+            prediction,
+            plane=session.plane.to_json(),
+            image=session.settings.to_json(),
+            examples=[example.id for example in request.examples],
+            session=self.number_of(session),
+            prompts=session.prompts,
+            change=self.take_change(structure, session.plane),
+            threshold=session.threshold,
+        )
 
     # --- bookkeeping
 
@@ -182,8 +210,7 @@ class CaseWork:
 
     def close(self) -> None:
         """Records what is open, saves an unfinished segmentation, and removes the case's nodes."""
-        for session in self._sessions:
-            session.close()
+        self._let_go()
         if self.nodes.segmentation is None:
             return
         if not self.cohort.read_only:
@@ -195,12 +222,22 @@ class CaseWork:
 
     def abandon(self) -> None:
         """The scene took the nodes away: only the active time is left to store."""
-        for session in self._sessions:
-            session.close()
+        self._let_go()
         if not self.cohort.read_only:
             self.recorder.pause()
 
     # --- details
+
+    def _let_go(self) -> None:
+        if self.observe in observers:
+            observers.remove(self.observe)
+        for session in self._sessions:
+            session.close()
+
+    def _structure_of(self, session: SliceSession) -> str | None:
+        if session.segmentation_node is not self.nodes.segmentation or self.nodes.segmentation is None:
+            return None
+        return next((name for name in self._masks if self.nodes.segment_id(name) == session.segment_id), None)
 
     def _segmented(self) -> list[str]:
         return [name for name in self._masks if self.nodes.stamp(name) and self.nodes.mask(name).any()]
@@ -283,7 +320,7 @@ class CaseSession(SliceSession):
     """A SliceSession of a case that writes prompts, predictions, undo and edits into the journal."""
 
     def __init__(self, work: CaseWork, structure: str, plane: SlicePlane) -> None:
-        self.work, self.structure, self.number = work, structure, work.cohort.state.seq
+        self.work, self.structure = work, structure
         nodes, cohort = work.nodes, work.cohort
         super().__init__(
             nodes.volume,
@@ -304,27 +341,6 @@ class CaseSession(SliceSession):
 
         return tuple(select(self.strategy, image, self.work.contexts.others(self.structure, self.work.case_id), self.cap))
 
-    def request(self) -> PredictionRequest:
-        self.work.note_edits(self.structure, self.plane)
-        self.work.recorder.prompted(self.structure, self.prompts)
-        return super().request()
-
-    def apply(self, request: PredictionRequest, prediction: Any) -> bool:
-        if not super().apply(request, prediction):
-            return False
-        self.work.recorder.predicted(
-            self.structure,
-            prediction,
-            plane=self.plane.to_json(),
-            image=self.settings.to_json(),
-            examples=[example.id for example in request.examples],
-            session=self.number,
-            prompts=self.prompts,
-            change=self.work.take_change(self.structure, self.plane),
-            threshold=self.threshold,
-        )
-        return True
-
     def undo(self) -> bool:
         return self._command("undo", super().undo)
 
@@ -339,5 +355,5 @@ class CaseSession(SliceSession):
         if not action():
             return False
         work = self.work
-        work.recorder.commanded(self.structure, name, self.number, self.prompts, work.take_change(self.structure, self.plane))
+        work.recorder.commanded(self.structure, name, work.number_of(self), self.prompts, work.take_change(self.structure, self.plane))
         return True

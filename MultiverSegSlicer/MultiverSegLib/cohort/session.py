@@ -13,7 +13,7 @@ Coordinates: prompts are in patient space (RAS, mm); images, channels and logits
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,6 +32,11 @@ from ..mrml.writing import SegmentWriter
 EDIT_LOGIT = 5.0
 #: Change of a grid pixel's coverage from which it counts as painted or erased by hand.
 _EDITED = 0.25
+
+
+#: Called as ``observer(session, request, prediction)`` in the main thread: with (session, None, None) before a request reads the nodes, and with
+#: all three after a prediction was written. A cohort keeps its journal by it, whoever made the session.
+observers: list[Callable[[SliceSession, PredictionRequest | None, Any], None]] = []
 
 
 class PredictorLike(Protocol):
@@ -188,6 +193,7 @@ class SliceSession:
             PromptError: neither prompts nor examples nor anything in the segment to start from.
             VolumeError, SegmentationError: the nodes are not usable.
         """
+        self._tell(None, None)
         self.cancel()
         channels = self._channels()
         image = self.image()
@@ -217,6 +223,7 @@ class SliceSession:
             self._push(_Step(self.prompts, self._done[-1].before))
         self._done[-1].prediction = prediction
         self._write(self._done[-1])
+        self._tell(request, prediction)
         return True
 
     def rethreshold(self, threshold: float) -> bool:
@@ -389,6 +396,10 @@ class SliceSession:
             step.before = logits
         else:
             self._push(_Step(step.prompts, logits))
+
+    def _tell(self, request: PredictionRequest | None, prediction: Any) -> None:
+        for observer in tuple(observers):
+            observer(self, request, prediction)
 
     def _push(self, step: _Step) -> None:
         self.cancel()

@@ -1,21 +1,305 @@
-"""The cohort's part of the panel. Its place is kept here: an empty section, hidden until there is something to show."""
+"""The cohort's part of the panel: the cases in a table, from one to the next, progress, the curve and a gallery of the results."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..cohort.cohort import Cohort
+from ..cohort.desk import Desk
+from ..cohort.order import ORDERS, progress
+from ..cohort.records import ACCEPTED, Structure
+from ..cohort.scene_sources import cases_from_scene, cases_from_sequence
+from ..cohort.sources import cases_from_csv, cases_from_folder
+from ..core.errors import CohortError, MultiverSegError
+from . import settings
+from .cohort_curve import remove_curve, show_curve
+from .cohort_table import CohortTable
+from .gallery import thumbnail, tooltip
+from .widgets import button, combo, described
+
+SOURCES = ("folder", "table (CSV)", "scene", "sequence")
+#: Hand-made changes are stored, and the next case is loaded, when nothing has happened for this long.
+QUIET_MS = 1500
+
 
 class CohortPanel:
-    """``ui``: the named widgets of the panel; the section is ``ui.cohortCollapsibleButton``, its layout ``ui.cohortLayout``."""
+    """``ui``: the named widgets of the panel (the section is ``ui.cohortCollapsibleButton``, its layout ``ui.cohortLayout``);
+    ``panel``: the Panel, whose parameter node names the nodes worked on."""
 
-    def __init__(self, ui, logic) -> None:
+    def __init__(self, ui, panel) -> None:
         self.ui = ui
-        self.logic = logic
-        ui.cohortCollapsibleButton.setVisible(False)
+        self.panel = panel
+        self.desk = Desk()
+        self._make_controls(ui.cohortLayout)
+        self.quiet = qt.QTimer()
+        self.quiet.setSingleShot(True)
+        self.quiet.setInterval(QUIET_MS)
+        self.quiet.connect("timeout()", self.autosave)
+        self.shortcut = qt.QShortcut(qt.QKeySequence("Ctrl+Return"), panel.widget)
+        self.shortcut.setContext(qt.Qt.ApplicationShortcut)
+        self.shortcut.connect("activated()", self.accept_and_next)
+        self.shortcut.setEnabled(False)
+        self.update()
+
+    def _make_controls(self, layout) -> None:
+        first = qt.QHBoxLayout()
+        self.open_button = button(_("Open…"), _("Open a cohort: the folder that holds its cohort.json."), _("Open a cohort"))
+        self.new_button = button(_("New…"), _("Begin a cohort of the volumes chosen on the right."), _("New cohort"))
+        self.source = combo(_("Where the volumes of a new cohort come from."), _("Source of a new cohort"))
+        self.close_button = button(_("Close"), _("Put the cohort away; everything is stored."), _("Close the cohort"))
+        for name in SOURCES:
+            self.source.addItem(_(name), name)
+        for widget in (self.open_button, self.new_button, self.source, self.close_button):
+            first.addWidget(widget)
+        layout.addLayout(first)
+        self.message = described(qt.QLabel(), _("How far the work has come, and what went wrong."), _("Progress of the cohort"))
+        self.message.setWordWrap(True)
+        layout.addWidget(self.message)
+        self.table = CohortTable(layout, self.go_to)
+        second = qt.QHBoxLayout()
+        self.previous_button = button(_("Previous"), _("Go to the case before."), _("Previous case"))
+        self.accept_button = button(
+            _("Accept and next"), _("Accept the open case and go to the next (Ctrl+Enter)."), _("Accept and next case")
+        )
+        self.skip_button = button(_("Skip"), _("Leave the open case out and go to the next."), _("Skip case"))
+        for widget in (self.previous_button, self.accept_button, self.skip_button):
+            second.addWidget(widget)
+        layout.addLayout(second)
+        third = qt.QHBoxLayout()
+        self.order = combo(_("Which case comes next."), _("Order of work"))
+        for name in ORDERS:
+            self.order.addItem(_(name), name)
+        self.curve_button = button(_("Curve"), _("Show the interactions per case as a plot."), _("Curve of interactions"))
+        third.addWidget(self.order)
+        third.addWidget(self.curve_button)
+        layout.addLayout(third)
+        self.gallery = described(qt.QListWidget(), _("The accepted results. Double-click one to open its case."), _("Gallery of results"))
+        self.gallery.setViewMode(qt.QListView.IconMode)
+        self.gallery.setIconSize(qt.QSize(72, 72))
+        self.gallery.setResizeMode(qt.QListView.Adjust)
+        self.gallery.setMinimumHeight(110)
+        layout.addWidget(self.gallery)
+        for widget, action in (
+            (self.open_button, self.open),
+            (self.new_button, self.new),
+            (self.close_button, self.put_away),
+            (self.previous_button, self.previous),
+            (self.accept_button, self.accept_and_next),
+            (self.skip_button, self.skip),
+            (self.curve_button, self.curve),
+        ):
+            widget.connect("clicked()", action)
+        self.order.connect("activated(int)", self._order_chosen)
+        self.gallery.connect("itemDoubleClicked(QListWidgetItem*)", lambda item: self.go_to(str(item.data(qt.Qt.UserRole))))
+
+    # Life
 
     def enter(self) -> None:
         """The module is shown."""
+        self.update()
+
+    def exit(self) -> None:
+        """Another module is shown."""
+        self.autosave()
+        self.shortcut.setEnabled(False)
 
     def release_scene(self) -> None:
-        """The scene is about to be closed."""
+        """The scene is about to be closed: the case's nodes go with it, the cohort stays open."""
+        self.quiet.stop()
+        self.autosave()
+        self.desk.forget_scene()
+        self.update()
 
     def close(self) -> None:
         """The panel is about to be destroyed."""
+        self.quiet.stop()
+        self.desk.close()
+        settings.use_contexts(None)
+
+    # Opening
+
+    def open(self) -> None:
+        """Asks for a cohort's folder and opens it at its next case."""
+        folder = qt.QFileDialog.getExistingDirectory(self.ui.cohortCollapsibleButton, _("Open a cohort"), "")
+        if folder:
+            self._guarded(lambda: self.take(Cohort.open(str(folder))))
+
+    def new(self) -> None:
+        """Asks for the volumes, a folder for the results and the structure's name, and begins a cohort."""
+        self._guarded(self._new)
+
+    def _new(self) -> None:
+        parent, kind = self.ui.cohortCollapsibleButton, str(self.source.itemData(self.source.currentIndex))
+        origin = ""
+        if kind == "folder":
+            origin = qt.QFileDialog.getExistingDirectory(parent, _("Folder of the volumes"), "")
+        elif kind == "table (CSV)":
+            origin = qt.QFileDialog.getOpenFileName(parent, _("Table of the volumes"), "", "CSV (*.csv)")
+        if kind in SOURCES[:2] and not origin:
+            return
+        folder = qt.QFileDialog.getExistingDirectory(parent, _("Folder for the cohort and its results"), "")
+        name = qt.QInputDialog.getText(parent, _("New cohort"), _("Structure to segment")) if folder else ""
+        if not folder or not str(name).strip():
+            return
+        structure = Structure.numbered(str(name).strip(), 0, self.panel.parameters.axis)
+        cases = _cases(kind, str(origin), str(folder), structure.name)
+        self.take(Cohort.create(str(folder), cases, [structure], settings={"model": settings.value("Model")}))
+
+    def take(self, cohort: Cohort) -> None:
+        """Works on an open cohort: its contexts become the panel's, its next case is opened."""
+        self.desk.take(cohort)
+        settings.use_contexts(cohort.folder / "context")
+        self.order.setCurrentIndex(max(0, self.order.findData(cohort.setting("order"))))
+        self.panel.library.forget()
+        if not cohort.read_only:
+            self._open_case(self.desk.next)
+        self.update()
+
+    def put_away(self) -> None:
+        """Closes the cohort."""
+        self.quiet.stop()
+        self._guarded(self._show_nothing)
+        self.desk.close()
+        settings.use_contexts(None)
+        self.panel.library.forget()
+        remove_curve()
+        self.update()
+
+    # Working
+
+    def go_to(self, case_id: str) -> None:
+        """Opens a case."""
+        self._guarded(lambda: self._open_case(lambda: self.desk.go_to(case_id)))
+
+    def previous(self) -> None:
+        self._guarded(lambda: self._open_case(self.desk.previous))
+
+    def accept_and_next(self) -> None:
+        """Accepts the open case (all structures that are segmented) and opens the next."""
+        self._guarded(lambda: self._open_case(lambda: self.desk.accept_and_next(order=self._order())))
+
+    def skip(self) -> None:
+        self._guarded(lambda: self._open_case(lambda: self.desk.skip_and_next(order=self._order())))
+
+    def curve(self) -> None:
+        self._guarded(lambda: show_curve(self.desk.cohort))
+
+    def autosave(self) -> None:
+        """Stores what was done by hand, and loads the next case ahead. Called when nothing has happened for a while."""
+        if self.desk.work is None:
+            return
+        self._guarded(self.desk.work.autosave)
+        if self.desk.case_id is not None and self.desk.load_ahead(self._order()) is not None:
+            self.update()
+
+    def _order(self) -> str:
+        return str(self.order.itemData(self.order.currentIndex) or "")
+
+    def _order_chosen(self, index) -> None:
+        if self.desk.cohort is not None and not self.desk.cohort.read_only:
+            self._guarded(lambda: self.desk.cohort.record("setting", name="order", value=self._order()))
+
+    def _open_case(self, action) -> None:
+        """Runs a step of the desk with the panel showing nothing of the old case, then shows the new one."""
+        before = self.desk.work
+        self.panel.predict.cancel()
+        self.panel.editor.setActiveEffect(None)
+        try:
+            action()
+        finally:
+            if self.desk.work is not before:
+                self.panel.library.forget()
+                self._show_case()
+            else:
+                self._activate()
+            self.update()
+
+    def _show_case(self) -> None:
+        work, parameters = self.desk.work, self.panel.parameters
+        if work is None:
+            return
+        structure = self.desk.cohort.structure()
+        if parameters is not None:
+            parameters.sourceVolume = work.nodes.volume
+            parameters.segmentation = work.nodes.segmentation
+            parameters.structure = structure.name
+            if structure.axis in ("axial", "coronal", "sagittal"):
+                parameters.axis = structure.axis
+        slicer.util.setSliceViewerLayers(background=work.nodes.volume, fit=True)
+        centre = work.plane_for(structure.name).to_ras(63.5, 63.5)
+        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)
+        self._activate()
+        self.quiet.start()
+
+    def _activate(self) -> None:
+        """Our effect again, on the structure's segment."""
+        work = self.desk.work
+        if work is None or self.panel.editor.segmentationNode() is not work.nodes.segmentation:
+            return
+        self.panel.editor.setCurrentSegmentID(work.nodes.segment_id(self.desk.cohort.structure().name))
+        self.panel.editor.setActiveEffectByName("MultiverSegPrompt")
+
+    def _show_nothing(self) -> None:
+        if self.panel.parameters is not None and self.desk.work is not None:
+            self.panel.editor.setActiveEffect(None)
+            self.panel.parameters.segmentation = None
+            self.panel.parameters.sourceVolume = None
+
+    # Showing
+
+    def update(self) -> None:
+        """Shows the cohort as it is now."""
+        cohort, case_id = self.desk.cohort, self.desk.case_id
+        writable = cohort is not None and not cohort.read_only
+        self.table.show(cohort, case_id)
+        for widget in (self.previous_button, self.accept_button, self.skip_button):
+            widget.enabled = writable and case_id is not None
+        for widget in (self.close_button, self.curve_button, self.order):
+            widget.enabled = cohort is not None
+        self.shortcut.setEnabled(writable and case_id is not None)
+        self.message.text = self._line()
+        self._fill_gallery()
+
+    def _line(self) -> str:
+        cohort = self.desk.cohort
+        if cohort is None:
+            return _("No cohort is open.")
+        if cohort.read_only:
+            return _("Read only: held by {holder}. {progress}").format(holder=cohort.holder or _("nobody"), progress=progress(cohort.state))
+        return f"{cohort.state.name}: {progress(cohort.state)}"
+
+    def _fill_gallery(self) -> None:
+        self.gallery.clear()
+        if self.desk.cohort is None:
+            return
+        accepted = {case.id for case in self.desk.cohort.cases if case.status == ACCEPTED}
+        for structure in self.desk.cohort.structures:
+            for example in self.desk.contexts.get(structure.name).examples:
+                if example.case in accepted:
+                    item = qt.QListWidgetItem(thumbnail(example), example.case)
+                    item.setToolTip(tooltip(example))
+                    item.setData(qt.Qt.UserRole, example.case)
+                    self.gallery.addItem(item)
+
+    def _guarded(self, function) -> None:
+        try:
+            function()
+        except MultiverSegError as error:
+            self.message.text = str(error)
+
+
+def _cases(kind: str, origin: str, folder: str, structure: str) -> list:
+    if kind == "folder":
+        return cases_from_folder(Path(origin), Path(folder), [structure])
+    if kind == "table (CSV)":
+        return cases_from_csv(Path(origin), Path(folder), [structure])
+    if kind == "scene":
+        return cases_from_scene(Path(folder))
+    sequences = slicer.util.getNodesByClass("vtkMRMLSequenceNode")
+    if not sequences:
+        raise CohortError(_("There is no sequence in the scene."))
+    return cases_from_sequence(sequences[0], Path(folder))

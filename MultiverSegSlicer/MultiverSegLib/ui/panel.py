@@ -42,7 +42,7 @@ class Panel(VTKObservationMixin):
         self.setup = SetupBox(self.ui, self._setup_changed)
         self.gallery = Gallery(self.ui, self.context, self.show_example)
         self.predict = PredictBox(self.ui, self)
-        self.cohort = CohortPanel(self.ui, logic)
+        self.cohort = CohortPanel(self.ui, self)
         self.ui.structureComboBox.lineEdit().connect("editingFinished()", self._structure_edited)
         self.ui.structureComboBox.connect("activated(int)", lambda index: self._structure_edited())
         self.ui.axisComboBox.connect("activated(int)", self._axis_chosen)
@@ -96,6 +96,7 @@ class Panel(VTKObservationMixin):
 
     def exit(self) -> None:
         """Another module is shown."""
+        self.cohort.exit()
         self.predict.cancel()
         self.editor.setActiveEffect(None)
         self.editor.uninstallKeyboardShortcuts()

@@ -20,7 +20,18 @@ def set_value(name: str, text: str) -> None:
     qt.QSettings().setValue(_PREFIX + name, str(text))
 
 
+_cohort_contexts: Path | None = None
+
+
+def use_contexts(folder: Path | None) -> None:
+    """While a cohort is open its own examples are used; None: those of the set-up box again."""
+    global _cohort_contexts
+    _cohort_contexts = folder
+
+
 def contexts_folder() -> Path:
-    """Where the user's examples are kept: a document folder of the user's, never inside the extension."""
+    """Where the user's examples are kept: a document folder of the user's, never inside the extension; or those of the open cohort."""
+    if _cohort_contexts is not None:
+        return _cohort_contexts
     stored = value("ContextsFolder")
     return Path(stored) if stored else Path.home() / "Documents" / "MultiverSeg" / "contexts"

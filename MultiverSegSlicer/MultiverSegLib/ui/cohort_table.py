@@ -1,0 +1,105 @@
+"""The table of a cohort's cases: one row per case and structure, sortable, filtered by text and status."""
+
+from __future__ import annotations
+
+import qt
+from slicer.i18n import tr as _
+
+from ..cohort.records import STATUSES, TODO
+from .widgets import described
+
+COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "saved Dice")
+PROPOSED = "proposed"
+#: Background of the status chip; readable with black text in light and dark themes.
+CHIPS = {
+    "todo": "#c9ced6",
+    PROPOSED: "#a9c7f5",
+    "in progress": "#f5d38a",
+    "accepted": "#9fdcae",
+    "skipped": "#b8b8b8",
+    "needs review": "#f2a59d",
+}
+
+
+class CohortTable:
+    """``open_case``: called with a case's id when its row is activated."""
+
+    def __init__(self, layout, open_case) -> None:
+        self.open_case = open_case
+        row = qt.QHBoxLayout()
+        self.filter = described(qt.QLineEdit(), _("Show only the cases whose name contains this."), _("Filter cases"))
+        self.filter.setPlaceholderText(_("Filter"))
+        self.status = described(qt.QComboBox(), _("Show only cases of this status."), _("Status of the cases shown"))
+        self.status.addItem(_("all"), "")
+        for name in (*STATUSES, PROPOSED):
+            self.status.addItem(_(name), name)
+        row.addWidget(self.filter)
+        row.addWidget(self.status)
+        layout.addLayout(row)
+        self.widget = described(qt.QTableWidget(), _("The cases of the cohort. Double-click one to open it."), _("Cases"))
+        self.widget.setColumnCount(len(COLUMNS))
+        self.widget.setHorizontalHeaderLabels([_(name) for name in COLUMNS])
+        self.widget.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+        self.widget.setSelectionMode(qt.QAbstractItemView.SingleSelection)
+        self.widget.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        self.widget.verticalHeader().setVisible(False)
+        self.widget.setMinimumHeight(160)
+        layout.addWidget(self.widget)
+        self.widget.connect("cellDoubleClicked(int,int)", self._activated)
+        self.filter.connect("textChanged(QString)", lambda text: self.apply_filter())
+        self.status.connect("currentIndexChanged(int)", lambda index: self.apply_filter())
+
+    def show(self, cohort, current: str | None) -> None:
+        """Fills the table; the open case is selected. The person's sorting stays."""
+        self.widget.setSortingEnabled(False)
+        rows = [(case, structure.name) for case in cohort.cases for structure in cohort.structures] if cohort is not None else []
+        self.widget.setRowCount(len(rows))
+        for number, (case, structure) in enumerate(rows):
+            for column, value in enumerate(cells(case, structure)):
+                self._fill(number, column, value)
+            self.widget.item(number, 0).setToolTip(case.note or case.name)
+        self.widget.setSortingEnabled(True)
+        self.apply_filter()
+        self._select(current)
+
+    def apply_filter(self) -> None:
+        """Hides the rows that don't match."""
+        text, status = self.filter.text.lower(), str(self.status.itemData(self.status.currentIndex) or "")
+        for row in range(self.widget.rowCount):
+            shown = text in self.widget.item(row, 0).text().lower() and status in ("", self.widget.item(row, 1).text())
+            self.widget.setRowHidden(row, not shown)
+
+    def _fill(self, row: int, column: int, value) -> None:
+        item = qt.QTableWidgetItem()
+        if value is not None:
+            item.setData(qt.Qt.DisplayRole, value)
+        if COLUMNS[column] == "status":
+            item.setBackground(qt.QBrush(qt.QColor(CHIPS[value])))
+            item.setForeground(qt.QBrush(qt.QColor("#000000")))
+        self.widget.setItem(row, column, item)
+
+    def _select(self, current: str | None) -> None:
+        self.widget.clearSelection()
+        for row in range(self.widget.rowCount):
+            if current is not None and self.widget.item(row, 0).text() == current:
+                self.widget.selectRow(row)
+                return
+
+    def _activated(self, row: int, column: int) -> None:
+        self.open_case(self.widget.item(row, 0).text())
+
+
+def cells(case, structure: str) -> list:
+    """The values of a row; None leaves a cell empty."""
+    work = case.work(structure)
+    confidence = work.confidence if work.confidence is not None else work.proposal.get("confidence")
+    status = PROPOSED if case.status == TODO and work.proposal else case.status
+    return [
+        case.id,
+        status,
+        structure,
+        work.clicks,
+        round(case.active_seconds),
+        None if confidence is None else round(confidence, 2),
+        None if work.saved_dice is None else round(work.saved_dice, 3),
+    ]
