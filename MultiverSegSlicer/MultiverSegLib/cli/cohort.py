@@ -154,6 +154,32 @@ def labels(
 
 
 @commands.command()
+def weak(
+    folder: Folder,
+    case: CaseId,
+    prompts: Annotated[list[Path], typer.Option("--prompts", help="Markups (.mrk.json); repeatable.")],
+    structure: OneStructure = "",
+) -> None:
+    """Make a weak example: a slice with points or boxes instead of a mask. The model must read prompts in its context, as compact does.
+
+    Example: multiverseg cohort weak study p05 --prompts p05.mrk.json
+    """
+    from ..cohort.cohort import Cohort
+    from ..cohort.contexts import Contexts
+    from ..cohort.labels import prompts_to_context
+    from ..core.prompts import Prompts
+    from ..mrml import markups
+    from ..mrml.host import start
+
+    start()
+    with Cohort.open(folder) as cohort:
+        contexts = Contexts(cohort)
+        given = Prompts().extended(p for path in prompts for p in markups.load_prompts(path))
+        prompts_to_context(cohort, case, given, structure, contexts)
+        typer.echo(f"{cohort.structure(structure).name}: {contexts.summary(structure or cohort.structure().name)}")
+
+
+@commands.command()
 def predict(
     folder: Folder,
     case: CaseId,

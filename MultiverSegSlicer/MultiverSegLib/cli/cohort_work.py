@@ -10,14 +10,15 @@ from typing import Any
 
 from ..cohort.casework import CaseWork
 from ..cohort.cohort import Cohort
+from ..cohort.labels import plane_of_prompts
 from ..cohort.nodes import load_mask
 from ..cohort.replay import Replay, replay
 from ..cohort.volume_work import VolumeWork
-from ..core.errors import MultiverSegError, PromptError
+from ..core.errors import MultiverSegError
 from ..core.prompts import Prompts
 from ..core.selection import select
 from ..mrml import markups, segments
-from ..mrml.slice_plane import SlicePlane, planes_of
+from ..mrml.slice_plane import SlicePlane
 from .console import step
 
 
@@ -107,11 +108,7 @@ def _plane(work: CaseWork, name: str, prompts: Prompts, index: int | None) -> Sl
         return SlicePlane.from_volume(nodes.volume, nodes.axis(name), index, settings)
     if not len(prompts):
         return work.plane_for(name)
-    counted = [(plane.rasterize(prompts).sum(), plane) for plane in planes_of(nodes.volume, nodes.axis(name), settings)]
-    best = max(counted, key=lambda entry: entry[0])
-    if not best[0]:
-        raise PromptError(f"None of the prompts lies in the volume of case {work.case_id}.")
-    return best[1]
+    return plane_of_prompts(nodes.volume, nodes.axis(name), settings, prompts)
 
 
 def _predictor(cohort: Cohort, device: str = "auto") -> Any:

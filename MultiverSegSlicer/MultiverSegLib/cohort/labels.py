@@ -1,4 +1,4 @@
-"""Existing segmentations as context, in one step: every case's max slice becomes an example. Main thread."""
+"""Examples from outside of the work: existing segmentations in one step (every case's max slice), and weak ones from prompts. Main thread."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import MultiverSegError, SegmentationError
+from ..core.errors import MultiverSegError, PromptError, SegmentationError
 from ..core.imaging import ImageSettings
+from ..core.prompts import Prompts
 from ..mrml import segments
-from ..mrml.slice_plane import AXES, SlicePlane
+from ..mrml.slice_plane import AXES, SlicePlane, planes_of
 from .cohort import Cohort
 from .contexts import Contexts
 from .nodes import load_mask, load_source, reference_mask, voxel_axis
@@ -59,6 +60,47 @@ def labels_to_context(
         reason = next(iter(taken.left_out.values()), f"no case has an existing segmentation of {record.name}")
         raise SegmentationError(f"No example was made: {reason}")
     return taken
+
+
+def prompts_to_context(cohort: Cohort, case_id: str, prompts: Prompts, structure: str = "", contexts: Contexts | None = None) -> Any:
+    """A weak example: a slice with points, boxes or scribbles instead of a mask (WS-ICL), for models whose context has prompt channels.
+
+    The slice along the structure's axis that holds most of the prompts is taken. Gives the example.
+
+    Raises:
+        CohortError: read-only, or no such case or structure.
+        PromptError: no prompt lies in the volume.
+    """
+    from ..core.context import Example
+
+    cohort.check_writable()
+    record, case = cohort.structure(structure), cohort.case(case_id)
+    settings = ImageSettings.from_json(dict(record.image)) if record.image else ImageSettings()
+    volume, loaded = load_source(cohort, case)
+    try:
+        plane = plane_of_prompts(volume, voxel_axis(volume, record.axis), settings, prompts)
+        image, channels = plane.sample(volume, settings), plane.rasterize(prompts)
+    finally:
+        if loaded:
+            segments.remove_node(volume)
+    facts = {"case": case_id, "structure": record.name, "axis": plane.axis, "grid_to_ras": plane.grid_to_ras, "settings": settings}
+    example = Example(image, None, channels, **facts)
+    (contexts or Contexts(cohort)).replace_case(record.name, example)
+    cohort.record("example added", case=case_id, structure=record.name, example=example.id, origin="prompts")
+    return example
+
+
+def plane_of_prompts(volume: Any, axis: str, settings: ImageSettings, prompts: Prompts) -> SlicePlane:
+    """The slice that holds most of the prompts.
+
+    Raises:
+        PromptError: none lies in the volume.
+    """
+    counted = [(float(plane.rasterize(prompts).sum()), plane) for plane in planes_of(volume, axis, settings)]
+    most, plane = max(counted, key=lambda entry: entry[0])
+    if not most:
+        raise PromptError(f"None of the prompts lies in the volume {volume.GetName()}.")
+    return plane
 
 
 def _has_segmentation(cohort: Cohort, case: Case, structure: Structure) -> bool:

@@ -188,6 +188,15 @@ class CohortPanel:
     def curve(self) -> None:
         self._guarded(lambda: show_curve(self.desk.cohort))
 
+    def remove_example(self, structure: str, example) -> bool:
+        """Takes an example out of the cohort's context and marks what was predicted with it; False where no cohort has that structure."""
+        if self.desk.cohort is None or structure not in self.desk.cohort.state.structures:
+            return False
+        self.desk.contexts.remove(structure, example.id)
+        self.panel.library.forget()
+        self.update()
+        return True
+
     def autosave(self) -> None:
         """Stores what was done by hand, and loads the next case ahead. Called when nothing has happened for a while."""
         if self.desk.work is None:

@@ -13,12 +13,14 @@ THUMBNAIL = 72
 
 
 class Gallery:
-    """``ui``: the named widgets; ``context``: function that gives the ContextSet of the structure chosen now, or None."""
+    """``ui``: the named widgets; ``context``: function that gives the ContextSet of the structure chosen now, or None; ``show_plane`` and
+    ``remove_example``: functions of an example."""
 
-    def __init__(self, ui, context, show_plane) -> None:
+    def __init__(self, ui, context, show_plane, remove_example) -> None:
         self.ui = ui
         self.context = context
         self.show_plane = show_plane
+        self.remove_example = remove_example
         ui.moveExampleUpButton.connect("clicked()", self.move_up)
         ui.removeExampleButton.connect("clicked()", self.remove)
         ui.showExampleButton.connect("clicked()", self.show)
@@ -55,7 +57,7 @@ class Gallery:
     def remove(self) -> None:
         with slicer.util.tryWithErrorDisplay(_("The examples could not be removed.")):
             for example in self._selected():
-                self.context().remove(example.id)
+                self.remove_example(example)
         self.update()
 
     def move_up(self) -> None:

@@ -40,7 +40,7 @@ class Panel(VTKObservationMixin):
         for axis, text in ((AXES[0], _("axial")), (AXES[1], _("coronal")), (AXES[2], _("sagittal"))):
             self.ui.axisComboBox.addItem(text, axis)
         self.setup = SetupBox(self.ui, self._setup_changed)
-        self.gallery = Gallery(self.ui, self.context, self.show_example)
+        self.gallery = Gallery(self.ui, self.context, self.show_example, self.remove_example)
         self.predict = PredictBox(self.ui, self)
         self.cohort = CohortPanel(self.ui, self)
         self.ui.structureComboBox.lineEdit().connect("editingFinished()", self._structure_edited)
@@ -236,6 +236,11 @@ class Panel(VTKObservationMixin):
 
     def segment_id(self) -> str:
         return str(self.editor.currentSegmentID() or "")
+
+    def remove_example(self, example) -> None:
+        """Take an example out; in a cohort this marks what was predicted with it."""
+        if not self.cohort.remove_example(self.structure(), example):
+            self.context().remove(example.id)
 
     def show_example(self, example) -> None:
         """Show the slice of an example, if the volume of its case is in the scene."""

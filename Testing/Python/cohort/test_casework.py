@@ -6,13 +6,13 @@ from MultiverSegLib.cohort.casework import CaseWork
 from MultiverSegLib.cohort.cohort import Cohort
 from MultiverSegLib.cohort.confidence import mask_dice
 from MultiverSegLib.cohort.contexts import Contexts
-from MultiverSegLib.cohort.labels import labels_to_context
+from MultiverSegLib.cohort.labels import labels_to_context, prompts_to_context
 from MultiverSegLib.cohort.nodes import CaseNodes
 from MultiverSegLib.cohort.records import Structure
 from MultiverSegLib.cohort.replay import replay
 from MultiverSegLib.cohort.sources import cases_from_folder
 from MultiverSegLib.core.errors import CohortError, PromptError, SegmentationError
-from MultiverSegLib.core.prompts import Point
+from MultiverSegLib.core.prompts import Point, Prompts
 from MultiverSegLib.mrml import markups, segments
 from MultiverSegLib.mrml.slice_plane import SlicePlane
 
@@ -218,6 +218,21 @@ def test_existing_labels_become_context_in_one_step(cohort):
     assert (
         cohort.case("p2").work("blob").predicted_with == tuple(e.id for e in examples) or cohort.case("p2").work("blob").context_size == 3
     )
+
+
+def test_prompts_alone_make_a_weak_example(cohort):
+    labels_to_context(cohort, "blob", ["p0", "p1"])
+    nodes = CaseNodes(cohort, "p3")
+    plane = SlicePlane.from_volume(nodes.volume, "k", 7)
+    prompts = Prompts((Point(plane.to_ras(64, 60)), Point(plane.to_ras(5, 5), positive=False)))
+    nodes.close()
+    contexts = Contexts(cohort)
+    example = prompts_to_context(cohort, "p3", prompts, "blob", contexts)
+    assert example.mask is None and example.prompts[1, 64, 60] == 1 and example.prompts[2, 5, 5] == 1
+    assert np.allclose(example.grid_to_ras, plane.grid_to_ras)
+    assert contexts.summary("blob") == "2 full, 1 weak" and Contexts(cohort).summary("blob") == "2 full, 1 weak"
+    with pytest.raises(PromptError, match="None of the prompts"):
+        prompts_to_context(cohort, "p3", Prompts((Point((9000.0, 0.0, 0.0)),)), "blob")
 
 
 def test_labels_that_cannot_be_read_are_left_out(cohort, tmp_path):

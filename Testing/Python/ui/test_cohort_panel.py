@@ -78,6 +78,20 @@ def test_clicks_in_the_view_are_journaled_and_ctrl_enter_goes_on(study):
     assert replay(panel.desk.cohort, "p0", study.predictor).identical and replay(panel.desk.cohort, "p1", study.predictor).identical
 
 
+def test_a_bad_example_taken_out_of_the_gallery_marks_what_it_was_used_for(study):
+    panel = open_study(study)
+    click_structure(study)
+    panel.accept_button.click()
+    study.presenter.predict(study.red.node)
+    study.settle()
+    panel.accept_button.click()
+    study.panel.gallery.update()
+    study.panel.ui.contextListWidget.item(0).setSelected(True)
+    study.panel.ui.removeExampleButton.click()
+    assert table(study, 1)[:2] == ["accepted", "needs review"]
+    assert [e.case for e in study.panel.context()] == ["p1"]
+
+
 def test_painting_by_hand_is_stored_when_it_is_quiet(study):
     from MultiverSegLib.mrml import segments
 
