@@ -30,6 +30,7 @@ LINES = (
         (
             "core/test_encoding.py::test_a_click_is_one_pixel_in_the_channel_of_its_sign",
             "mrml/test_slice_plane_properties.py::test_a_single_voxel_survives_as_stroke_and_as_click",
+            "regression/test_lines.py::test_a_single_painted_voxel_reaches_the_network",
         ),
         "averaging instead of maximum in Sheet.pool",
     ),
@@ -64,7 +65,10 @@ LINES = (
     ),
     Line(
         "a field of view that is not square, there and back",
-        ("mrml/test_slice_plane_properties.py::test_a_painted_shape_comes_back_where_it_was",),
+        (
+            "mrml/test_slice_plane_properties.py::test_a_painted_shape_comes_back_where_it_was",
+            "regression/test_lines.py::test_the_ends_of_a_slice_that_is_not_square_come_back",
+        ),
         "padding to a physical square",
     ),
     Line("anisotropic spacing in the plane", ("core/test_imaging.py::test_physical_size_counts_not_voxels",), "spacing in place_grid"),

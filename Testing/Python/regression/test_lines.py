@@ -41,6 +41,45 @@ def test_thin_painted_strokes_reach_the_network(volume, width, diagonal):
     assert channel.sum() >= 50, "200 voxels of stroke are 50 pixels of 4 voxels"
 
 
+@pytest.mark.parametrize("place", [(0, 0), (511, 3), (200, 301)])
+def test_a_single_painted_voxel_reaches_the_network(volume, place):
+    from MultiverSegLib.mrml import segments
+    from MultiverSegLib.mrml.slice_plane import SlicePlane
+
+    node = segments.new_segmentation(volume)
+    voxel = np.zeros((512, 512), np.uint8)
+    voxel[place] = 1
+    painted = segments.add_segment(node, "painted")
+    segments.set_slice(node, painted, volume, voxel, "k", 1)
+    channel = SlicePlane.from_volume(volume, "k", 1).rasterize_segment(node, painted, volume)
+    # the array runs to R and A, the grid to L and P
+    assert np.argwhere(channel).tolist() == [[127 - place[0] // 4, 127 - place[1] // 4]]
+
+
+@pytest.mark.parametrize("shape", [(40, 100), (100, 40)])
+def test_the_ends_of_a_slice_that_is_not_square_come_back(host, shape):
+    """Nothing of an oblong slice is cut off, and nothing is squeezed: squares at both ends come back as squares, where they were."""
+    import slicer
+    from MultiverSegLib.mrml import segments
+    from MultiverSegLib.mrml.slice_plane import SlicePlane
+    from MultiverSegLib.mrml.writing import write_plane
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "oblong")
+    slicer.util.updateVolumeFromArray(node, np.random.default_rng(0).integers(0, 100, (3, *shape)).astype(np.int16))
+    node.SetSpacing(1.0, 1.0, 2.0)
+    segmentation = segments.new_segmentation(node)
+    mask = np.zeros(shape, np.uint8)
+    mask[:8, :8] = mask[-8:, -8:] = 1
+    painted, copy = (segments.add_segment(segmentation, name) for name in ("painted", "copy"))
+    segments.set_slice(segmentation, painted, node, mask, "k", 1)
+    plane = SlicePlane.from_volume(node, "k", 1)
+    coverage = plane.sample_segment(segmentation, painted, node)
+    rows, cols = np.nonzero(coverage[:64] > 0.5) if shape[0] > shape[1] else np.nonzero(coverage[:, :64] > 0.5)
+    assert abs(np.ptp(rows) - np.ptp(cols)) <= 1, "a square stays a square"
+    write_plane(segmentation, copy, node, plane.paste(coverage, node))
+    assert np.array_equal(segments.get_segment(segmentation, copy, node)[1], mask)
+
+
 def test_slice_and_volume_path_scale_alike(volume):
     from MultiverSegLib.cohort.volume_work import SliceStack
     from MultiverSegLib.core.imaging import ImageSettings

@@ -37,7 +37,7 @@ class DiscPredictor:
     def predict(self, image, prompts=None, logits=None, examples=(), cancel=None):
         self.threads.add(threading.get_ident())
         self.calls.append(SimpleNamespace(image=image, prompts=prompts, logits=logits, examples=tuple(examples)))
-        assert self._gate.wait(30)
+        assert self._gate.wait(120)
         inside = np.zeros((128, 128), bool) if logits is None else np.asarray(logits) > 0
         if logits is None:
             for example in examples:
@@ -139,7 +139,7 @@ class Bench:
 
     def settle(self):
         """Wait until no prediction is in flight."""
-        self.host.wait_until(lambda: self.effect is None or self.presenter._job is None, 20)
+        self.host.wait_until(lambda: self.effect is None or self.presenter._job is None, 120)
         self.host.process_events(0.02)
 
     def mask(self, volume, segment_id=None, segmentation=None):

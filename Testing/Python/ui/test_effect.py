@@ -226,6 +226,9 @@ def test_next_volume_is_segmented_with_context_and_no_prompt(opened):
     opened.settle()
     assert len(opened.predictor.calls[-1].examples) == 1
     assert opened.mask(second).sum() > 50 and len(opened.prompts()) == 0
+    opened.editor.undo()
+    opened.host.process_events(0.05)
+    assert opened.mask(second).sum() == 0
 
 
 def test_nothing_to_go_by_is_said(opened):
@@ -289,13 +292,15 @@ def test_a_tilted_view_writes_where_it_shows(opened, degrees):
             matrix.SetElement(r, c, axes[r, c])
         matrix.SetElement(r, 3, CENTRE[r])
     node.UpdateMatrices()
-    opened.red.click(CENTRE)
+    far = 20 * axes[:, 1]
+    opened.red.drag([tuple(CENTRE - far), tuple(CENTRE + far)])
     opened.settle()
     mask = opened.mask(opened.ct)
     k, j, i = np.nonzero(mask)
     ras = np.asarray(CENTRE) + (np.stack([i, j, k], 1) - (np.array(mask.shape[::-1]) - 1) / 2) * (-1, -1, 2)
     assert opened.holds(opened.ct, CENTRE) and len(k) > 15
     assert np.abs((ras - CENTRE) @ axes[:, 2]).max() <= 1.3, "within the plane's thickness"
+    assert np.ptp(k) == (4 if degrees == 10 else 0), "over 40 mm ten degrees cross slices of 2 mm, one degree does not"
 
 
 def test_a_transformed_volume_is_segmented_where_it_is_seen(opened):

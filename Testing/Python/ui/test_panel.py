@@ -277,7 +277,7 @@ def _listed():
 
 
 def wait_for_panel(bench):
-    bench.host.wait_until(lambda: not bench.panel.predict.busy, 20)
+    bench.host.wait_until(lambda: not bench.panel.predict.busy, 120)
     bench.host.process_events(0.05)
 
 
