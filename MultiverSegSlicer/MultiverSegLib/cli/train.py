@@ -10,12 +10,14 @@ import typer
 
 def register(app: typer.Typer) -> None:
     app.command("train")(train)
+    app.command("bundle")(bundle)
 
 
 def train(
     config: Annotated[Path | None, typer.Option(help="YAML file; default: the recipe of the bundled model.")] = None,
     corpus: Annotated[Path | None, typer.Option(envvar="MULTIVERSEG_CORPUS", help="Corpus folder (see multiverseg corpus build).")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; a run found there goes on.")] = Path("run"),
+    initial: Annotated[Path | None, typer.Option(help="Checkpoint whose weights the training starts from.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for superpixel maps, shared by runs; default: in the run's folder.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps in all; the schedule stays.")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -43,7 +45,22 @@ def train(
     if corpus is None:
         raise MultiverSegError("No corpus: give --corpus FOLDER or set MULTIVERSEG_CORPUS; multiverseg corpus build makes one.")
     settings = load_config(config or resource_path("Training", "compact.yaml"))
+    if initial is not None:
+        settings.run.initial = str(initial)
     data = settings.data
     loaded = Corpus.load(corpus, "train", data.licence, data.fractions, data.unlabelled, data.only)
     trainer = Trainer(settings, loaded, output, cache, accelerator, devices, nodes, say=typer.echo)
     trainer.train(steps)
+
+
+def bundle(
+    folder: Annotated[Path, typer.Argument(help="New folder of the bundle.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="Name of a model, or path of a checkpoint.")] = "compact",
+) -> None:
+    """Pack a model as a MONAI bundle: configs, docs and weights for `python -m monai.bundle run`.
+
+    Example: [bold]multiverseg bundle compact-bundle[/bold]
+    """
+    from ..training.bundle import make_bundle
+
+    typer.echo(f"{make_bundle(folder, model)}: see docs/README.md there")

@@ -22,7 +22,7 @@ def test_defaults_are_the_papers():
     assert config.augmentation_tables()["task"] == TASK
 
 
-@pytest.mark.parametrize("name", ["compact.yaml", "crossblock.yaml", "paper.yaml"])
+@pytest.mark.parametrize("name", ["compact.yaml", "compact-finish.yaml", "crossblock.yaml", "paper.yaml"])
 def test_shipped_recipes_are_valid_and_build_their_networks(name):
     from MultiverSegLib.core.networks import build_network
 
