@@ -4,11 +4,10 @@ import json
 
 import pytest
 import yaml
-from typer.testing import CliRunner
-
 from MultiverSegLib.cli.main import app
 from MultiverSegLib.core.errors import MultiverSegError
 from MultiverSegLib.training.smoke import SMOKE
+from typer.testing import CliRunner
 
 
 def invoke(*arguments):
