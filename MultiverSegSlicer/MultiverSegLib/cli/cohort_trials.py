@@ -178,7 +178,8 @@ def slices(predictor: Any, trials: Sequence[Trial], known: int = 5) -> list[dict
     """Which slice: the one found without prompts against the label's max slice."""
     context, rows = [t.example() for t in trials[:known]], []
     for trial in trials[known:]:
-        found = find_slice(lambda index, t=trial: t.images[index], len(trial.images), predictor, context)
+        found = find_slice(lambda index, t=trial: t.images[index], len(trial.images), context)
+        prediction = predictor.predict(trial.images[found.index], None, None, context)
         areas = trial.labels.sum((1, 2))
         middle = len(areas) // 2
         step = trial.spacing["ijk".index(trial.axis)]
@@ -188,7 +189,7 @@ def slices(predictor: Any, trials: Sequence[Trial], known: int = 5) -> list[dict
                 "distance_mm": abs(found.index - trial.largest) * step,
                 "area_share": float(areas[found.index] / areas.max()),
                 "middle_share": float(areas[middle] / areas.max()),
-                "dice": mask_dice(found.prediction.mask(), trial.labels[found.index]),
+                "dice": mask_dice(prediction.mask(), trial.labels[found.index]),
             }
         )
     return rows

@@ -184,7 +184,9 @@ def _predicted(job: Job, predictor: Any) -> Answer:
     try:
         axis = voxel_axis(volume, structure.axis)
         stack = SliceStack(volume, axis, settings)
-        proposal = propose(stack.image, len(stack), predictor, lambda image: select(job.strategy, image, examples, job.cap), job.kind)
+        proposal = propose(
+            stack.image, len(stack), predictor, examples, lambda image: select(job.strategy, image, examples, job.cap), job.kind
+        )
         facts = _facts(proposal, stack, settings)
         return Answer(job.case, structure.name, _file(volume, structure, stack, proposal), facts)
     finally:

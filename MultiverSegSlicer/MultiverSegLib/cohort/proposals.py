@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .candidates import find_slice
-from .confidence import expected_dice, subset_agreement
+from .confidence import entropy_confidence, expected_dice, subset_agreement
 from .propagation import Confirmed, Limits, Predicts, SliceResult, VolumePropagation
 
 KINDS = ("slice", "volume")
@@ -38,6 +38,7 @@ def propose(
     image: Callable[[int], np.ndarray],
     count: int,
     predictor: Predicts,
+    examples: Sequence[Any],
     select: Callable[[np.ndarray], Sequence[Any]],
     kind: str = "slice",
     limits: Limits | None = None,
@@ -48,11 +49,12 @@ def propose(
 
     Args:
         image: image of a slice on its grid, by index; ``count`` slices.
-        select: the examples for an image (a selection strategy with its cap).
+        examples: the context.
+        select: those of them that a prediction of an image gets (a selection strategy with its cap).
         kind: "slice", or "volume" to propagate from there.
         limits, example_of: see ``VolumePropagation``.
     """
-    found = find_slice(image, count, predictor, select(image(count // 2)), cancel=cancel)
+    found = find_slice(image, count, examples, cancel)
     examples = list(select(image(found.index)))
 
     def predicted(part: Sequence[Any]) -> Any:
@@ -70,5 +72,7 @@ def propose(
             limits = Limits(found.index, found.index, threshold=limits.threshold)
         work = VolumePropagation(image, count, predictor, examples, example_of, limits)
         results = work.run(confirmed, cancel=cancel)
-        results[found.index] = SliceResult(found.index, probability, confirmed[found.index].previous, found.confidence, int(mask.sum()), ())
+        results[found.index] = SliceResult(
+            found.index, probability, confirmed[found.index].previous, entropy_confidence(probability), int(mask.sum()), ()
+        )
     return Proposal(found.index, results, expected_dice(probability), informative, tuple(e.id for e in examples))

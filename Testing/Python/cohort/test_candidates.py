@@ -1,49 +1,43 @@
-"""The slice to begin with is found among many by a few predictions."""
-
-from types import SimpleNamespace
+"""The slice to begin with is the one that looks like the context, found without looking at every slice of a long volume."""
 
 import numpy as np
 import pytest
-from MultiverSegLib.cohort.candidates import find_slice, score
-from MultiverSegLib.core.errors import Cancelled
+from MultiverSegLib.cohort.candidates import find_slice
+from MultiverSegLib.core.context import Example
+from MultiverSegLib.core.errors import Cancelled, ContextError
 
 ROW, COL = np.mgrid[:128, :128]
 
 
-class Bright:
-    """Predicts brightness, and counts."""
-
-    def __init__(self):
-        self.count = 0
-
-    def predict_batch(self, images, prompts, logits, examples):
-        self.count += len(images)
-        return [SimpleNamespace(probability=np.asarray(image), logits=image) for image in images]
+def slice_of(k, center=137, height=60):
+    """A ball in a body that widens along the volume: no two slices look alike."""
+    radius = np.sqrt(max(0.0, 1 - ((k - center) / height) ** 2)) * 30
+    body = np.hypot(ROW - 64, COL - 64) <= 30 + k / 10
+    return (0.4 * body + 0.5 * (np.hypot(ROW - 50, COL - 70) <= radius)).astype(np.float32)
 
 
-def ball(k, center=137, height=60):
-    radius = np.sqrt(max(0.0, 1 - ((k - center) / height) ** 2)) * 48
-    return np.where(np.hypot(ROW - 64, COL - 64) <= radius, 0.95, 0.01).astype(np.float32)
+def examples(*indices):
+    return [Example(slice_of(k), np.ones((128, 128)), case=str(k)) for k in indices]
 
 
-def test_the_widest_slice_of_a_ball_is_found_with_few_predictions():
-    model = Bright()
-    found = find_slice(ball, 300, model, ["example"])
-    assert abs(found.index - 137) <= 6, "the areas of neighbouring slices are equal on the grid"
-    assert found.area >= 0.98 * (ball(137) > 0.5).sum() and model.count <= 30
+def test_the_max_slice_is_found_among_three_hundred():
+    looked = []
+    found = find_slice(lambda k: looked.append(k) or slice_of(k), 300, examples(134, 137, 140))
+    assert abs(found.index - 137) <= 3 and found.score > 0.98
+    assert len(looked) == len(set(looked)) <= 72
 
 
-@pytest.mark.parametrize("count", [1, 2, 7])
-def test_short_volumes(count):
-    assert 0 <= find_slice(lambda k: ball(k, 3, 4), count, Bright(), []).index < count
+@pytest.mark.parametrize("count", [1, 2, 7, 64, 65])
+def test_any_number_of_slices(count):
+    assert 0 <= find_slice(slice_of, count, examples(3)).index < count
 
 
-def test_a_sure_structure_beats_a_larger_smear():
-    smear = np.full((128, 128), 0.55)
-    assert score(ball(137)) > score(np.where(ROW < 48, smear, 0.0))
-    assert score(np.zeros((32, 32))) == 0
+def test_the_own_slice_is_its_own_best():
+    assert find_slice(slice_of, 64, examples(41)).index == 41
 
 
-def test_cancel():
+def test_cancel_and_no_examples():
     with pytest.raises(Cancelled):
-        find_slice(ball, 300, Bright(), [], cancel=lambda: True)
+        find_slice(slice_of, 300, examples(1), cancel=lambda: True)
+    with pytest.raises(ContextError, match="accept a case first"):
+        find_slice(slice_of, 300, [])
