@@ -53,8 +53,8 @@ def files(folder: Path, cases: int = 500, repeats: int = 20) -> dict[str, Any]:
         for case in entries:
             cohort.record("prompt", case=case.id, **prompt)
             cohort.record("accepted", case=case.id, structure="x", example="e")
-        stroke = _median_ms(lambda: cohort.record("prompt", case="case007", **prompt), repeats)
-        change = _median_ms(lambda: cohort.record("status", case="case008", status="needs review"), repeats)
+        stroke = _median_ms(lambda: cohort.record("prompt", case=entries[0].id, **prompt), repeats)
+        change = _median_ms(lambda: cohort.record("status", case=entries[-1].id, status="needs review"), repeats)
     size = (folder / "files" / "cohort.json").stat().st_size
     opening = _median_ms(lambda: Cohort.open(folder / "files").close(), 3)
     return {"cases": cases, "stroke_ms": stroke, "status_ms": change, "open_ms": opening, "cohort_json_kb": round(size / 1024, 1)}

@@ -16,6 +16,7 @@ from ..cohort.candidates import find_slice
 from ..cohort.confidence import entropy_confidence, expected_dice, mask_dice, reliability, subset_agreement
 from ..cohort.propagation import Confirmed, VolumePropagation
 from ..core.context import Example
+from ..core.errors import CohortError
 from ..core.imaging import ImageSettings
 from ..core.selection import select
 from ..evaluation.interpolation import fill_by_distance, fill_by_morphology
@@ -152,7 +153,10 @@ def _interpolated(fill: Callable[..., np.ndarray]) -> Callable[..., np.ndarray |
     def run(_predictor: Any, trial: Trial, _context: list[Example], confirmed: dict[int, Any]) -> np.ndarray | None:
         if len(confirmed) < 2:
             return None
-        return fill({index: p.mask() for index, p in confirmed.items()}, len(trial.images)).astype(np.float32)
+        try:
+            return fill({index: p.mask() for index, p in confirmed.items()}, len(trial.images)).astype(np.float32)
+        except CohortError:  # the package of the morphological interpolation is optional
+            return None
 
     return run
 

@@ -1,8 +1,7 @@
 """A small model for tests: bright pixels near prompts, near the previous result, or where most examples have the structure. Deterministic."""
 
-from types import SimpleNamespace
-
 import numpy as np
+from MultiverSegLib.core.predictor import Prediction
 
 
 class BrightModel:
@@ -28,9 +27,7 @@ class BrightModel:
         if prompts is not None:
             logit[prompts[2] > 0] = -8
         probability = 1 / (1 + np.exp(-logit))
-        return SimpleNamespace(
-            probability=probability, logits=logit, confidence=0.9, model=self.model, device="cpu", seconds=0.01, n_context=len(examples)
-        )
+        return Prediction(probability, logit, 0.9, self.model, "CPU", 0.01, len(examples))
 
     def predict_batch(self, images, prompts=None, logits=None, examples=()):
         both = zip(images, prompts or [None] * len(images), logits if logits is not None else [None] * len(images), strict=True)

@@ -1,5 +1,7 @@
 """Working on cases: what is written down, what comes back, and replay to the bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from MultiverSegLib.cohort.casework import CaseWork
@@ -102,8 +104,7 @@ def test_replay_notices_another_model_and_another_volume(cohort, tmp_path):
     class Other(BrightModel):
         def predict(self, *args, **options):
             result = super().predict(*args, **options)
-            result.logits = np.nextafter(result.logits, np.float32(9))
-            return result
+            return replace(result, logits=np.nextafter(result.logits, np.float32(9)))
 
     assert "logits differ" in replay(cohort, "p0", Other()).steps[0].difference
     (tmp_path / "data/images/p0.nrrd").write_bytes((tmp_path / "data/images/p1.nrrd").read_bytes())

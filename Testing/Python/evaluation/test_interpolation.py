@@ -16,7 +16,7 @@ def _morphology(slices, count):
     return fill_by_morphology(slices, count)
 
 
-@pytest.mark.parametrize("fill", [fill_by_distance, _morphology])
+@pytest.mark.parametrize("fill", [fill_by_distance, pytest.param(_morphology, marks=pytest.mark.slow)])
 def test_a_cone_between_two_disks(fill):
     volume = fill({2: disk(12), 10: disk(4)}, 13)
     areas = volume.sum((1, 2))
