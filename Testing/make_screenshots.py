@@ -26,7 +26,7 @@ class Studio:
 
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.host = start_host(size=(1180, 820), panel_width=420, segment_editor=True)
+        self.host = start_host(size=(1180, 860), panel_width=420, segment_editor=True)
         import qt
 
         qt.QSettings.setPath(qt.QSettings.NativeFormat, qt.QSettings.UserScope, str(scratch))
@@ -52,6 +52,12 @@ class Studio:
         k, i = inside[np.argmin(((inside - inside.mean(0)) ** 2).sum(1))]
         self.host.show(volume)
         return volume, self.ras(volume, (i, j, k)), mask
+
+    def corner(self, volume, mask, sign: int):
+        """A corner of the box around the structure on its largest coronal slice, a voxel outside of it."""
+        j = int(mask.sum((0, 2)).argmax())
+        k, i = np.nonzero(mask[:, j])
+        return self.ras(volume, (i.min() - 1, j, k.min() - 1) if sign < 0 else (i.max() + 1, j, k.max() + 1))
 
     def ras(self, volume, ijk):
         from MultiverSegLib.mrml.volumes import ijk_to_ras
@@ -116,6 +122,9 @@ def take(folder: Path, scratch: Path) -> None:
     studio.picture("click")
     print("one click: Dice", round(dice(studio, volume, mask), 2))
     green.drag([tuple(np.add(middle, (5, 0, -1))), middle, tuple(np.add(middle, (-5, 0, -1)))])
+    studio.effect.setTool("box")
+    green.drag([studio.corner(volume, mask, -1), studio.corner(volume, mask, 1)])
+    studio.settle()
     green.click(tuple(np.add(middle, (0, 0, 9))), ctrl=True)
     studio.settle()
     print("corrected: Dice", round(dice(studio, volume, mask), 2))
@@ -134,6 +143,8 @@ def take(folder: Path, scratch: Path) -> None:
         green.click(middle)
         studio.settle()
         studio.effect.accept()
+    panel.ui.inputsCollapsibleButton.collapsed = True
+    host.process_events(0.1)
     studio.picture("panel")
     panel.ui.editorCollapsibleButton.collapsed = True
     host.process_events(0.1)

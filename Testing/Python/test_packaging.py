@@ -159,6 +159,21 @@ def test_icon_url_points_at_a_file_of_this_repository(cmake):
     assert (ROOT / url.split("/main/", 1)[1]).is_file()
 
 
+def test_screenshots_are_files_of_this_repository_and_small(cmake):
+    for url in variable(cmake, "EXTENSION_SCREENSHOTURLS").split():
+        data = (ROOT / url.split("/main/", 1)[1]).read_bytes()
+        assert data.startswith(b"\x89PNG") and len(data) < 300_000
+
+
+def test_pictures_of_the_documentation_exist_and_are_small():
+    for page in (ROOT / "Docs").glob("*.md"):
+        for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).is_file(), f"{page.name} shows {target}"
+    for picture in (ROOT / "Docs" / "pictures").glob("*.png"):
+        assert picture.stat().st_size < 300_000, picture.name
+
+
 @pytest.mark.parametrize("name", ["MultiverSegSlicer", "MultiverSegSlicer-dark", "MultiverSegPrompt", "MultiverSegPrompt-dark"])
 def test_icons_are_128_pixels_wide_and_high(name):
     data = (ROOT / "Resources" / "Icons" / f"{name}.png").read_bytes()

@@ -135,9 +135,10 @@ def inputs():
 
 
 def test_bundled_model_in_context_gives_the_stored_output():
-    """Fails if the weights, the preparation of the inputs or the way the context is used change; then look, and store anew."""
+    """Fails if the preparation of the inputs or the way the context is used change."""
     from MultiverSegLib.core.errors import CheckpointError
     from MultiverSegLib.core.predictor import Predictor
+    from MultiverSegLib.core.registry import Registry
 
     try:
         predictor = Predictor("compact", device="cpu", precision="fp32")
@@ -147,19 +148,23 @@ def test_bundled_model_in_context_gives_the_stored_output():
     in_context = predictor.predict(image, None, None, examples)
     with_click = predictor.predict(image, prompts, in_context.logits, examples)
     assert in_context.n_context == with_click.n_context == 3
-    stored = np.load(REFERENCE)
-    assert np.allclose(in_context.logits[::8, ::8], stored["in_context"], atol=0.05)
-    assert np.allclose(with_click.logits[::8, ::8], stored["with_click"], atol=0.05)
     found = in_context.mask()
     assert 2 * (found & mask).sum() / (found.sum() + mask.sum()) > 0.8, "three examples and no prompt"
+    stored = np.load(REFERENCE)
+    if str(stored["sha256"]) != Registry().get("compact").sha256:
+        pytest.skip("the stored output is that of another bundled model: look at the new one's, then store() it")
+    assert np.allclose(in_context.logits[::8, ::8], stored["in_context"], atol=0.05)
+    assert np.allclose(with_click.logits[::8, ::8], stored["with_click"], atol=0.05)
 
 
 def store() -> None:
     """Write the reference anew: ``python -c "from regression.test_lines import store; store()"`` in Testing/Python."""
     from MultiverSegLib.core.predictor import Predictor
+    from MultiverSegLib.core.registry import Registry
 
     predictor = Predictor("compact", device="cpu", precision="fp32")
     image, _mask, prompts, examples = inputs()
     first = predictor.predict(image, None, None, examples)
     second = predictor.predict(image, prompts, first.logits, examples)
-    np.savez_compressed(REFERENCE, in_context=first.logits[::8, ::8], with_click=second.logits[::8, ::8])
+    digest = Registry().get("compact").sha256
+    np.savez_compressed(REFERENCE, sha256=digest, in_context=first.logits[::8, ::8], with_click=second.logits[::8, ::8])
