@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .demo import DemoRun
 
+_WINDOW = 5
 _METHOD = (
     "A simulated radiologist goes through the cases in order. On the slice with the largest area of the structure it clicks into the centre of the "
     "largest component of the error, until the result reaches a Dice of 0.90 against the reference or after {cap} clicks (marked *). The first click "
@@ -70,8 +71,11 @@ def _plots(run: DemoRun) -> list:
             "Clicks per case",
             "case",
             "clicks to 0.90 Dice",
-            [Curve(label, numbers, [o.clicks for o in outcomes]) for label, outcomes in pair],
-            "Fewer is better. Both curves start alike: the first case has no context.",
+            [
+                Curve(label, numbers, _running_mean([o.clicks for o in outcomes]), dots=[o.clicks for o in outcomes])
+                for label, outcomes in pair
+            ],
+            f"Fewer is better. Dots: single cases; lines: mean of the last {_WINDOW}. Both start alike: the first case has no context.",
         ),
         Plot(
             "Clicks in all",
@@ -81,6 +85,12 @@ def _plots(run: DemoRun) -> list:
             "The distance between the curves is the work that the context spared.",
         ),
     ]
+
+
+def _running_mean(values: list[int]) -> list[float]:
+    """Mean of each value and the ones before it, ``_WINDOW`` at most."""
+    parts = [values[max(0, n - _WINDOW + 1) : n + 1] for n in range(len(values))]
+    return [sum(part) / len(part) for part in parts]
 
 
 def _data_note(run: DemoRun) -> list[str]:

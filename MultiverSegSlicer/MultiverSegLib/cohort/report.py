@@ -55,13 +55,14 @@ class ReportCase:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a plot; ``low`` and ``high`` shade an interval around it."""
+    """One line of a plot; ``low`` and ``high`` shade an interval around it. With ``dots`` (the single values) the line itself has no markers."""
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
+    dots: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -147,12 +148,17 @@ def plot_svg(plot: Plot) -> str:
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
     for curve, colour in zip(plot.curves, LINES * (1 + len(plot.curves) // len(LINES)), strict=False):
-        axes.plot(curve.x, curve.y, color=colour, label=curve.label, linewidth=1.8, marker="o", markersize=3.5)
+        marker = "o" if curve.dots is None else None
+        axes.plot(curve.x, curve.y, color=colour, label=curve.label, linewidth=1.8, marker=marker, markersize=3.5)
+        if curve.dots is not None:
+            axes.plot(curve.x, curve.dots, "o", color=colour, markersize=3, alpha=0.4)
         if curve.low is not None and curve.high is not None:
             axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
     axes.set(title=plot.title, xlabel=plot.x_label, ylabel=plot.y_label)
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if all(float(value).is_integer() for curve in plot.curves for value in (curve.y if curve.dots is None else curve.dots)):
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if len(plot.curves) > 1:

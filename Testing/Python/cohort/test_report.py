@@ -146,3 +146,13 @@ def test_a_failed_write_leaves_the_old_report(tmp_path, overlay, monkeypatch):
         write_report(path, report(overlay, title="new"))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_clicks_are_counted_in_whole_numbers_and_dots_stay_beside_the_mean():
+    from MultiverSegLib.cohort.report import plot_svg
+
+    plain = plot_svg(Plot("t", "x", "y", [Curve("a", [1, 2], [1, 2])]))
+    dotted = plot_svg(Plot("t", "x", "y", [Curve("a", [1, 2], [1.5, 2.0], dots=[1, 2])]))
+    for svg in (plain, dotted):
+        assert "0.5" not in re.findall(r"<!-- ([\d.]+) -->", svg)
+    assert dotted.count("opacity: 0.4") > plain.count("opacity: 0.4")
