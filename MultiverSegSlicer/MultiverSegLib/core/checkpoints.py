@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .context_files import replacing
 from .errors import CheckpointError
+from .files import replacing
 from .registry import ModelInfo, Registry
 
 if TYPE_CHECKING:

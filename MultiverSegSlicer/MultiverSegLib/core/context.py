@@ -14,6 +14,7 @@ import numpy as np
 from . import context_files as files
 from .errors import ContextError
 from .examples import FEATURE_LENGTH, Example, Pixels
+from .files import replacing, write_text
 
 __all__ = ["ContextSet", "Example", "Pixels"]
 
@@ -213,7 +214,7 @@ class ContextSet:
         """The one place where the list changes: on the disk first, then in memory."""
         if self.folder is not None and (examples or (self.folder / files.MANIFEST).is_file()):
             try:
-                files.write_text(self.folder / files.MANIFEST, files.manifest(map(self._line, examples)))
+                write_text(self.folder / files.MANIFEST, files.manifest(map(self._line, examples)))
             except OSError as error:
                 raise ContextError(f"The context {self.folder} can't be written: {error.strerror or error}.") from error
         self._examples = examples
@@ -304,7 +305,7 @@ class ContextSet:
     def _save_features(self) -> None:
         known = [e for e in self._examples if e.has_feature]
         try:
-            with files.replacing(self.folder / _FEATURES) as temporary:
+            with replacing(self.folder / _FEATURES) as temporary:
                 np.savez(temporary, ids=np.array([e.id for e in known]), features=np.array([e.feature for e in known], np.float16))
         except OSError:
             pass  # a read-only context works; its features are computed again next time

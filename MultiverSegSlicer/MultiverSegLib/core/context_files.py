@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import re
 import struct
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +15,7 @@ import numpy as np
 
 from .errors import ContextError
 from .examples import Pixels, from_bytes, to_bytes
+from .files import replacing
 from .grid import GRID_SIZE
 
 MANIFEST = "context.json"
@@ -31,28 +29,6 @@ _HEIGHTS = {"image": GRID_SIZE, "mask": GRID_SIZE, "prompts": 3 * GRID_SIZE}
 #: Limits of an imported archive: files, bytes of one file, bytes of all.
 MAX_FILES, MAX_FILE_BYTES, MAX_BYTES = 40_000, 1 << 20, 1 << 29
 MAX_MANIFEST_BYTES = 1 << 26
-
-
-@contextlib.contextmanager
-def replacing(path: Path):
-    """Gives a temporary path in the same folder that becomes ``path`` if the block succeeds and vanishes if not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Atomic and flushed to the disk."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def read_manifest(content: bytes | str, origin: object) -> list[dict[str, Any]]:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .context_files import replacing, write_text
 from .errors import Cancelled, CheckpointError
+from .files import replacing, write_text
 from .resources import resource_path
 
 #: Where fetched and added weights are kept, instead of the user's cache folder.
@@ -96,7 +96,7 @@ class Registry:
         known, added = self._models.get(name), self._added.get(name)
         if added is None:
             return known
-        return _model({**({} if known is None else _shipped_fields(known)), "name": name, "title": name, **_kept_title(known), **added})
+        return _model({"title": name, **({} if known is None else vars(known)), **added, "name": name})
 
     def available(self, name: str) -> bool:
         """Whether the weights are here and whole."""
@@ -145,6 +145,8 @@ class Registry:
             CheckpointError: no address, no connection, or the file isn't what it should be.
             Cancelled: ``cancel`` gave True.
         """
+        from .checkpoints import load_checkpoint
+
         if self.available(name):
             return self.path(name)
         info = self._models.get(name)
@@ -154,7 +156,10 @@ class Registry:
             _download(info.url, temporary, progress, cancel)
             if problem := _difference(temporary, info):
                 raise CheckpointError(f"The download of {name} is not what it should be ({problem}): try again later. Nothing was changed.")
-            self._check_fit(temporary, info)
+            try:
+                _check_fit(load_checkpoint(temporary), info)
+            except CheckpointError as error:
+                raise CheckpointError(str(error).replace(str(temporary), f"The download of {name}")) from error
             self._record(name, temporary, {})
         return self.path(name)
 
@@ -179,7 +184,7 @@ class Registry:
                 raise CheckpointError(f"{name} comes with the extension: add the file under another name.")
             if problem := _difference(path, info):
                 raise CheckpointError(f"{path} is not the file of {name} ({problem}).")
-            self._check_fit(path, info)
+            _check_fit(network, info)
         entry = (
             {}
             if info is not None
@@ -223,12 +228,6 @@ class Registry:
                 return info.name
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.")[:60] or "model"
         return stem if stem not in self._models else f"{stem}-file"
-
-    def _check_fit(self, path: Path, info: ModelInfo) -> None:
-        from .checkpoints import load_checkpoint
-
-        if not _fits(load_checkpoint(path), info):
-            raise CheckpointError(f"The file holds a network of another kind than {info.name}. Nothing was changed.")
 
     def _record(self, name: str, path: Path, entry: dict[str, Any]) -> None:
         """Notes size and checksum, so that later damage is seen even where no checksum was published."""
@@ -286,18 +285,15 @@ def _model(data: Any) -> ModelInfo:
     return info
 
 
-def _shipped_fields(info: ModelInfo) -> dict[str, Any]:
-    return {f.name: getattr(info, f.name) for f in fields(info)}
-
-
-def _kept_title(info: ModelInfo | None) -> dict[str, Any]:
-    return {} if info is None else {"title": info.title}
-
-
 def _fits(network: Any, info: ModelInfo) -> bool:
     from .networks import build_network
 
     return not info.architecture or build_network(info.architecture).architecture == network.architecture
+
+
+def _check_fit(network: Any, info: ModelInfo) -> None:
+    if not _fits(network, info):
+        raise CheckpointError(f"The file holds a network of another kind than {info.name}. Nothing was changed.")
 
 
 def _sha256(path: Path) -> str:

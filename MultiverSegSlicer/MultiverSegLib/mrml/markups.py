@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import PromptError
+from ..core.files import write_text
 from ..core.prompts import Box, Point, Prompt, Prompts, Scribble
-from .volumes import matrix_to_numpy, remove_node
+from .volumes import matrix_to_numpy, numpy_to_matrix, remove_node
 
 # Markups files don't keep a curve's type and know no width: the first point's description has both.
 _STRAIGHT = "straight"
@@ -168,8 +169,6 @@ def _new_node(kind: str, name: str, nodes: list[Any]) -> Any:
 
 
 def _fill_roi(node: Any, box: Box) -> None:
-    from .volumes import numpy_to_matrix
-
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = np.asarray(box.axes).T, box.center
     node.SetAndObserveObjectToNodeMatrix(numpy_to_matrix(matrix))
@@ -196,6 +195,8 @@ def save_prompts(prompts: Prompts, path: str | Path) -> None:
     path = Path(path)
     if not path.name.lower().endswith(".mrk.json"):
         raise PromptError(f"{path} can't be written: the name of a prompts file must end with .mrk.json.")
+    if not path.parent.is_dir():
+        raise PromptError(f"{path} can't be written: the folder {path.parent} does not exist.")
     if not len(prompts):
         raise PromptError(f"There are no prompts to write to {path}.")
     nodes = prompts_to_markups(prompts)
@@ -205,7 +206,7 @@ def save_prompts(prompts: Prompts, path: str | Path) -> None:
         for node in nodes:
             remove_node(node)
     try:
-        path.write_text(json.dumps(data, indent=1), encoding="utf-8")
+        write_text(path, json.dumps(data, indent=1))
     except OSError as error:
         raise PromptError(f"{path} can't be written: {error.strerror or error}.") from error
 

@@ -264,7 +264,7 @@ def test_a_broken_download_never_replaces_a_good_file(tmp_path, resources, serve
     registry.available = lambda name: False  # as if it were asked to fetch anew
     with pytest.raises(CheckpointError) as caught:
         registry.fetch("far")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and ".writing-" not in str(caught.value)
     assert tree(tmp_path / "weights") == before and Registry(tmp_path / "weights", resources).path("far") == good
 
 
@@ -280,11 +280,12 @@ def test_a_broken_first_download_leaves_nothing(tmp_path, resources, served):
     assert registry.fetch("far").is_file()
 
 
-def test_published_checksum_is_checked(tmp_path, resources, served):
+@pytest.mark.parametrize(("published", "words"), [({"sha256": "0" * 64}, "wrong SHA-256"), ({"size": 7}, "instead of 7")])
+def test_published_size_and_checksum_are_checked(tmp_path, resources, served, published, words):
     data = json.loads((resources / "models.json").read_text())
-    data["models"][1] |= {"sha256": "0" * 64}
+    data["models"][1] |= published
     (resources / "models.json").write_text(json.dumps(data))
-    with pytest.raises(CheckpointError, match="wrong SHA-256"):
+    with pytest.raises(CheckpointError, match=words):
         Registry(tmp_path / "weights", resources).fetch("far")
     assert tree(tmp_path / "weights") == {}
 
