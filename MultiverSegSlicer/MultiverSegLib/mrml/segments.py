@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import SegmentationError, VolumeError
-from .labelmaps import editable_voxels, find_segment, lattice_offset, notify, overlap, segment_voxels
+from .labelmaps import editable_voxels, find_segment, image_array, lattice_offset, notify, overlap, segment_voxels
 from .slice_plane import AXES
 from .volumes import (
     array_of,
@@ -102,8 +102,6 @@ def get_segment(segmentation: Any, segment_id: str, volume: Any) -> np.ndarray:
 
 def _resampled(segmentation: Any, segment_id: str, volume: Any) -> np.ndarray:
     import slicer
-
-    from .labelmaps import image_array
 
     mask, reference, resampled = (slicer.vtkOrientedImageData() for _ in range(3))
     slicer.vtkSlicerSegmentationsModuleLogic.GetSegmentBinaryLabelmapRepresentation(segmentation, segment_id, mask, False)

@@ -184,10 +184,11 @@ class EditHistory:
 
 
 class SegmentWriter:
-    """Writes predictions so that undo works where it runs: through the Segment Editor in Slicer, with its own history elsewhere.
+    """Writes predictions in place so that undo works where it runs: by the Segment Editor's history or, without one, by its own ``history``.
 
     Args:
-        save_state: called before each write, to save the state in a history that is not ours (the Segment Editor's).
+        save_state: called before each write, to save the state in the Segment Editor's history (``saveStateForUndo`` of an effect,
+            ``SaveStateForUndo`` of a vtkSlicerSegmentEditorLogic); None: ``history`` remembers the edits.
         editor: vtkMRMLSegmentEditorNode with the masking and the overwrite mode; None: none.
     """
 
@@ -196,25 +197,9 @@ class SegmentWriter:
         self._editor = editor
         self.history = EditHistory() if save_state is None else None
 
-    @staticmethod
-    def for_effect(scripted_effect: Any) -> SegmentWriter:
-        """Inside Slicer: a scripted Segment Editor effect; undo is the editor's own button."""
-        return SegmentWriter(scripted_effect.saveStateForUndo, scripted_effect.parameterSetNode())
-
-    @staticmethod
-    def for_logic(editor_logic: Any) -> SegmentWriter:
-        """Headless: a vtkSlicerSegmentEditorLogic; undo is its ``Undo()``."""
-        return SegmentWriter(editor_logic.SaveStateForUndo, editor_logic.GetSegmentEditorNode())
-
     def write(self, segmentation: Any, segment_id: str, volume: Any, pasted: PastedSlice, mode: str = "replace") -> PlaneEdit:
-        """See ``write_plane``."""
-        find_segment(segmentation, segment_id)
-        if self._save_state is not None:
-            self._save_state()
-        edit = write_plane(segmentation, segment_id, volume, pasted, mode, self._editor)
-        if self.history is not None and edit.changed:
-            self.history.add(edit)
-        return edit
+        """One plane, as one undo step. See ``write_plane``."""
+        return self.write_all(segmentation, segment_id, volume, [pasted], mode)
 
     def write_all(self, segmentation: Any, segment_id: str, volume: Any, pasted: Sequence[PastedSlice], mode: str = "replace") -> PlaneEdit:
         """Several planes that share no voxel (slices of one axis), as one undo step. See ``write_plane``."""

@@ -193,7 +193,7 @@ def test_the_editors_own_undo_takes_a_write_back(host):
     segmentation, (segment_id,) = segmentation_of(volume, [before], (True,))
     logic, editor = editor_logic(host, segmentation, volume)
     editor.SetSelectedSegmentID(segment_id)
-    writer = SegmentWriter.for_logic(logic)
+    writer = SegmentWriter(logic.SaveStateForUndo, editor)
     writer.write(segmentation, segment_id, volume, SlicePlane.from_volume(volume, "i", 4).paste(np.ones((128, 128)), volume))
     after = get_segment(segmentation, segment_id, volume)
     assert not np.array_equal(after, before)
