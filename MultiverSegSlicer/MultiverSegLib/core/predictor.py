@@ -24,6 +24,8 @@ TARGET_CHANNELS = ("image", "box", "positive", "negative", "logits")
 CONTEXT_CHANNELS = ("image", "mask", "box", "positive", "negative")
 #: Examples whose encoding is kept, for networks that can reuse it.
 _KEPT_ENCODINGS = 512
+#: Of these, how many are computed in one pass: bounds the memory where a large context is met for the first time.
+_ENCODED_AT_ONCE = 32
 #: Pixels of at least this probability count as the uncertain rim of a prediction.
 _RIM = 0.05
 
@@ -156,7 +158,8 @@ class Predictor:
         return results
 
     def warm_up(self) -> None:
-        """One forward pass with and, on a GPU, one without context, so that the first real prediction is as fast as the next."""
+        """One forward pass, so that the first real prediction is as fast as the next; of a pair, by the network for the empty context and,
+        on a GPU, by the other one too."""
         target = np.zeros((1, len(TARGET_CHANNELS), *GRID_SHAPE), np.float32)
         networks = [self._network] if self._partner is None else [self._partner[1], self._network]
         for network in networks if self._device.type == "cuda" else networks[:1]:
@@ -192,7 +195,7 @@ class Predictor:
         used = tuple(e for e in examples if channels > 2 or e.mask is not None) if channels else ()
         notice = ""
         if channels and len(used) < len(examples):
-            notice = f"{len(examples) - len(used)} examples without a mask were left out: {self.model} needs masks"
+            notice = f"{self.model} needs masks: {len(examples) - len(used)} of {len(examples)} examples have none and were left out"
         if not used and self._partner is not None:
             return *self._partner, used, notice
         if not used and self._partner_name:
@@ -243,9 +246,10 @@ class Predictor:
         import torch
 
         fresh = [e for e in examples if e.id not in self._encodings]
-        if fresh:
-            encoded = network.encode_context(self._context(network, fresh))
-            for i, example in enumerate(fresh):
+        for start in range(0, len(fresh), _ENCODED_AT_ONCE):
+            part = fresh[start : start + _ENCODED_AT_ONCE]
+            encoded = network.encode_context(self._context(network, part))
+            for i, example in enumerate(part):
                 self._encodings[example.id] = tuple(f[:, i : i + 1].clone() for f in encoded)
         for example in examples:
             self._encodings.move_to_end(example.id)

@@ -66,6 +66,24 @@ def test_chunks_do_not_change_the_result(chunk):
         assert (network(target, context) - whole).abs().max() <= 1e-5
 
 
+def test_the_context_is_read_in_chunks_and_nothing_superfluous_is_computed():
+    network = randomised(MultiverSegNet(5, 2, (8, 16, 8)))
+    seen: dict[str, list[int]] = {}
+    for name, module in network.named_modules():
+        if name.endswith("support.vmapped.conv"):
+            module.register_forward_hook(lambda _module, inputs, _output, name=name: seen.setdefault(name, []).append(len(inputs[0])))
+    target, context = torch.rand(2, 5, 256, 256), torch.rand(2, 9, 2, 256, 256)  # one entry for both takes 16 * 2 * 256 KiB of the 24 MiB
+    with torch.no_grad():
+        network(target, context)
+    assert sorted(seen) == [f"{part}.support.vmapped.conv" for part in ("dec_blocks.0", "enc_blocks.0", "enc_blocks.1", "enc_blocks.2")]
+    assert all(sizes == [6, 6, 6] for sizes in seen.values())  # three entries at a time, for two targets
+    seen.clear()
+    network.chunk = 2
+    with torch.no_grad():
+        network(target, context)
+    assert all(sizes == [4, 4, 4, 4, 2] for sizes in seen.values())
+
+
 def test_gradients_equal_those_of_the_equations():
     network = randomised(MultiverSegNet(3, 2, (4, 6, 8))).double().train()
     target, context = torch.rand(2, 3, 16, 16).double(), torch.rand(2, 3, 2, 16, 16).double()

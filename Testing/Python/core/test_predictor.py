@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from MultiverSegLib.core import predictor as predictor_module
 from MultiverSegLib.core.checkpoints import Registry, save_checkpoint
 from MultiverSegLib.core.context import Example
 from MultiverSegLib.core.errors import Cancelled, CheckpointError, DeviceError, MultiverSegError
@@ -93,7 +94,7 @@ def test_batches_equal_single_predictions():
 def test_network_that_reads_masks_only_leaves_weak_examples_out():
     predictor = Predictor(network(context_channels=2))
     mixed = predictor.predict(IMAGE, PROMPTS, None, [full(1), weak(2)])
-    assert mixed.n_context == 1 and "1 examples without a mask" in mixed.notice
+    assert mixed.n_context == 1 and "1 of 2 examples have none" in mixed.notice
     assert np.array_equal(mixed.logits, predictor.predict(IMAGE, PROMPTS, None, [full(1)]).logits)
     only_weak = predictor.predict(IMAGE, PROMPTS, None, [weak(2)])
     assert only_weak.n_context == 0 and np.array_equal(only_weak.logits, predictor.predict(IMAGE, PROMPTS).logits)
@@ -124,7 +125,16 @@ def test_pair_uses_scribbleprompt_for_the_first_image_only(pair, tmp_path):
     assert (first.model, later.model) == ("scribbleprompt-v1", "multiverseg-v1")
     assert np.array_equal(first.logits, Predictor("scribbleprompt-v1", registry=pair).predict(IMAGE, PROMPTS, None, [full(1)]).logits)
     assert np.array_equal(later.logits, Predictor(network(2)).predict(IMAGE, PROMPTS, None, [full(1)]).logits)
+
+
+def test_warm_up_runs_the_network_of_the_first_prediction(pair, tmp_path):
+    for name in ("multiverseg-v1", "scribbleprompt-v1"):
+        pair.add_file(tmp_path / f"given {name}.pt")
+    predictor, passes = Predictor("multiverseg-v1", registry=pair), []
+    for network in (predictor._network, predictor._partner[1]):
+        network.register_forward_hook(lambda module, *_: passes.append(type(module)))
     predictor.warm_up()
+    assert passes == [ScribblePromptUNet]
 
 
 def test_pair_without_its_partner_says_so(pair, tmp_path):
@@ -135,18 +145,22 @@ def test_pair_without_its_partner_says_so(pair, tmp_path):
         Predictor("scribbleprompt-v1", registry=pair)
 
 
-def test_encoded_examples_are_reused():
+def test_encoded_examples_are_reused(monkeypatch):
+    monkeypatch.setattr(predictor_module, "_ENCODED_AT_ONCE", 2)
+
     class Caching(torch.nn.Module):
         target_channels, context_channels, architecture = 5, 5, {}
-        encoded = 0
+        encoded, passes = 0, []
 
         def encode_context(self, context):
             self.encoded += context.shape[1]
+            self.passes.append(context.shape[1])
             return (context[:, :, :2].clone(), context.mean((-2, -1)))
 
         def forward_with_features(self, target, features):
             maps, means = features
-            return target[:, :1] + maps.mean(1)[:, 1:] + means.sum((1, 2))[:, None, None, None]
+            places = torch.arange(1, 1 + maps.shape[1])[:, None]  # the order of the examples counts
+            return target[:, :1] + (places[..., None, None] * maps).mean(1)[:, 1:] + (places * means).sum((1, 2))[:, None, None, None]
 
         def forward(self, target, context=None):
             return target[:, :1] if context is None else self.forward_with_features(target, self.encode_context(context))
@@ -157,10 +171,13 @@ def test_encoded_examples_are_reused():
     first = predictor.predict(IMAGE, None, None, examples[:3])
     again = predictor.predict(IMAGE, None, None, examples[:3])
     assert net.encoded == 3 and np.array_equal(first.logits, again.logits)
+    assert max(net.passes) == 2  # in small parts, so that a large context fits into the memory
     more = predictor.predict_batch([IMAGE, IMAGE], None, None, examples[::-1])
     assert net.encoded == 4
     with torch.no_grad():
-        expected = net(torch.from_numpy(np.stack([IMAGE, *np.zeros((4, 128, 128), np.float32)])[None]), predictor._context(net, examples))
+        expected = net(
+            torch.from_numpy(np.stack([IMAGE, *np.zeros((4, 128, 128), np.float32)])[None]), predictor._context(net, examples[::-1])
+        )
     np.testing.assert_allclose(more[1].logits, expected[0, 0].numpy(), rtol=1e-5)
 
 
@@ -188,6 +205,23 @@ def test_cancel():
         Predictor(network()).predict_batch([IMAGE] * 30, cancel=lambda: len(calls) > 2 or calls.append(1))
 
 
+def test_cancel_is_looked_at_before_and_after_each_pass():
+    event, passes = threading.Event(), []
+
+    class Cancelling(MultiverSegNet):
+        def forward(self, target, context=None):
+            passes.append(len(target))
+            event.set()
+            return super().forward(target, context)
+
+    predictor = Predictor(Cancelling(5, 5, (4, 4)).eval())
+    with pytest.raises(Cancelled):  # came during the only pass
+        predictor.predict(IMAGE, cancel=event)
+    with pytest.raises(Cancelled):
+        predictor.predict(IMAGE, cancel=event)
+    assert passes == [1]
+
+
 def test_out_of_memory_halves_the_batch_and_the_result_is_the_same():
     net = Greedy(5, 5, (4, 6, 8)).eval()
     net.tried, net.limit = [], 2
@@ -210,30 +244,30 @@ def test_out_of_memory_with_nothing_left_is_one_clear_error():
     assert net.tried[-1] == (1, 1)  # the smallest there is: one target, one example at a time
 
 
+class Elsewhere(Greedy):
+    """Runs on the CPU only: on any other device, every pass runs out of memory."""
+
+    def to(self, *_args, **_options):
+        return self  # tensors of the "meta" device hold no values to bring back
+
+    def forward(self, target, context=None):
+        self.limit = 99 if target.device.type == "cpu" else 0
+        return super().forward(target, context)
+
+
 def test_out_of_memory_on_the_gpu_moves_to_the_cpu_and_says_so():
-    net = Greedy(5, 5, (4, 6, 8)).eval()
+    torch.manual_seed(1)
+    net = Elsewhere(5, 5, (4, 6, 8)).eval()
     net.tried = []
     predictor = Predictor(net)
-
-    class Fake(torch.nn.Module):
-        """Stands where the GPU's copy of the network would: every pass on it runs out of memory."""
-
-        target_channels, context_channels, encoder_features = 5, 5, (4, 6, 8)
-        on_cpu = False
-
-        def to(self, *_args, **_options):
-            self.on_cpu = True
-            return self
-
-        def forward(self, target, context=None):
-            if not self.on_cpu:
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            return net(target, context)
-
-    predictor._network, predictor.batch_size = Fake(), 1
-    predictor._retreat_to_cpu()
-    prediction = predictor.predict(IMAGE)
-    assert "ran out of memory" in predictor.description and "ran out of memory" in prediction.notice
+    predictor._device, predictor.batch_size = torch.device("meta"), 4  # stands for a GPU: not the CPU
+    results = predictor.predict_batch([IMAGE] * 3, [PROMPTS] * 3, None, [full(1)])
+    assert [b for b, _ in net.tried[:4]] == [3, 2, 1, 1] and net.tried[3][1] == 1  # smaller batches, then smaller pieces of the context
+    assert net.tried[4] == (3, None) and len(net.tried) == 5  # then the CPU, with batches and pieces as usual there
+    assert "ran out of memory" in predictor.description and all("ran out of memory" in r.notice and r.device == "CPU" for r in results)
+    np.testing.assert_allclose(results[2].logits, Predictor(network()).predict(IMAGE, PROMPTS, None, [full(1)]).logits, atol=1e-5)
+    predictor.predict(IMAGE)
+    assert len(net.tried) == 6  # it stays there
 
 
 def test_other_errors_are_not_taken_for_want_of_memory():
@@ -285,6 +319,15 @@ def test_lower_precision_is_close_to_full():
     assert rough.dtype == np.float32 and 0 < np.abs(rough - exact).max() < 0.1 * np.abs(exact).max()
 
 
+def test_overflow_in_half_precision_is_computed_again():
+    net = network()
+    net.out_conv.conv.weight.data *= 1e6
+    exact = Predictor(net).predict(IMAGE, PROMPTS, LOGITS, [full(1)]).logits
+    assert np.abs(exact).max() > np.finfo(np.float16).max
+    result = Predictor(net, precision="fp16").predict(IMAGE, PROMPTS, LOGITS, [full(1)]).logits
+    np.testing.assert_allclose(result, exact, rtol=1e-4)
+
+
 def test_confidence():
     sure, unsure = np.zeros((2, 128, 128))
     sure[40:80, 40:80], unsure[40:80, 40:80] = 0.999, 0.55
@@ -308,3 +351,15 @@ def test_gpu_agrees_with_the_cpu():
         prediction = predictor.predict(IMAGE, PROMPTS, LOGITS, [full(1), full(2)])
         assert np.abs(prediction.logits - exact.logits).max() < tolerance * np.abs(exact.logits).max()
         assert prediction.device != "CPU"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_gpu_without_memory_for_the_task_leaves_it_to_the_cpu():
+    _, total = torch.cuda.mem_get_info()
+    torch.cuda.set_per_process_memory_fraction(min(0.9, (64 << 20) / total))
+    try:
+        predictor = Predictor(MultiverSegNet(5, 5, (64, 64, 64)).eval(), device="cuda")
+        prediction = predictor.predict_batch([IMAGE] * 8, None, None, [full(i) for i in range(8)])[0]
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert prediction.device == "CPU" and "ran out of memory" in prediction.notice
