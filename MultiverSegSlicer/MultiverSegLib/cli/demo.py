@@ -313,5 +313,9 @@ def _overlay(session: Any, truth: np.ndarray, outcome: Outcome) -> Overlay:
         },
         positive=clicks[True],
         negative=clicks[False],
-        caption=f"{outcome.n_context} examples: {before}{outcome.clicks} {'click' if outcome.clicks == 1 else 'clicks'}, Dice {outcome.dice:.2f}",
+        caption=f"{_counted(outcome.n_context, 'example')}: {before}{_counted(outcome.clicks, 'click')}, Dice {outcome.dice:.2f}",
     )
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -160,7 +160,7 @@ class Job:
         typer.echo(f"wrote {self.output}")
         if self.accept:
             example = session.accept(self.case or self.volume_node.GetName(), self.structure)
-            typer.echo(f"added {example.case} to the context {self.context} ({len(self.examples.examples)} examples)")
+            typer.echo(f"added {example.case} to the context {self.context} (examples: {len(self.examples.examples)})")
 
     # --- preparing
 
@@ -290,7 +290,7 @@ class Job:
         counts = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in self.prompts.counts().items())
         painted = f"{len(self._strokes)} painted segments" if self._strokes else ""
         typer.echo(f"{self.volume_node.GetName()}: slice {self.plane.axis}={self.plane.index}")
-        typer.echo(f"prompts: {', '.join(filter(None, (counts, painted))) or 'none'}; context: {prediction.n_context} examples")
+        typer.echo(f"prompts: {', '.join(filter(None, (counts, painted))) or 'none'}; examples: {prediction.n_context}")
         typer.echo(
             f"{self.structure}: {voxels} voxels, confidence {prediction.confidence:.2f}, {prediction.seconds:.2f} s ({session.predictor.description})"
         )

@@ -161,7 +161,7 @@ def test_accepted_results_become_the_context_of_the_next(segment, ball, tmp_path
     assert ran.code == 0 and "added one" in ran.out, ran.err
     ran = segment(ball.path, "--context", context, out="next.seg.nrrd")
     assert ran.code == 0, ran.err
-    assert "prompts: none; context: 1 examples" in ran.out and "ball:" in ran.out and "slice k=7" in ran.out
+    assert "prompts: none; examples: 1" in ran.out and "ball:" in ran.out and "slice k=7" in ran.out
 
 
 def test_nan_voxels_do_no_harm(segment, ball, tmp_path):
