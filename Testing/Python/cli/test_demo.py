@@ -92,3 +92,11 @@ def test_a_cohort_that_cannot_be_used(command, checkpoint, ball, tmp_path, troub
         sitk.WriteImage(label * 0, str(cohort / "labels" / "a.nrrd"))
     ran = command("demo", "--cohort", cohort, "--out", tmp_path / "out", "--model", checkpoint)
     assert ran.code == 1 and str(cohort) in ran.error_line
+
+
+@pytest.mark.slow
+def test_with_the_bundled_model_the_context_spares_clicks(command, tmp_path):
+    ran = command("demo", "--cases", 8, "--out", tmp_path)
+    assert ran.code == 0, ran.err
+    with_context, without = map(int, re.search(r"(\d+) clicks with context, (\d+) without", ran.out).groups())
+    assert with_context < 0.85 * without

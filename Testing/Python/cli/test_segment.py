@@ -269,3 +269,19 @@ def test_a_write_that_breaks_off_leaves_nothing_and_keeps_the_old_result(checkpo
     assert ran.returncode == 1 and "Traceback" not in ran.stderr
     assert str(out) in ran.stderr.splitlines()[-1]
     assert out.read_bytes() == b"the old result" and len(list(out.parent.iterdir())) == 1
+
+
+# --- the bundled model
+
+
+@pytest.mark.parametrize("axis, index", [("k", 6), ("j", 22), ("i", 20)])
+def test_the_bundled_model_finds_the_ball_from_a_box_and_a_click(command, ball, tmp_path, axis, index):
+    i, j, k = ball.center_ijk
+    box = [ball.ras(i - 11, j - 9, k - 3.2), ball.ras(i + 11, j + 9, k + 3.2)]
+    out = tmp_path / "out.seg.nrrd"
+    ran = command("segment", ball.path, "-o", out, "--point", ball.ras(i, j, k), "--box", ",".join(box), "--axis", axis, "--slice", index)
+    assert ran.code == 0, ran.err
+    number = 2 - "ijk".index(axis)
+    truth = (read(ball.path) > 200).take(index, number)
+    result = read(out).take(index, number) > 0
+    assert 2 * (truth & result).sum() / (truth.sum() + result.sum()) > 0.85
