@@ -35,15 +35,17 @@ class Limits:
     """Where propagation goes and stops.
 
     ``first`` and ``last`` are slice indices (inclusive; None: the volume's). A run that leaves the structure stops after ``patience``
-    slices in a row whose area is below ``min_area`` of the confirmed slice's, or whose confidence is below ``min_confidence``.
+    slices in a row whose area is below ``min_area`` of the confirmed slice's, or whose confidence is below ``min_confidence``. From one
+    slice to the next the structure grows by at most ``reach`` grid pixels (None: no limit), except where prompts say otherwise.
     """
 
     first: int | None = None
     last: int | None = None
     min_area: float = 0.05
-    min_confidence: float = 0.35
+    min_confidence: float = 0.5
     patience: int = 2
     threshold: float = 0.5
+    reach: int | None = 3
 
 
 @dataclass(frozen=True)
@@ -247,9 +249,17 @@ class VolumePropagation:
         self.predicted += len(indices)
         for front, index, prediction in zip(active, indices, predictions, strict=True):
             result = self._result(index, prediction.probability, prediction.logits, (front.start,))
+            if self.limits.reach is not None and index not in prompts:
+                result = self._within_reach(result, front.previous > 0)
             front.found[index] = result
             front.previous = result.logits
             self._judge(front, result, index in prompts)
+
+    def _within_reach(self, result: SliceResult, neighbour: np.ndarray) -> SliceResult:
+        """The result without what is farther than ``reach`` from the neighbour's: drift would grow from slice to slice."""
+        near = _dilated(neighbour, self.limits.reach)
+        logits = np.where(near, result.logits, np.minimum(result.logits, -_SURE)).astype(np.float32)
+        return self._result(result.index, np.where(near, result.probability, 0), logits, result.came_from)
 
     def _judge(self, front: _Front, result: SliceResult, prompted: bool) -> None:
         """Stops a front that has left the structure, and forgets the slices in which it had."""
@@ -283,6 +293,16 @@ class VolumePropagation:
     def _as_result(self, index: int, entry: Confirmed) -> SliceResult:
         mask = (np.asarray(entry.mask) > 0).astype(np.float32)
         return replace(self._result(index, mask, entry.previous, (index,)), confidence=1.0)
+
+
+def _dilated(mask: np.ndarray, steps: int) -> np.ndarray:
+    """``mask`` grown by ``steps`` pixels (4 and 8 neighbours in turn, which is nearly round)."""
+    grown = np.pad(mask, steps)
+    for step in range(steps):
+        rows = grown | np.roll(grown, 1, 0) | np.roll(grown, -1, 0)
+        base = rows if step % 2 else grown
+        grown = rows | np.roll(base, 1, 1) | np.roll(base, -1, 1)
+    return grown[steps:-steps, steps:-steps] if steps else grown
 
 
 def _grouped(runs: list[_Run]) -> list[list[_Run]]:

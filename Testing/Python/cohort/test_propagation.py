@@ -134,6 +134,28 @@ def test_blending_leans_to_the_nearer_slice():
     assert np.array_equal(results[2].probability > 0.5, left) and np.array_equal(results[8].probability > 0.5, right)
 
 
+def test_drift_is_held_back_by_the_reach():
+    """All is bright and sure, so the model would spread further with every slice; from slice to slice it may by so many pixels only."""
+    volume = np.ones((9, SIZE, SIZE), np.float32)
+
+    class Everything:
+        def predict_batch(self, images, prompts, logits, examples):
+            logit = np.full((SIZE, SIZE), 6.0, np.float32)
+            return [SimpleNamespace(probability=1 / (1 + np.exp(-logit)), logits=logit) for _ in images]
+
+    start = np.hypot(ROW - 16, COL - 16) <= 3
+    for reach in (0, 1, 2, 3):
+        found = propagation(volume, Everything(), reach=reach).run({0: Confirmed(start)})
+        distance = np.hypot(ROW - 16, COL - 16)
+        farthest = [distance[found[k].probability > 0.5].max() for k in (1, 2)]
+        assert 3 + reach <= farthest[0] <= 3 + 1.5 * reach and 3 + 2 * reach <= farthest[1] <= 3 + 3 * reach
+    assert propagation(volume, Everything(), reach=None).run({0: Confirmed(start)})[1].area == SIZE * SIZE
+    click = np.zeros((3, SIZE, SIZE), np.float32)
+    click[1, 30, 30] = 1
+    prompted = propagation(volume, Everything()).run({0: Confirmed(start)}, prompts={2: click})
+    assert prompted[2].area == SIZE * SIZE and prompted[1].area < 200, "prompts may say otherwise"
+
+
 def test_cancel_keeps_nothing_of_an_unfinished_run_and_can_be_repeated():
     volume, truth = cone()
     work, asked = propagation(volume), []
