@@ -62,6 +62,14 @@ def test_windows_and_percentiles_clip():
     assert abs(unit[0, 500] - 0.5) < 0.02
 
 
+def test_metal_does_not_brighten_its_neighbours_beyond_the_window():
+    array = np.zeros((512, 512))
+    array[101, 202] = 30_000  # one of the 16 voxels under a pixel
+    image = image_to_grid(array, settings=ImageSettings(scaling="window", window=(0, 100)))
+    assert image[25, 50] == pytest.approx(1 / 16)
+    assert np.count_nonzero(image) == 1
+
+
 def test_padding_is_dark_and_does_not_change_the_scaling():
     array = RANDOM.integers(-1000, -200, (64, 128)).astype(np.int16)
     image = image_to_grid(array)

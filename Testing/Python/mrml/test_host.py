@@ -63,7 +63,6 @@ def test_nodes_have_subject_hierarchy_items_as_in_the_application(host):
 
 
 def test_messages_of_vtk_are_collected(host):
-    vtk.vtkObject().AddObserver  # noqa: B018  (any VTK object can report)
     reader = vtk.vtkPNGReader()
     reader.SetFileName("/no/such/file.png")
     reader.Update()
