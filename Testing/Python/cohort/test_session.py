@@ -374,3 +374,14 @@ def test_setting_equal_prompts_is_no_step(scene):
     session = make(scene)
     session.prompts = Prompts()
     assert not session.can_undo
+
+
+def test_the_image_is_made_as_the_contexts_were(scene):
+    from MultiverSegLib.core.context import ContextSet, Example
+    from MultiverSegLib.core.imaging import ImageSettings
+
+    settings = ImageSettings(scaling="window", window=(100.0, 200.0))
+    context = ContextSet()
+    context.add(Example(np.zeros((128, 128)), np.eye(128), settings=settings))
+    assert make(scene, context=context).settings == settings
+    assert make(scene).settings == ImageSettings()
