@@ -73,7 +73,7 @@ class PredictionService:
     def close(self) -> None:
         """Stop the thread; a later ``submit`` starts a new one."""
         if self._worker is not None:
-            self._worker.close()
+            self._worker.close(timeout=0.5)  # it ends by itself; the panel must not wait for a long forward pass
         self._worker = self._predictor = None
 
 

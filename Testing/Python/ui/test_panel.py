@@ -317,10 +317,12 @@ def test_scene_closed_during_propagation(opened):
     opened.predictor.hold()
     opened.panel.ui.propagateButton.click()
     opened.host.process_events(0.1)
+    committed = []
+    opened.panel.predict.task.work.commit = lambda *arguments: committed.append(arguments)
     opened.slicer.mrmlScene.Clear(0)
     opened.predictor.go()
     opened.host.process_events(0.3)
-    assert not opened.panel.predict.busy
+    assert not opened.panel.predict.busy and committed == []
 
 
 def test_prompts_from_markups_and_painted_segments(opened):
