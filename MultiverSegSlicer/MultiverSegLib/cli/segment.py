@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import PromptError, SegmentationError
+from ..core.errors import ContextError, PromptError, SegmentationError
 from ..core.prompts import Box, Point, Prompts, Scribble
 from .options import AcceptedCase, Cap, ContextFolder, Device, Model, Strategy, Threshold, Window, image_settings, numbers
 
@@ -189,6 +189,8 @@ class Job:
     def _load_context(self) -> None:
         from ..core.context import ContextSet
 
+        if self.context is not None and not self.accept and not self.context.exists():
+            raise ContextError(f"The context {self.context} does not exist: check its path, or begin it with --accept.")
         self.examples = ContextSet(self.context) if self.context is not None else None
         accepted = self.examples.examples if self.examples is not None else ()
         self.structure = self.structure or next((e.structure for e in accepted if e.structure), DEFAULT_STRUCTURE)

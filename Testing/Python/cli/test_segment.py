@@ -211,6 +211,7 @@ def test_a_volume_that_is_none(segment, tmp_path, kind):
         (["--scribbles", "{missing}.seg.nrrd"], "does not exist"),
         (["--segmentation", "{missing}.seg.nrrd"], "does not exist"),
         (["--context", "{empty}"], "nothing to go by"),
+        (["--context", "{missing}", "--point", "{center}"], "does not exist"),
         (["--point", "{center}", "--model", "no-such-model"], "no-such-model"),
         (["--point", "{center}", "--model", "{missing}.pt"], "missing.pt"),
     ],
