@@ -22,8 +22,9 @@ from ..core.imaging import ImageSettings
 from ..core.prompts import Prompts
 from ..mrml import markups, segments, volumes
 from ..mrml.slice_plane import AXES, SlicePlane
-from .changes import apply_change, change_between
+from .changes import apply_change, change_between, unpack_bits
 from .cohort import Cohort
+from .confidence import mask_dice
 from .contexts import Contexts
 from .nodes import CaseNodes, load_mask, segment_slice
 from .recorder import CaseRecorder, restored_prompts
@@ -188,8 +189,8 @@ class CaseWork:
             self._save_prompts(structure)
             example = self._example(structure)
             self.contexts.replace_case(structure, example)
-            facts = {"example": example.id, **self._measures(structure, example)}
-            self.recorder.accepted(structure, self._masks[structure], self._first_plane_mask(structure), **facts)
+            facts = {"example": example.id, "saved_dice": self._saved_dice(structure), **self._measures(structure)}
+            self.recorder.accepted(structure, self._masks[structure], **facts)
         return chosen
 
     def skip(self, note: str = "") -> None:
@@ -284,7 +285,7 @@ class CaseWork:
         model = self.cohort.case(self.case_id).work(structure).model
         return example_of(nodes.volume, nodes.segmentation, nodes.segment_id(structure), plane, settings, self.case_id, structure, model)
 
-    def _measures(self, structure: str, example: Any) -> dict[str, float]:
+    def _measures(self, structure: str) -> dict[str, float]:
         """Area of the max slice in mm² and volume in ml, counted in voxels."""
         mask, matrix = self._masks[structure], volumes.ijk_to_ras(self.nodes.volume)
         axis = AXES.index(self.nodes.axis(structure))
@@ -294,12 +295,15 @@ class CaseWork:
         volume = float(mask.sum() * abs(np.linalg.det(matrix[:3, :3])) / 1000)
         return {"area_mm2": round(float(areas.max() * pixel), 3), "volume_ml": round(volume, 5)}
 
-    def _first_plane_mask(self, structure: str) -> np.ndarray | None:
+    def _saved_dice(self, structure: str) -> float | None:
+        """Dice, on the voxels of its plane, of the structure's first prediction in this case against the accepted mask; None without one."""
         first = self.recorder.first_prediction(structure)
         if first is None or "plane" not in first:
             return None
-        plane = SlicePlane.from_json(first["plane"])
-        return plane.sample_segment(self.nodes.segmentation, self.nodes.segment_id(structure)) >= 0.5
+        predicted = unpack_bits(first["mask"], (128, 128)).astype(np.float32)
+        pasted = SlicePlane.from_json(first["plane"]).paste(predicted, self.nodes.volume)
+        accepted = pasted.sheet.take(self._masks[structure]) & pasted.in_view
+        return round(mask_dice(pasted.mask, accepted), 4)
 
     def _save_prompts(self, structure: str) -> Path | None:
         prompts = self.prompts(structure)

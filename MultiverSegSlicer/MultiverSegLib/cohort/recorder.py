@@ -13,12 +13,9 @@ import numpy as np
 
 from ..core.prompts import Prompts
 from .activity import ActivityClock
-from .changes import apply_change, array_sha256, change_between, mask_sha256, pack_bits, unpack_bits
+from .changes import apply_change, array_sha256, change_between, mask_sha256, pack_bits
 from .cohort import Cohort
-from .confidence import mask_dice
 from .journal import Event
-
-GRID = (128, 128)
 
 
 class CaseRecorder:
@@ -116,27 +113,17 @@ class CaseRecorder:
         if seconds:
             self.cohort.record("active", case=self.case_id, seconds=seconds)
 
-    def accepted(self, structure: str, mask: np.ndarray, plane_mask: np.ndarray | None = None, **facts: Any) -> Event:
+    def accepted(self, structure: str, mask: np.ndarray, **facts: Any) -> Event:
         """The person says the structure is done.
 
         Args:
             mask: the accepted voxels [k, j, i].
-            plane_mask: the accepted mask on the plane of the first prediction, [128, 128], for the Dice that the model saved.
-            facts: example, area_mm2, volume_ml and the like.
+            facts: example, area_mm2, volume_ml, saved_dice and the like; None is left out.
         """
         self._clock.touch()
         self.pause()
-        saved = self.saved_dice(structure, plane_mask)
-        if saved is not None:
-            facts["saved_dice"] = saved
-        return self._record("accepted", structure, mask_sha256=mask_sha256(mask), **facts)
-
-    def saved_dice(self, structure: str, plane_mask: np.ndarray | None) -> float | None:
-        """Dice of the structure's first prediction in this case against the accepted mask on the same plane; None without one."""
-        first = self.first_prediction(structure)
-        if first is None or plane_mask is None:
-            return None
-        return round(mask_dice(unpack_bits(first["mask"], GRID), plane_mask), 4)
+        known = {name: value for name, value in facts.items() if value is not None}
+        return self._record("accepted", structure, mask_sha256=mask_sha256(mask), **known)
 
     def first_prediction(self, structure: str) -> Event | None:
         """The event of the structure's first prediction in this case."""

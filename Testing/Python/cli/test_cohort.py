@@ -46,9 +46,10 @@ def prompt_file(path, study, case):
     return path
 
 
-def test_a_cohort_from_its_scans_to_its_report(study, command, tmp_path):
+def test_a_cohort_from_its_scans_to_its_report(study, command, tmp_path, monkeypatch):
     assert command("cohort", "labels", study, "--case", "p0", "--case", "p1").out.strip() == "2 examples of blob"
-    done = command("cohort", "accept", study, "p0", "--segmentation", tmp_path / "scans/labels/p0.nrrd")
+    monkeypatch.chdir(tmp_path)
+    done = command("cohort", "accept", study, "p0", "--segmentation", "scans/labels/p0.nrrd")
     assert done.code == 0 and "the case is accepted" in done.out, done.err
     assert command("cohort", "next", study).out.startswith("p1\t")
 
