@@ -264,10 +264,8 @@ def load_tasks(corpus: Path, tasks: int, images: int = 18) -> list[tuple[str, li
     import json
 
     manifest = json.loads((corpus / "manifest.json").read_text())
-    entries = manifest["files"] if isinstance(manifest, dict) and "files" in manifest else manifest
-    named = entries.items() if isinstance(entries, dict) else ((e.get("file") or e.get("name"), e) for e in entries)
     found: list[tuple[str, list[Trial]]] = []
-    for name in sorted(str(n) for n, about in named if about.get("split") == "eval"):
+    for name in sorted({str(entry["file"]) for entry in manifest["datasets"] if entry.get("split") == "eval" and entry.get("file")}):
         path = corpus / (name if name.endswith(".npz") else f"{name}.npz")
         if len(found) >= tasks or not path.is_file() or path.name.startswith("unlabelled"):
             continue
