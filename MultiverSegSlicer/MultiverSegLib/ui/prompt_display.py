@@ -71,11 +71,6 @@ class PromptDisplay:
         self._points.clear()
         self._shown = None
 
-    def nodes(self) -> list:
-        """The markups nodes that exist now."""
-        found = (self.scene.GetNodeByID(i) for i in [*self._points.values(), *self._lines.values()])
-        return [n for n in found if n is not None]
-
     def _alive(self) -> bool:
         return all(self.scene.GetNodeByID(i) is not None for i in [*self._points.values(), *self._lines.values()])
 
