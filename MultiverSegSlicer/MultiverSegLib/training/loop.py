@@ -163,7 +163,6 @@ class Trainer:
             raise MultiverSegError("The training needs a network with context_channels: 5 (image, mask, box, positive, negative).")
         freeze_unused(network)
         if self.fabric.device.type == "cpu":
-            torch.set_flush_denormal(True)  # focal loss with gamma 20 makes denormal gradients, which cost a CPU a hundred times more
             network.to(memory_format=torch.channels_last)
         if config.run.initial:
             copy_weights(network, read_checkpoint(config.run.initial)["model"], config.run.initial)
@@ -184,6 +183,14 @@ class Trainer:
 
     def train(self, until: int | None = None) -> float:
         """Runs to the last step (or to ``until``); returns the last logged mean loss."""
+        # Focal loss with gamma 20 makes denormal gradients, which cost a CPU a hundred times more. The switch is the whole process's.
+        torch.set_flush_denormal(self.fabric.device.type == "cpu")
+        try:
+            return self._train(until)
+        finally:
+            torch.set_flush_denormal(False)
+
+    def _train(self, until: int | None) -> float:
         last = min(self.config.total_steps, until or self.config.total_steps)
         run, sums, since = self.config.run, [], time.perf_counter()
         mean = float("nan")

@@ -108,20 +108,26 @@ def contour_scribbles(region: Tensor) -> Tensor:
     return _finish_scribble(ring, region)
 
 
-def boxes(label: Tensor, jitter: float = 0.1) -> Tensor:
-    """The filled bounding box of each label, each side moved by up to ``jitter`` of the box's size (at least a pixel); zeros for none."""
-    h, w = label.shape[-2:]
-    rows, cols = label.amax(3)[:, 0] > 0, label.amax(2)[:, 0] > 0
-    sides = []
-    for occupied, length in ((rows, h), (cols, w)):
-        index = torch.arange(length, device=label.device)[None].float()
-        low = torch.where(occupied, index, torch.inf).amin(1)
-        high = torch.where(occupied, index, -torch.inf).amax(1)
+def _span(occupied: Tensor, jitter: float | None) -> Tensor:
+    """From the first to the last occupied index of each row of [B, length], both ends moved unless ``jitter`` is None."""
+    index = torch.arange(occupied.shape[1], device=occupied.device)[None].float()
+    low = torch.where(occupied, index, torch.inf).amin(1)
+    high = torch.where(occupied, index, -torch.inf).amax(1)
+    if jitter is not None:
         reach = ((high - low) * jitter).clamp_min(1.0)
         low = low + (torch.rand_like(low) * 2 - 1) * reach
         high = torch.maximum(high + (torch.rand_like(high) * 2 - 1) * reach, low)
-        sides.append((index >= low[:, None].round()) & (index <= high[:, None].round()))
-    return (sides[0][:, :, None] & sides[1][:, None, :])[:, None].to(label)
+    return (index >= low[:, None].round()) & (index <= high[:, None].round())
+
+
+def boxes(label: Tensor, jitter: float = 0.1) -> Tensor:
+    """The filled bounding box of each label, each side moved by up to ``jitter`` of the box's size (at least a pixel); zeros for none.
+
+    A box that its jitter moved off the label (small or scattered ones) is the bounding box itself.
+    """
+    rows, cols = label.amax(3)[:, 0] > 0, label.amax(2)[:, 0] > 0
+    exact, moved = ((_span(rows, j)[:, :, None] & _span(cols, j)[:, None, :])[:, None].to(label) for j in (None, jitter))
+    return torch.where((moved * label).flatten(1).any(1)[:, None, None, None], moved, exact)
 
 
 CLICKS = (random_clicks, border_clicks)
