@@ -166,15 +166,13 @@ class Setting:
 
         image, prompts = self.plane.sample(self.volume), self._prompts()
         channels = self.plane.rasterize(prompts)
-        probability = channels[1] * 0 + _disc()
         jobs: list[tuple] = [
             ("sample", lambda: self.plane.sample(self.volume)),
             ("rasterize", lambda: self.plane.rasterize(prompts)),
         ]
         for count in EXAMPLE_COUNTS:
-            examples = self.examples[:count]
-            jobs.append((f"predict, {count} examples", lambda e=examples: self.predictor.predict(image, channels, None, e)))
-        turn = [probability, probability[::-1]]
+            jobs.append((f"predict, {count} examples", self._prediction(image, channels, self.examples[:count])))
+        turn = [_disc(), _disc()[::-1]]
 
         def paste() -> None:
             turn.reverse()
@@ -183,8 +181,19 @@ class Setting:
         jobs.append(("paste and write", paste))
         for count in EXAMPLE_COUNTS:
             session = self._session(count)
-            jobs.append((f"prompt to updated segment, {count} examples", session.predict, lambda s=session: self._fresh(s)))
+            jobs.append((f"prompt to updated segment, {count} examples", session.predict, lambda s=session: self._new_slice(s)))
+        session = self._session(8)
+        jobs.append(("next prompt on the same slice, 8 examples", session.predict, lambda s=session: self._next_prompt(s)))
         return [timed(name, action, repeats, *before) for name, action, *before in progress(jobs, "Measuring")]
+
+    def _prediction(self, image: Any, channels: Any, examples: list) -> Callable[[], Any]:
+        """A prediction of an image that was not seen before, each time: a network may remember the last ones."""
+        from itertools import count
+
+        import numpy as np
+
+        turns = count(1)
+        return lambda: self.predictor.predict(np.roll(image, next(turns), axis=0), channels, None, examples)
 
     def close(self) -> None:
         """Give the memory back."""
@@ -209,11 +218,22 @@ class Setting:
         segment_id = add_segment(self.segmentation, f"ball from {count} examples")
         return SliceSession(self.volume, self.segmentation, segment_id, self.plane, None, self.predictor, context)
 
-    def _fresh(self, session) -> None:
-        """As after a click on a slice that is seen for the first time: new prompts, nothing sampled yet."""
+    def _new_slice(self, session) -> None:
+        """As after the first click on a slice that nobody saw before."""
+        import numpy as np
+        import slicer
+
         session.clear()
+        voxels = slicer.util.arrayFromVolume(self.volume)[self.plane.index]
+        voxels[:] = np.roll(voxels, 1, axis=0)
         self.volume.GetImageData().Modified()
         session.prompts = self._prompts()
+
+    def _next_prompt(self, session) -> None:
+        """As after a correcting click."""
+        from ..core.prompts import Point
+
+        session.prompts = session.prompts.added(Point(self.plane.to_ras(64, 60 + len(session.prompts))))
 
 
 def _made_up_volume(dimensions: tuple[int, int, int]):

@@ -13,7 +13,7 @@ def test_the_stages_from_prompt_to_segment(command, checkpoint):
     assert result["volume"] == [40, 32, 16] and result["goal_ms"] == 200
     parts = ["sample", "rasterize", *(f"predict, {n} examples" for n in (0, 8, 16)), "paste and write"]
     wholes = [f"prompt to updated segment, {n} examples" for n in (0, 8, 16)]
-    assert list(stages) == parts + wholes
+    assert list(stages) == [*parts, *wholes, "next prompt on the same slice, 8 examples"]
     assert all(0 < stage["best_ms"] <= stage["median_ms"] for stage in stages.values())
     assert result["geometry"]["steps"]["array_round_trip"]["median_ms"] > 0 and result["geometry"]["ratio"] > 0
     assert [row["entries"] for row in result["network"]["rows"]] == [8, 16]
