@@ -19,7 +19,7 @@ from .protocols import PROTOCOLS
 from .simulate import fast_dice, simulate_cohort
 
 CONTEXT_SIZES = (1, 4, 16)
-#: name -> (goal, unit, True if more is better): issue-independent figures of the paper (table 7) and of this project.
+#: name -> (goal, unit, True if more is better): the figures of the paper (abstract and table 7), and two of our own for examples alone.
 GOALS: dict[str, tuple[float, str, bool]] = {
     "clicks saved by context": (36.0, "%", True),
     "scribble steps saved by context": (53.0, "%", True),
