@@ -57,7 +57,7 @@ def test_the_patterns_find_what_they_should():
         and MACHINE_PATHS.search("C:\\" + "Users\\me")
         and MACHINE_PATHS.search("/home/" + "jane/x")
     )
-    assert not MACHINE_PATHS.search("artwork/thing, /home/you/data and ./work/x")
+    assert not MACHINE_PATHS.search("artwork/thing, /home/you/data and work/x")
     assert INDEX_OPTIONS.search("--extra-index" + "-url https://x")
 
 

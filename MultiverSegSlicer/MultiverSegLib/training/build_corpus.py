@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.encoding import average_mask
+from ..core.files import replacing
 from ..core.imaging import ImageSettings, image_to_grid
 from .corpus import CorpusError
 
@@ -222,11 +221,5 @@ def _enter(path: Path, entry: dict[str, Any]) -> None:
 
 
 def _write(path: Path, fill) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            fill(stream)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        fill(stream)

@@ -6,14 +6,14 @@ Both give m + 1 *copies* of one example; table 4's augmentation (``augment.SYNTH
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ..core.files import replacing
 
 
 def superpixel_maps(images: np.ndarray, scales: np.ndarray, min_size: int = 30) -> np.ndarray:
@@ -39,11 +39,8 @@ def cached_superpixels(
     rng = np.random.default_rng(seed)
     maps = np.stack([superpixel_maps(images, rng.uniform(*scale, len(images))) for _ in range(per_image)], axis=1)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npy")
-        with os.fdopen(handle, "wb") as stream:
-            np.save(stream, maps)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            np.save(temporary, maps)
     return maps
 
 
