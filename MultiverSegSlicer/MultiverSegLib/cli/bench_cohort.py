@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .console import error_console
+from ..core.errors import CohortError
+from .console import error_console, progress, warn
 from .options import Device, Model
 
 COSTS = ("selection", "files", "opening", "loop")
-WORTHS = ("propagation", "slices", "calibration", "orders", "strategies")
+WORTHS = ("propagation", "slices", "calibration")
+CHOICES = ("strategies", "orders")
+PARTS = (*COSTS, *WORTHS, *CHOICES)
 
 
 def register(bench_app: typer.Typer) -> None:
@@ -22,41 +26,59 @@ def register(bench_app: typer.Typer) -> None:
 
 
 def cohort(
-    part: Annotated[list[str] | None, typer.Option(help=f"{', '.join((*COSTS, *WORTHS))}; repeatable (default: the first four).")] = None,
+    part: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PARTS)}; repeatable (default: the first four).")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Folder of labelled volumes (default: the sample cohort).")] = None,
-    corpus: Annotated[Path | None, typer.Option(help="Corpus folder: 'strategies' then also runs on its evaluation tasks.")] = None,
-    tasks: Annotated[int, typer.Option(min=1, help="How many of these tasks.")] = 6,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(envvar="MULTIVERSEG_CORPUS", help="Corpus folder: strategies and orders also run on its evaluation tasks."),
+    ] = None,
+    tasks: Annotated[int, typer.Option(min=1, help="How many of these tasks.")] = 14,
+    images: Annotated[int, typer.Option(min=1, help="Images of such a task, after the first one.")] = 18,
+    shuffles: Annotated[int, typer.Option(min=1, help="How many orders of the folder's cases strategies and orders run on.")] = 3,
+    seed: Annotated[int, typer.Option(help="Seed of tasks, images, orders and the simulated person.")] = 0,
     axis: Annotated[str, typer.Option(help="Slice axis in these volumes.")] = "coronal",
     limit: Annotated[int | None, typer.Option(min=2, help="At most so many volumes.")] = None,
     cases: Annotated[int, typer.Option(min=1, help="Cases of 'files' and 'loop'.")] = 500,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes for strategies and orders, one core each.")] = 2,
     model: Model = "compact",
     device: Device = "auto",
-    json_only: Annotated[bool, typer.Option("--json", help="Print only the JSON.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for table.md, results.json and diagrams.")] = None,
+    json_only: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
 ) -> None:
     """Measure cohorts: choosing among 10,000 examples, the files, opening a CT, 500 cases in a row; and, against labels, propagation through
-    volumes, the choice of slices, confidence, orders of work and selection strategies.
+    volumes, the choice of slices, confidence, and clicks along a cohort by selection strategy and by order of work. Prints Markdown.
 
-    Example: [bold]multiverseg bench cohort --part propagation --part slices[/bold]
+    Ctrl+C while strategies and orders run prints what was measured until then.
+
+    Example: [bold]multiverseg bench cohort --part strategies --part orders --corpus corpus[/bold]
     """
-    unknown = [name for name in part or () if name not in (*COSTS, *WORTHS)]
+    unknown = [name for name in part or () if name not in PARTS]
     if unknown:
-        raise typer.BadParameter(f"unknown part {unknown[0]!r}: one of {', '.join((*COSTS, *WORTHS))}.", param_hint="--part")
+        raise typer.BadParameter(f"unknown part {unknown[0]!r}: one of {', '.join(PARTS)}.", param_hint="--part")
     from ..mrml.host import start
 
     start()
-    chosen, results = list(part or COSTS), {}
+    began, chosen = time.monotonic(), list(dict.fromkeys(part or COSTS))
+    tables: list[str] = []
+    results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder, error_console().status("Measuring") as status:
-        for name in chosen:
+        for name in [name for name in chosen if name in COSTS]:
             status.update(f"Measuring: {name}")
-            if name in COSTS:
-                results[name] = _cost(name, Path(folder), cases)
-        worths = [name for name in chosen if name in WORTHS]
-        if worths:
-            results |= _worths(worths, data, corpus, tasks, axis, limit, model, device, lambda text: status.update(f"Measuring: {text}"))
-    if not json_only:
-        for name, result in results.items():
-            _print(name, result)
-    typer.echo(json.dumps(results, indent=1))
+            results[name] = _cost(name, Path(folder), cases)
+            tables.append(f"{name}\n\n{_table(results[name])}")
+    trials = _trials(data, axis, limit) if set(chosen) & {*WORTHS, *CHOICES} else []
+    if names := [name for name in chosen if name in WORTHS]:
+        with error_console().status("Measuring") as status:
+            results |= _worths(names, trials, model, device, lambda text: status.update(f"Measuring: {text}"))
+        tables += [f"{name}, {len(trials)} volumes\n\n{_table(results[name])}" for name in names]
+    if names := [name for name in chosen if name in CHOICES]:
+        found, more = _choices(names, trials, corpus, (tasks, images, shuffles, seed), model, device, jobs)
+        results |= found
+        tables += more
+    text = "\n\n".join([f"Model {model}, {time.monotonic() - began:.0f} s.", *tables])
+    if output is not None:
+        _save(output, text, results)
+    typer.echo(json.dumps(results, indent=1) if json_only else text)
 
 
 def _cost(name: str, folder: Path, cases: int) -> dict[str, Any]:
@@ -67,53 +89,65 @@ def _cost(name: str, folder: Path, cases: int) -> dict[str, Any]:
     return getattr(measures, name)(folder)
 
 
-def _worths(
-    names: list[str],
-    data: Path | None,
-    corpus: Path | None,
-    tasks: int,
-    axis: str,
-    limit: int | None,
-    model: str,
-    device: str,
-    progress: Callable[[str], None],
-) -> dict[str, Any]:
-    from ..core.predictor import Predictor
+def _trials(data: Path | None, axis: str, limit: int | None) -> list:
     from ..core.resources import resource_path
-    from . import cohort_trials as trials
+    from .cohort_trials import load_trials
+
+    folder = data or resource_path("SampleCohort")
+    trials = load_trials(folder, axis, limit)
+    if len(trials) < 2:
+        raise CohortError(f"{folder} has {len(trials)} volumes with labels: at least two are needed.")
+    return trials
+
+
+def _worths(names: list[str], trials: list, model: str, device: str, say: Callable[[str], None]) -> dict[str, Any]:
+    from ..core.predictor import Predictor
+    from . import cohort_trials
 
     predictor = Predictor(model=model, device=device)
-    loaded = trials.load_trials(data or resource_path("SampleCohort"), axis, limit)
-    results: dict[str, Any] = {"model": predictor.description, "volumes": len(loaded)}
+    results: dict[str, Any] = {}
     for name in names:
-        progress(name)
+        say(name)
         if name == "propagation":
-            results[name] = summarized(trials.propagation(predictor, loaded, progress=progress), ("slices", "method"))
+            results[name] = summarized(cohort_trials.propagation(predictor, trials, progress=say), ("slices", "method"))
         elif name == "slices":
-            results[name] = summarized(trials.slices(predictor, loaded), ())
-        elif name == "strategies":
-            results[name] = _strategies(predictor, loaded, corpus, tasks, progress)
+            results[name] = summarized(cohort_trials.slices(predictor, trials), ())
         else:
-            results[name] = getattr(trials, name)(predictor, loaded)
+            results[name] = getattr(cohort_trials, name)(predictor, trials)
     return results
 
 
-def _strategies(predictor: Any, loaded: list, corpus: Path | None, tasks: int, progress: Callable[[str], None]) -> list[dict]:
-    """By strategy and cap: clicks a case on the volumes and, with a corpus, averaged over its tasks."""
-    from . import cohort_trials as trials
+def _choices(
+    names: list[str], trials: list, corpus: Path | None, sizes: tuple[int, int, int, int], model: str, device: str, jobs: int
+) -> tuple[dict[str, Any], list[str]]:
+    """Strategies and orders on the folder's max slices and on the corpus's tasks: results and tables."""
+    from . import cohort_choices as choices
 
-    rows = [{"on": "volumes", **row} for row in trials.strategies(predictor, loaded)]
-    per_task = []
-    for name, task in trials.load_tasks(corpus, tasks) if corpus is not None else ():
-        progress(f"strategies, {name}")
-        per_task += [{"on": name, **row} for row in trials.strategies(predictor, task)]
-    rows += summarized(
-        [{k: row[k] for k in ("strategy", "cap", "clicks")} for row in per_task], ("strategy", "cap"), on="corpus, mean of tasks"
-    )
-    return [{k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    tasks, images, shuffles, seed = sizes
+    work = choices.from_trials(trials, "volumes", shuffles, seed)
+    work += choices.from_corpus(corpus, tasks, images, seed) if corpus is not None else []
+    measured: list[tuple[str, Any]] = []
+    total = len(work) * len(names)
+    try:
+        for result in progress(choices.measure_all(work, names, model, device, jobs, seed), "Simulating", total):
+            measured.append(result)
+    except KeyboardInterrupt:
+        warn(f"stopped: these are {len(measured)} of {total} cohorts")
+    results, tables = {}, []
+    for name in names:
+        for place, has_unit in (("folder", False), ("corpus", True)):
+            found = [m for part, m in measured if part == name and bool(m.unit) == has_unit]
+            if found:
+                rows = choices.summary(name, found, seed)
+                results[f"{name}, {place}"] = rows
+                size = sum(len(next(iter(m.walks.values())).clicks) for m in found)
+                drawn = f"{len({m.unit for m in found})} datasets" if has_unit else f"{len(trials)} cases"
+                title = f"{name}, {place}: {len(found)} cohorts of {drawn}, {size} images, seed {seed}"
+                tables.append(f"{title}\n\n{choices.markdown(name, rows)}")
+    return results, tables
 
 
-def summarized(rows: list[dict], keys: tuple[str, ...], **more: Any) -> list[dict]:
+def summarized(rows: list[dict], keys: tuple[str, ...]) -> list[dict]:
     """Means of the numbers of all rows that agree in ``keys`` (missing values, such as the distance to an empty mask, are left out)."""
     import numpy as np
 
@@ -124,23 +158,19 @@ def summarized(rows: list[dict], keys: tuple[str, ...], **more: Any) -> list[dic
     for values, group in groups.items():
         numbers = [k for k, v in group[0].items() if k not in keys and isinstance(v, (int, float))]
         means = {k: round(float(np.nanmean([row[k] for row in group])), 3) for k in numbers}
-        result.append({**more, **dict(zip(keys, values, strict=True)), "cases": len(group), **means})
+        result.append({**dict(zip(keys, values, strict=True)), "cases": len(group), **means})
     return result
 
 
-def _print(name: str, result: Any) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    if isinstance(result, str | int):
-        Console().print(f"{name}: {result}")
-        return
+def _table(result: Any) -> str:
+    """Rows, or names and values, as Markdown."""
     rows = result if isinstance(result, list) else [{"": k, "value": v} for k, v in result.items()]
-    table = Table(title=name, box=box.SIMPLE)
     columns = list(dict.fromkeys(k for row in rows for k in row))
-    for column in columns:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(str(row.get(c, "")) for c in columns))
-    Console().print(table)
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join(lines + ["| " + " | ".join(str(row.get(c, "")) for c in columns) + " |" for row in rows])
+
+
+def _save(folder: Path, text: str, results: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.md").write_text(text + "\n", encoding="utf-8")
+    (folder / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")

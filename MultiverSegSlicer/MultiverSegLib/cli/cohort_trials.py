@@ -1,4 +1,4 @@
-"""What a cohort's methods are worth, measured against labels: propagation, which slice, confidence, order of work, selection of examples.
+"""What a cohort's methods are worth, measured against labels: propagation, which slice, confidence.
 
 The person is simulated by the paper's protocol (centre clicks until 90 % Dice or 20 clicks; the accepted prediction enters the context).
 """
@@ -18,9 +18,8 @@ from ..cohort.propagation import Confirmed, VolumePropagation
 from ..core.context import Example
 from ..core.errors import CohortError
 from ..core.imaging import ImageSettings
-from ..core.selection import select
 from ..evaluation.interpolation import fill_by_distance, fill_by_morphology
-from ..evaluation.metrics import bootstrap, hd95
+from ..evaluation.metrics import hd95
 from ..evaluation.protocols import CenterClicks
 
 TARGET, CLICKS = 0.9, 20
@@ -231,93 +230,3 @@ def calibration(predictor: Any, trials: Sequence[Trial], known: int = 5) -> dict
         "mean_expected_dice": round(float(table[:, 1].mean()), 3),
         "rank_correlation_with_dice": correlation,
     }
-
-
-def orders(predictor: Any, trials: Sequence[Trial], cap: int = 16) -> dict[str, dict[str, float]]:
-    """Clicks along the whole cohort by order of work, each case on its max slice, the context growing from nothing."""
-    found = {}
-    for order in ("file order", "least certain", "most informative"):
-        clicks = _worked(predictor, trials, _ORDERS[order], "most_similar", cap)
-        found[order] = {
-            "clicks": sum(clicks),
-            "clicks_per_case": round(float(np.mean(clicks)), 2),
-            "without_a_click": sum(c == 0 for c in clicks),
-        }
-    return found
-
-
-def strategies(predictor: Any, trials: Sequence[Trial], caps: Sequence[int] = (4, 8, 16)) -> list[dict]:
-    """Clicks a case by selection strategy and cap, in file order; the first case, which has no context, is left out."""
-    from ..core.selection import strategies as known
-
-    rows = []
-    for strategy in known():
-        for cap in caps:
-            clicks = _worked(predictor, trials, _file_order, strategy, cap)[1:]
-            mean, low, high = bootstrap(clicks)
-            rows.append({"strategy": strategy, "cap": cap, "clicks": mean, "low": low, "high": high})
-    return rows
-
-
-def load_tasks(corpus: Path, tasks: int, images: int = 18) -> list[tuple[str, list[Trial]]]:
-    """The first ``tasks`` tasks (file x label, two a file at most) of the corpus's ``eval`` datasets, ``images`` images each, one-slice trials."""
-    import json
-
-    manifest = json.loads((corpus / "manifest.json").read_text())
-    found: list[tuple[str, list[Trial]]] = []
-    for name in sorted({str(entry["file"]) for entry in manifest["datasets"] if entry.get("split") == "eval" and entry.get("file")}):
-        path = corpus / (name if name.endswith(".npz") else f"{name}.npz")
-        if len(found) >= tasks or not path.is_file() or path.name.startswith("unlabelled"):
-            continue
-        with np.load(path, allow_pickle=False) as data:
-            pictures = data["images"].astype(np.float32) / 255
-            masks = np.unpackbits(data["masks"], axis=-1)[..., :128].astype(bool)
-            names = [str(n) for n in data["label_names"]]
-        for number, label in list(enumerate(names))[:2]:
-            usable = [i for i in range(len(pictures)) if masks[i, number].any()][:images]
-            if len(usable) == images and len(found) < tasks:
-                found.append((f"{path.stem}: {label}", [_flat(f"{i}", pictures[i], masks[i, number]) for i in usable]))
-    return found
-
-
-def _flat(name: str, image: np.ndarray, label: np.ndarray) -> Trial:
-    return Trial(name, image[None], label[None], label[None], (1.0, 1.0, 1.0), "k", lambda p: p > 0.5)
-
-
-def _worked(predictor: Any, trials: Sequence[Trial], order: Callable, strategy: str, cap: int) -> list[int]:
-    """Clicks of each case in the order worked."""
-    context: list[Example] = []
-    left, clicks = list(trials), []
-    while left:
-        trial = left.pop(order(predictor, left, context, cap))
-        image, label = trial.images[trial.largest], trial.labels[trial.largest]
-        prediction, spent = click_until_good(predictor, image, label, select(strategy, image, context, cap))
-        clicks.append(spent)
-        if prediction.mask().any():
-            context.append(trial.example(prediction.mask()))
-    return clicks
-
-
-def _file_order(_predictor: Any, _left: list[Trial], _context: list[Example], _cap: int) -> int:
-    return 0
-
-
-def _least(measure: Callable[..., float]) -> Callable[..., int]:
-    def order(predictor: Any, left: list[Trial], context: list[Example], cap: int) -> int:
-        if not context:
-            return 0
-        return int(np.argmin([measure(predictor, t.images[t.largest], context, cap) for t in left]))
-
-    return order
-
-
-def _certainty(predictor: Any, image: np.ndarray, context: list[Example], cap: int) -> float:
-    return expected_dice(predictor.predict(image, None, None, select("most_similar", image, context, cap)).probability)
-
-
-def _agreed(predictor: Any, image: np.ndarray, context: list[Example], cap: int) -> float:
-    chosen = select("most_similar", image, context, cap)
-    return subset_agreement(lambda part: predictor.predict(image, None, None, part).probability, chosen)
-
-
-_ORDERS = {"file order": _file_order, "least certain": _least(_certainty), "most informative": _least(_agreed)}
