@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..core.errors import CohortError, SegmentationError
 from ..mrml import dicom, labelmaps, segments, volumes
+from ..mrml.plain import PlainVolume
 from ..mrml.slice_plane import AXES
 from .cohort import Cohort
 from .recorder import restored_masks
@@ -56,17 +58,49 @@ def load_source_files(source: Source, path: Path, name: str) -> Any:
     return volumes.load_volume(path, name)
 
 
+def read_source(source: Source, path: Path, name: str) -> PlainVolume:
+    """``load_source_files`` without a node, in any thread.
+
+    Raises:
+        VolumeError: missing or unusable.
+        CohortError: not in files, or no such frame.
+    """
+    if source.kind == "scene":
+        raise CohortError(f"The volume of case {name} is only in a scene of Slicer: save it to a file to use it here.")
+    if source.kind == "sequence":
+        return _plain_frame(path, source.frame or 0, name)
+    if source.kind == "dicom":
+        return dicom.read_plain_dicom(path, name, source.series or None)
+    return volumes.read_plain(path, name)
+
+
+def _plain_frame(path: Path, frame: int, name: str) -> PlainVolume:
+    """One frame of a sequence file: the frames are its values per voxel, or its fourth dimension."""
+    import SimpleITK as sitk
+
+    try:
+        image = sitk.ReadImage(str(path))
+        count = image.GetNumberOfComponentsPerPixel() if image.GetDimension() < 4 else image.GetSize()[3]
+    except RuntimeError as error:
+        raise CohortError(f"{path} can't be read as a sequence of volumes.") from error
+    if not 0 <= frame < count:
+        raise CohortError(f"The sequence {path} has no volume as frame {frame}.")
+    return PlainVolume.of(image, name, frame)
+
+
 class CaseNodes:
     """A case in the scene. ``segment_id`` finds a structure's segment; ``close`` removes what was loaded.
 
     The segmentation is, in this order: the saved result brought up to date from the journal; else what the journal knows of an interrupted
     session; else empty. Existing label files are not shown: they are references or become context.
+
+    ``make_volume``: gives the volume's node where its voxels were read ahead.
     """
 
-    def __init__(self, cohort: Cohort, case_id: str) -> None:
+    def __init__(self, cohort: Cohort, case_id: str, make_volume: Callable[[], Any] | None = None) -> None:
         self.cohort = cohort
         self.case_id = case_id
-        self.volume, self._loaded = load_source(cohort, cohort.case(case_id))
+        self.volume, self._loaded = (make_volume(), True) if make_volume else load_source(cohort, cohort.case(case_id))
         self.segmentation: Any = None
         try:
             self.segmentation = self._open_segmentation()

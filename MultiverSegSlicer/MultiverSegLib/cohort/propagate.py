@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from .cohort import Cohort
 from .contexts import Contexts
 from .records import TODO, Case, Source, Structure, structure_from_json, to_json
 from .storage import write_atomically
+
+if TYPE_CHECKING:
+    from ..mrml.plain import PlainVolume
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def jobs_for(cohort: Cohort, structures: Sequence[str] = (), kind: str = "slice"
         if not examples:
             raise CohortError(f"The context of {structure.name} is empty: accept a case, or take over existing labels, before propagating.")
         for case in cohort.cases:
-            job = _job(cohort, case, structure, examples, kind, device)
+            job = job_for(cohort, case, structure, examples, kind, device)
             if case.status == TODO and (refresh or _due(cohort, case, job)):
                 jobs.append(job)
     return jobs
@@ -120,15 +123,29 @@ def propagate(
 
 
 def run_job(job: Job, predictor: Any) -> Answer:
-    """One job, in a process with a host of its own. Errors of a case become part of the answer."""
+    """One job, in any process or thread: no node is touched. Errors of a case become part of the answer."""
     name = job.structure["name"]
     try:
-        return _predicted(job, predictor)
+        volume = job_volume(job)
+        facts, mask = proposed(job, predictor, volume)
+        return Answer(job.case, name, proposal_file(job, volume, mask), facts)
     except MultiverSegError as error:
         return Answer(job.case, name, error=str(error))
 
 
-def _job(cohort: Cohort, case: Case, structure: Structure, examples: tuple[str, ...], kind: str, device: str) -> Job:
+def job_volume(job: Job) -> PlainVolume:
+    """The voxels of a job's case.
+
+    Raises:
+        VolumeError, CohortError: see ``nodes.read_source``.
+    """
+    from .nodes import read_source
+
+    return read_source(job.source, Path(job.source.path), job.case)
+
+
+def job_for(cohort: Cohort, case: Case, structure: Structure, examples: tuple[str, ...], kind: str, device: str = "cpu") -> Job:
+    """What is to be predicted for one structure of one case with these examples."""
     source = Source(case.volume.kind, str(cohort.resolve(case.volume.path)), case.volume.frame, case.volume.series)
     return Job(
         case.id,
@@ -167,30 +184,58 @@ def _store(cohort: Cohort, job: Job, answer: Answer) -> bool:
     return True
 
 
-def _predicted(job: Job, predictor: Any) -> Answer:
-    from ..core.context import ContextSet
+def proposed(
+    job: Job, predictor: Any, volume: PlainVolume, cancel: Callable[[], bool] = lambda: False
+) -> tuple[dict[str, Any], np.ndarray | None]:
+    """(facts for the journal, mask uint8 [k, j, i] or None if nothing was found) of a job, from arrays alone.
+
+    Raises:
+        Cancelled: ``cancel`` said so.
+        ContextError: the context has none of the job's examples, or is damaged.
+    """
     from ..core.imaging import ImageSettings
     from ..core.selection import select
-    from ..mrml.segments import remove_node
-    from .nodes import load_source_files, voxel_axis
+    from .nodes import voxel_axis
     from .proposals import propose
     from .volume_work import SliceStack
 
     structure = structure_from_json(job.structure)
     settings = ImageSettings.from_json(dict(structure.image)) if structure.image else ImageSettings()
-    wanted = set(job.examples)
-    examples = [e for e in ContextSet(Path(job.context_folder)).examples if e.id in wanted and e.case != job.case]
-    volume = load_source_files(job.source, Path(job.source.path), job.case)
-    try:
-        axis = voxel_axis(volume, structure.axis)
-        stack = SliceStack(volume, axis, settings)
-        proposal = propose(
-            stack.image, len(stack), predictor, examples, lambda image: select(job.strategy, image, examples, job.cap), job.kind
-        )
-        facts = _facts(proposal, stack, settings)
-        return Answer(job.case, structure.name, _file(volume, structure, stack, proposal), facts)
-    finally:
-        remove_node(volume)
+    examples = [e for e in _examples(job.context_folder, job.examples) if e.case != job.case]
+    stack = SliceStack(volume, voxel_axis(volume, structure.axis), settings)
+    proposal = propose(
+        stack.image,
+        len(stack),
+        predictor,
+        examples,
+        lambda image: select(job.strategy, image, examples, job.cap),
+        job.kind,
+        cancel=cancel,
+    )
+    mask = np.zeros(volume.array.shape, np.uint8) if proposal.results else None
+    for index, result in proposal.results.items():
+        pasted = stack.planes[index].paste(result.probability, volume)
+        pasted.sheet.put(mask, np.uint8(1), pasted.mask)
+    return _facts(proposal, stack, settings), mask
+
+
+def proposal_file(job: Job, volume: PlainVolume, mask: np.ndarray | None) -> bytes:
+    """The mask of a proposal as the content of a .seg.nrrd; equal jobs give equal bytes. Nothing found: no bytes."""
+    from ..mrml.segment_files import segment_file
+
+    structure = structure_from_json(job.structure)
+    if mask is None:
+        return b""
+    return segment_file(mask, volume.ijk_to_ras, structure.name, structure.color, structure.terminology, "proposal")
+
+
+@lru_cache(maxsize=2)
+def _examples(folder: str, wanted: tuple[str, ...]) -> tuple[Any, ...]:
+    """The examples of these ids in a context's folder: read once for all jobs of a run."""
+    from ..core.context import ContextSet
+
+    ids = set(wanted)
+    return tuple(e for e in ContextSet(Path(folder)).examples if e.id in ids)
 
 
 def _facts(proposal: Any, stack: Any, settings: Any) -> dict[str, Any]:
@@ -208,25 +253,3 @@ def _facts(proposal: Any, stack: Any, settings: Any) -> dict[str, Any]:
         "mask": pack_bits(probability > 0.5),
         "probability_sha256": array_sha256(probability),
     }
-
-
-def _file(volume: Any, structure: Structure, stack: Any, proposal: Any) -> bytes:
-    """The proposal as the content of a .seg.nrrd."""
-    from ..mrml import segments
-
-    if not proposal.results:
-        return b""
-    segmentation = segments.new_segmentation(volume, "proposal")
-    try:
-        # an ID of our own: Slicer's are random, and equal jobs shall give equal files
-        segment_id = segmentation.GetSegmentation().AddEmptySegment("proposal", structure.name, structure.color)
-        if structure.terminology:
-            segments.find_segment(segmentation, segment_id).SetTerminology(structure.terminology)
-        pasted = [stack.planes[i].paste(result.probability, volume) for i, result in sorted(proposal.results.items())]
-        segments.SegmentWriter().write_all(segmentation, segment_id, volume, pasted)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "proposal.seg.nrrd"
-            segments.save_segmentation(segmentation, path)
-            return path.read_bytes()
-    finally:
-        segments.remove_node(segmentation)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import VolumeError
+from .plain import PlainVolume
 from .volumes import read_files
 
 _TAGS = (
@@ -37,7 +38,36 @@ def load_dicom(folder: str | Path, name: str | None = None, series: str | None =
     Raises:
         VolumeError: no or several series, colour images, missing or repeated slices, a tilted gantry.
     """
-    folder = Path(folder)
+    slices = _chosen_slices(Path(folder), series)
+    node = read_files([file for file, _ in slices], _name(slices, folder, name))
+    node.SetAttribute(*_instances(slices))
+    return node
+
+
+def read_plain_dicom(folder: str | Path, name: str | None = None, series: str | None = None) -> PlainVolume:
+    """``load_dicom`` without a node: the same voxels, geometry and errors, in any thread."""
+    import SimpleITK as sitk
+
+    slices = _chosen_slices(Path(folder), series)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames([str(file) for file, _ in slices])
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise VolumeError(f"{folder} can't be read as a volume: it may be damaged.") from error
+    return PlainVolume.of(image, _name(slices, folder, name), attributes=dict([_instances(slices)]))
+
+
+def _name(slices: list[tuple[Path, Any]], folder: str | Path, name: str | None) -> str:
+    return name or str(slices[0][1].get("SeriesDescription", "")) or Path(folder).resolve().name
+
+
+def _instances(slices: list[tuple[Path, Any]]) -> tuple[str, str]:
+    return "DICOM.instanceUIDs", " ".join(str(header.SOPInstanceUID) for _, header in slices)
+
+
+def _chosen_slices(folder: Path, series: str | None) -> list[tuple[Path, Any]]:
+    """(file, header) of the one series, sorted."""
     found = _series(folder)
     if series is not None:
         found = {uid: slices for uid, slices in found.items() if uid == series}
@@ -46,11 +76,7 @@ def load_dicom(folder: str | Path, name: str | None = None, series: str | None =
     if len(found) > 1:
         listing = ", ".join(f"{slices[0][1].get('SeriesDescription', 'unnamed')} ({len(slices)} images)" for slices in found.values())
         raise VolumeError(f"{folder} holds {len(found)} DICOM series ({listing}): give a folder with one of them.")
-    slices = _sorted_slices(next(iter(found.values())), folder)
-    first = slices[0][1]
-    node = read_files([file for file, _ in slices], name or str(first.get("SeriesDescription", "")) or folder.resolve().name)
-    node.SetAttribute("DICOM.instanceUIDs", " ".join(str(header.SOPInstanceUID) for _, header in slices))
-    return node
+    return _sorted_slices(next(iter(found.values())), folder)
 
 
 def _series(folder: Path) -> dict[str, list[tuple[Path, Any]]]:

@@ -10,12 +10,14 @@ import gzip
 import tempfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import VolumeError
+from .plain import PlainVolume
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img.gz", ".img", ".dcm")
 
@@ -40,9 +42,56 @@ def load_volume(path: str | Path, name: str | None = None, labelmap: bool = Fals
         return load_dicom(path, name)
     if not path.is_file():
         raise VolumeError(f"{path} does not exist: check the path of the volume.")
-    if _check_header(path):
-        return _read_wide_integers(path, name or stem(path), labelmap)
+    if _check_header(path):  # 64-bit integers, which Slicer's reader hangs on (NIfTI) or rounds (NRRD)
+        plain = read_plain(path, name)
+        return new_volume(plain.array, plain.ijk_to_ras, plain.name, labelmap)
     return read_files([path], name or stem(path), labelmap)
+
+
+def read_plain(path: str | Path, name: str | None = None) -> PlainVolume:
+    """``load_volume`` without a node: the same voxels, geometry and errors, in any thread. 64-bit integers become 32 bits where they suffice,
+    else float64."""
+    import SimpleITK as sitk
+
+    path = Path(path)
+    if path.is_dir():
+        from .dicom import read_plain_dicom
+
+        return read_plain_dicom(path, name)
+    if not path.is_file():
+        raise VolumeError(f"{path} does not exist: check the path of the volume.")
+    wide = _check_header(path)
+    try:
+        plain = PlainVolume.of(sitk.ReadImage(str(path)), name or stem(path))
+    except RuntimeError as error:
+        raise VolumeError(f"{path} can't be read as a volume: it may be damaged.") from error
+    if not wide:
+        return plain
+    limits = np.iinfo(np.int32)
+    fits = plain.array.min() >= limits.min and plain.array.max() <= limits.max
+    return replace(plain, array=plain.array.astype(np.int32 if fits else np.float64))
+
+
+def node_of(plain: PlainVolume, window_level: tuple[float, float]) -> Any:
+    """A volume node that shares the voxels of ``plain`` and is shown with ``window_level`` (see ``PlainVolume.window_level``; computing it
+    takes Slicer a second in a CT)."""
+    import slicer
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    image = vtk.vtkImageData()
+    image.SetDimensions(plain.array.shape[::-1])
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(plain.array).ravel(), deep=False))
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", plain.name)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevel(*window_level)
+    node.SetIJKToRASMatrix(numpy_to_matrix(plain.ijk_to_ras))
+    for key, value in plain.attributes.items():
+        node.SetAttribute(key, value)
+    node.SetAndObserveImageData(image)
+    return node
 
 
 def read_files(files: list[Path], name: str, labelmap: bool = False) -> Any:
@@ -77,24 +126,6 @@ def stem(path: Path) -> str:
     """File name without its endings: ``liver.nii.gz`` -> ``liver``."""
     name = path.name
     return next((name[: -len(ending)] for ending in _SUFFIXES if name.lower().endswith(ending)), path.stem)
-
-
-def _read_wide_integers(path: Path, name: str, labelmap: bool) -> Any:
-    """64-bit integers, which Slicer's reader hangs on (NIfTI) or rounds (NRRD): 32 bits where they suffice, else float64."""
-    import SimpleITK as sitk
-
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise VolumeError(f"{path} can't be read as a volume: it may be damaged.") from error
-    array = sitk.GetArrayFromImage(image)
-    array = array.reshape(array.shape[-3:]) if array.ndim > 3 else array
-    limits = np.iinfo(np.int32)
-    fits = array.min() >= limits.min and array.max() <= limits.max
-    lps = np.eye(4)
-    lps[:3, :3] = np.reshape(image.GetDirection(), (image.GetDimension(),) * 2)[:3, :3] * image.GetSpacing()[:3]
-    lps[:3, 3] = image.GetOrigin()[:3]
-    return new_volume(array.astype(np.int32 if fits else np.float64), np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps, name, labelmap)
 
 
 def new_volume(array: np.ndarray, matrix: np.ndarray, name: str, labelmap: bool = False) -> Any:
@@ -187,6 +218,8 @@ def array_of(volume: Any) -> np.ndarray:
     Raises:
         VolumeError: see ``check_volume``.
     """
+    if isinstance(volume, PlainVolume):
+        return volume.array
     from vtk.util.numpy_support import vtk_to_numpy
 
     check_volume(volume)
@@ -196,6 +229,8 @@ def array_of(volume: Any) -> np.ndarray:
 
 def dimensions_of(volume: Any) -> tuple[int, int, int]:
     """Numbers of voxels along i, j, k."""
+    if isinstance(volume, PlainVolume):
+        return volume.array.shape[::-1]
     return tuple(volume.GetImageData().GetDimensions())
 
 
@@ -237,6 +272,8 @@ def ijk_to_ras(volume: Any) -> np.ndarray:
     Raises:
         VolumeError: see ``check_volume``.
     """
+    if isinstance(volume, PlainVolume):
+        return volume.ijk_to_ras
     import vtk
 
     check_volume(volume)

@@ -1,0 +1,63 @@
+"""A volume without a node: voxels and geometry as arrays, so that worker threads can read and sample volumes without touching the scene.
+
+``array_of``, ``dimensions_of`` and ``ijk_to_ras`` take it in place of a volume node, and with them SlicePlane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import VolumeError
+
+#: Voxels that are looked at for the display window.
+_LOOKED_AT = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class PlainVolume:
+    """``array`` [k, j, i] in the order of the file; ``ijk_to_ras`` 4x4 float64, voxel indices (centres at integers) to RAS in mm.
+
+    Raises:
+        VolumeError: no voxels, or a degenerate voxel grid.
+    """
+
+    array: np.ndarray
+    ijk_to_ras: np.ndarray
+    name: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 3 or not self.array.size:
+            raise VolumeError(f"The volume {self.name} has no voxels: load it again.")
+        if abs(np.linalg.det(self.ijk_to_ras[:3, :3])) < 1e-12:
+            raise VolumeError(f"The volume {self.name} has a degenerate voxel grid: check its spacing, directions and transforms.")
+
+    @staticmethod
+    def of(image: Any, name: str, frame: int | None = None, attributes: Mapping[str, str] | None = None) -> PlainVolume:
+        """A SimpleITK image of up to three dimensions (or four, of which ``frame`` is taken), shared where that is possible."""
+        import SimpleITK as sitk
+
+        array, spatial = sitk.GetArrayFromImage(image), min(image.GetDimension(), 3)
+        if frame is not None:
+            array = array[..., frame] if image.GetNumberOfComponentsPerPixel() > 1 else array[frame] if array.ndim > 3 else array
+        array = array.reshape((1,) * (3 - array.ndim) + array.shape[-3:])
+        lps = np.eye(4)
+        directions = np.reshape(image.GetDirection(), (image.GetDimension(),) * 2)[:spatial, :spatial]
+        lps[:spatial, :spatial] = directions * image.GetSpacing()[:spatial]
+        lps[:spatial, 3] = image.GetOrigin()[:spatial]
+        return PlainVolume(array, np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps, name, attributes or {})
+
+    def GetName(self) -> str:
+        """As a node has it."""
+        return self.name
+
+    def window_level(self) -> tuple[float, float]:
+        """Display window and level: from the 0.1st to the 99.9th percentile, as Slicer chooses them, of a part of the voxels."""
+        values = self.array.reshape(-1)[:: max(1, self.array.size // _LOOKED_AT)]
+        values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        low, high = np.percentile(values, (0.1, 99.9)) if values.size else (0.0, 1.0)
+        return max(float(high - low), 1e-6), float(high + low) / 2
