@@ -97,20 +97,31 @@ class CaseWork:
         stored = self.cohort.structure(structure).image
         return ImageSettings.from_json(dict(stored)) if stored else ImageSettings()
 
-    def show_proposal(self, structure: str) -> bool:
-        """Puts the structure's proposal into its segment if nothing is there yet; it stays a proposal until accepted."""
+    def show_proposal(self, structure: str, mask: np.ndarray | None = None) -> bool:
+        """Puts the structure's proposal into its segment if nothing is there yet; it stays a proposal until accepted.
+
+        ``mask``: its voxels [k, j, i], where they are at hand; None: from its file.
+        """
         proposal = self.cohort.case(self.case_id).work(structure).proposal
         path = self.cohort.resolve(proposal["file"]) if proposal.get("file") else None
-        if path is None or not path.is_file() or self._masks[structure].any():
+        if path is None or self._masks[structure].any():
             return False
-        mask = load_mask(self.nodes.volume, path, structure)
+        if mask is None:
+            if not path.is_file():
+                return False
+            mask = load_mask(self.nodes.volume, path, structure)
         segments.set_segment(self.nodes.segmentation, self.nodes.segment_id(structure), self.nodes.volume, mask)
         event = self._event_of(proposal["seq"])
         fields = {k: event[k] for k in ("model", "examples", "confidence", "plane", "image", "mask") if k in event}
-        self.cohort.record(
-            "shown", case=self.case_id, structure=structure, proposal=proposal["seq"], change=self.take_change(structure), **fields
-        )
+        change = change_between(self._masks[structure], mask)
+        self._masks[structure] = mask != 0
+        self._looked(structure, None)
+        self.cohort.record("shown", case=self.case_id, structure=structure, proposal=proposal["seq"], change=change, **fields)
         return True
+
+    def untouched(self, structure: str) -> bool:
+        """Whether neither the person nor the model has done anything yet, so that a proposal may be put in."""
+        return not self.cohort.case(self.case_id).work(structure).touched and not self.nodes.stamp(structure)
 
     def propagated(self, structure: str, facts: dict[str, Any]) -> None:
         """Notes that propagation through the volume was committed; ``facts`` say with what (model, examples, confidence, limits)."""

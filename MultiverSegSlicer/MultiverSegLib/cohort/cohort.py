@@ -36,7 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "refresh_after": 4,
 }
 _FOLDERS = ("segmentations", "prompts", "proposals", "context")
-_NOT_SAVED_AT_ONCE = ("prompt", "edited", "predicted", "command", "active")
+_NOT_SAVED_AT_ONCE = ("prompt", "edited", "predicted", "command", "active", "proposed")
 
 
 class Cohort:

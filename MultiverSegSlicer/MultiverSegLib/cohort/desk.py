@@ -12,6 +12,8 @@ from typing import Any
 
 from ..core.errors import CohortError, MultiverSegError
 from ..mrml.segments import SegmentWriter
+from ..mrml.volumes import node_of
+from .ahead import Ahead, Cut, ReadAhead
 from .casework import CaseWork
 from .cohort import Cohort
 from .contexts import Contexts
@@ -34,7 +36,7 @@ class Desk:
         self.contexts: Contexts | None = None
         self.work: CaseWork | None = None
         self._clock = clock
-        self._ahead: CaseNodes | None = None
+        self._ahead: Ahead | None = None
 
     def open(self, folder: Path | str, who: str = "") -> Cohort:
         """Opens the cohort in ``folder``; the one open before is closed."""
@@ -60,13 +62,16 @@ class Desk:
         cohort = self._writable()
         cohort.case(case_id)
         self.close_case()
-        nodes, self._ahead = self._ahead, None
-        if nodes is not None and nodes.case_id != case_id:
-            nodes.close()
-            nodes = None
+        ahead, self._ahead = self._ahead, None
+        ahead = ahead if ahead is not None and ahead.case_id == case_id else Ahead(case_id)
+        nodes = None
+        if ahead.volume is not None:
+            nodes = CaseNodes(cohort, case_id, lambda: node_of(ahead.volume, ahead.window_level))
         self.work = CaseWork(cohort, case_id, self.predictor, self.writer, self.contexts, nodes, self._clock)
         for structure in cohort.structures:
-            self.work.show_proposal(structure.name)
+            seq, cut = ahead.proposals.get(structure.name, (None, None))
+            current = cohort.case(case_id).work(structure.name).proposal.get("seq")
+            self.work.show_proposal(structure.name, cut.whole() if cut is not None and seq == current else None)
         return self.work
 
     def next(self, order: str = "") -> CaseWork | None:
@@ -99,18 +104,35 @@ class Desk:
         return self.next(order)
 
     def load_ahead(self, order: str = "") -> str | None:
-        """Loads the case that ``next`` would open, if it isn't yet; gives its id. A case that can't be loaded is left for ``next`` to report."""
-        if self.cohort is None or self.cohort.read_only:
-            return None
-        case = next_case(self.cohort.state, order, self.case_id)
-        if case is None or (self._ahead is not None and self._ahead.case_id == case.id):
-            return None if case is None else case.id
-        self._drop_ahead()
-        try:
-            self._ahead = CaseNodes(self.cohort, case.id)
-        except MultiverSegError:
-            return None
-        return case.id
+        """Reads the case that ``next`` would open, if it isn't yet; gives its id. A case that can't be read is left for ``next`` to report."""
+        wanted = self.to_read(order)
+        if wanted is not None:
+            try:
+                self.keep_ahead(wanted.read())
+            except MultiverSegError:
+                return None
+        return self._ahead.case_id if self._ahead is not None else None
+
+    def to_read(self, order: str = "") -> ReadAhead | None:
+        """What is to be read ahead now: the case that ``next`` would open; None where it has been read, or there is none."""
+        case = next_case(self.cohort.state, order, self.case_id) if self.cohort is not None and not self.cohort.read_only else None
+        if self._ahead is not None and (case is None or self._ahead.case_id != case.id):
+            self._ahead = None
+        return None if case is None or self._ahead is not None else ReadAhead.of(self.cohort, case.id)
+
+    @property
+    def ahead(self) -> Ahead | None:
+        """The case that was read ahead."""
+        return self._ahead
+
+    def keep_ahead(self, ahead: Ahead) -> None:
+        """Keeps a case that was read (in a thread, say) until it is opened or another one is next."""
+        self._ahead = ahead
+
+    def keep_proposal(self, case_id: str, structure: str, seq: int, mask: Any) -> None:
+        """A proposal was made for the case that was read ahead."""
+        if self._ahead is not None and self._ahead.case_id == case_id:
+            self._ahead = self._ahead.with_proposal(structure, seq, Cut.of(mask))
 
     def close_case(self) -> None:
         """Puts the open case away."""
@@ -121,7 +143,7 @@ class Desk:
     def close(self) -> None:
         """Puts everything away and gives the cohort's lock back."""
         self.close_case()
-        self._drop_ahead()
+        self._ahead = None
         if self.cohort is not None:
             self.cohort.close()
         self.cohort = self.contexts = None
@@ -131,11 +153,6 @@ class Desk:
         if self.work is not None:
             self.work.abandon()
         self.work = self._ahead = None
-
-    def _drop_ahead(self) -> None:
-        if self._ahead is not None:
-            self._ahead.close()
-        self._ahead = None
 
     def _writable(self) -> Cohort:
         if self.cohort is None:

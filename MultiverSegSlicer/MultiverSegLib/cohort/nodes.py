@@ -74,6 +74,17 @@ def read_source(source: Source, path: Path, name: str) -> PlainVolume:
     return volumes.read_plain(path, name)
 
 
+def plain_of_scene(case: Case) -> PlainVolume:
+    """The voxels (shared, not copied) of a case that is in the scene; main thread, the result in any.
+
+    Raises:
+        CohortError: the node is not in this scene any more.
+        VolumeError: not a scalar volume, or under a non-linear transform.
+    """
+    node = _scene_volume(case.volume, case)
+    return PlainVolume(volumes.array_of(node), volumes.ijk_to_ras(node), case.id)
+
+
 def _plain_frame(path: Path, frame: int, name: str) -> PlainVolume:
     """One frame of a sequence file: the frames are its values per voxel, or its fourth dimension."""
     import SimpleITK as sitk

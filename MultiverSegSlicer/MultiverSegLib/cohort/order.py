@@ -55,9 +55,8 @@ def next_case(state: State, order: str = "", current: str | None = None) -> Case
     """
     cases = remaining(state, order)
     if current is not None and (order or state.settings.get("order")) == "file order":
-        ids = list(state.cases)
-        place = ids.index(current)
-        cases.sort(key=lambda case: (ids.index(case.id) - place - 1) % len(ids))
+        places = {case_id: n for n, case_id in enumerate(state.cases)}
+        cases.sort(key=lambda case: (places[case.id] - places[current] - 1) % len(places))
     return next((case for case in cases if case.id != current), None)
 
 

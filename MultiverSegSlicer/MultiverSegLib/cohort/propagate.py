@@ -19,6 +19,8 @@ import numpy as np
 from ..core.errors import CohortError, MultiverSegError
 from .cohort import Cohort
 from .contexts import Contexts
+from .journal import Event
+from .proposals import is_due, propose
 from .records import TODO, Case, Source, Structure, structure_from_json, to_json
 from .storage import write_atomically
 
@@ -144,8 +146,10 @@ def job_volume(job: Job) -> PlainVolume:
     return read_source(job.source, Path(job.source.path), job.case)
 
 
-def job_for(cohort: Cohort, case: Case, structure: Structure, examples: tuple[str, ...], kind: str, device: str = "cpu") -> Job:
-    """What is to be predicted for one structure of one case with these examples."""
+def job_for(
+    cohort: Cohort, case: Case, structure: Structure, examples: tuple[str, ...], kind: str, device: str = "cpu", model: str = ""
+) -> Job:
+    """What is to be predicted for one structure of one case with these examples; ``model``: empty: the cohort's."""
     source = Source(case.volume.kind, str(cohort.resolve(case.volume.path)), case.volume.frame, case.volume.series)
     return Job(
         case.id,
@@ -153,7 +157,7 @@ def job_for(cohort: Cohort, case: Case, structure: Structure, examples: tuple[st
         to_json(structure),
         str(cohort.context_folder(structure.name)),
         examples,
-        cohort.setting("model"),
+        model or cohort.setting("model"),
         cohort.setting("strategy"),
         cohort.setting("cap"),
         kind,
@@ -163,25 +167,28 @@ def job_for(cohort: Cohort, case: Case, structure: Structure, examples: tuple[st
 
 def _due(cohort: Cohort, case: Case, job: Job) -> bool:
     proposal = case.work(job.structure["name"]).proposal
-    if not proposal or proposal.get("stale") or proposal.get("kind") != job.kind or proposal.get("model") != job.model:
+    if is_due(proposal, job.kind, job.model, job.examples, cohort.setting("refresh_after")):
         return True
-    if proposal.get("file") and not cohort.resolve(proposal["file"]).is_file():
-        return True
-    return len(job.examples) - proposal.get("known", 0) >= cohort.setting("refresh_after")
+    return bool(proposal.get("file")) and not cohort.resolve(proposal["file"]).is_file()
 
 
 def _store(cohort: Cohort, job: Job, answer: Answer) -> bool:
-    """File first, journal second: a crash in between leaves a file that the next run replaces. Cases begun meanwhile are left alone."""
+    """Cases begun meanwhile are left alone."""
     if cohort.case(answer.case).status != TODO:
         return False
-    facts = dict(answer.facts)
     if answer.file:
-        path = cohort.proposal_path(answer.case, answer.structure)
-        write_atomically(path, answer.file)
-        facts["file"] = path.relative_to(cohort.folder).as_posix()
-    facts |= {"kind": job.kind, "model": job.model, "signature": job.signature, "known": len(job.examples)}
-    cohort.record("proposed", case=answer.case, structure=answer.structure, **facts)
+        write_atomically(cohort.proposal_path(answer.case, answer.structure), answer.file)
+    record_proposal(cohort, job, answer.facts, bool(answer.file))
     return True
+
+
+def record_proposal(cohort: Cohort, job: Job, facts: Mapping[str, Any], found: bool) -> Event:
+    """Notes a proposal whose file (if something was ``found``) is in place: file first, journal second, so that a crash in between leaves a
+    file that the next run replaces."""
+    name = job.structure["name"]
+    place = {"file": cohort.proposal_path(job.case, name).relative_to(cohort.folder).as_posix()} if found else {}
+    about = {"kind": job.kind, "model": job.model, "signature": job.signature, "known": len(job.examples)}
+    return cohort.record("proposed", case=job.case, structure=name, **facts, **place, **about)
 
 
 def proposed(
@@ -196,7 +203,6 @@ def proposed(
     from ..core.imaging import ImageSettings
     from ..core.selection import select
     from .nodes import voxel_axis
-    from .proposals import propose
     from .volume_work import SliceStack
 
     structure = structure_from_json(job.structure)

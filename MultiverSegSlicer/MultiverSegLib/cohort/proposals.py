@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,17 @@ class Proposal:
     confidence: float
     informative: float
     examples: tuple[str, ...]
+
+
+def is_due(proposal: Mapping[str, Any], kind: str, model: str, examples: Collection[str], refresh_after: int) -> bool:
+    """Whether a proposal (as in ``Work.proposal``; empty: none) is to be made, or made anew: by another model, of a slice where volumes are
+    wanted, when the context (ids of its ``examples``) has grown by ``refresh_after`` since or lost one that it was made with."""
+    if not proposal or proposal.get("stale") or proposal.get("model") != model:
+        return True
+    if kind == "volume" and proposal.get("kind") != "volume":
+        return True
+    lost = not set(proposal.get("examples", ())) <= set(examples)
+    return lost or len(examples) - proposal.get("known", 0) >= refresh_after
 
 
 def propose(

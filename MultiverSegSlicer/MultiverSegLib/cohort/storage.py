@@ -46,6 +46,21 @@ def write_atomically(path: Path | str, content: bytes | str) -> None:
         beside.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
+def write_draft(path: Path | str, content: bytes) -> Path:
+    """Writes ``content`` beside ``path`` and gives the draft, whose ``replace(path)`` puts it in place at once. A draft that is left behind
+    goes with ``remove_leftovers``."""
+    path = Path(path)
+    beside = path.parent / f".beside-{uuid.uuid4().hex}-{path.name}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
+        _fsync(beside)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise CohortError(f"Can't write {path}: {error.strerror or error}. Check the disk space and your rights on that folder.") from error
+    return beside
+
+
 def write_json(path: Path | str, data: Any) -> None:
     """Stores ``data`` as indented JSON in one step; NaN is refused because other programs can't read it."""
     write_atomically(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

@@ -15,7 +15,8 @@ from ..cohort.records import ACCEPTED, Structure
 from ..cohort.scene_sources import cases_from_scene, cases_from_sequence
 from ..cohort.sources import cases_from_csv, cases_from_folder
 from ..core.errors import CohortError, MultiverSegError
-from . import settings
+from . import prompt_store, settings
+from .cohort_ahead import AheadBox
 from .cohort_curve import remove_curve, show_curve
 from .cohort_table import CohortTable
 from .gallery import thumbnail, tooltip
@@ -34,6 +35,8 @@ class CohortPanel:
         self.ui = ui
         self.panel = panel
         self.desk = Desk()
+        self._shown_at: list[float] = []
+        self._seen = None
         self._make_controls(ui.cohortLayout)
         self.quiet = qt.QTimer()
         self.quiet.setSingleShot(True)
@@ -60,6 +63,7 @@ class CohortPanel:
         self.message.setWordWrap(True)
         layout.addWidget(self.message)
         self.table = CohortTable(layout, self.go_to)
+        self.ahead = AheadBox(layout, self.desk, self.panel.service, self._order, self._may_show, self._stepped, self._tell)
         second = qt.QHBoxLayout()
         self.previous_button = button(_("Previous"), _("Go to the case before."), _("Previous case"))
         self.accept_button = button(
@@ -117,6 +121,7 @@ class CohortPanel:
     def close(self) -> None:
         """The panel is about to be destroyed."""
         self.quiet.stop()
+        self.ahead.close()
         self.desk.close()
         settings.use_contexts(None)
 
@@ -157,11 +162,13 @@ class CohortPanel:
         self.panel.library.forget()
         if not cohort.read_only:
             self._open_case(self.desk.next)
+            self.ahead.start()
         self.update()
 
     def put_away(self) -> None:
         """Closes the cohort."""
         self.quiet.stop()
+        self.ahead.stop()
         self._guarded(self._show_nothing)
         self.desk.close()
         settings.use_contexts(None)
@@ -198,12 +205,33 @@ class CohortPanel:
         return True
 
     def autosave(self) -> None:
-        """Stores what was done by hand, and loads the next case ahead. Called when nothing has happened for a while."""
+        """Stores what was done by hand. Called when nothing has happened for a while."""
         if self.desk.work is None:
             return
         self._guarded(self.desk.work.autosave)
-        if self.desk.case_id is not None and self.desk.load_ahead(self._order()) is not None:
-            self.update()
+
+    def _may_show(self, structure: str) -> bool:
+        """Whether a proposal may be put into the open case: the person has not begun, and waits for no prediction."""
+        nodes = self.desk.work.nodes
+        return self.panel.service.idle(0) and not len(prompt_store.load(nodes.segmentation, nodes.segment_id(structure)))
+
+    def _stepped(self, proposed: list[str]) -> None:
+        """Called a few times a second; ``proposed``: cases that got proposals in the background."""
+        for case_id in proposed:
+            self.table.refresh(self.desk.cohort.case(case_id), self.desk.case_id)
+        if self.desk.case_id is None:
+            return
+        if self.desk.case_id in proposed and self._offsets() == self._shown_at:
+            self._jump()
+        nodes, cohort = self.desk.work.nodes, self.desk.cohort
+        now = cohort.state.seq, [nodes.stamp(structure.name) for structure in cohort.structures]
+        if now != self._seen:
+            self._seen = now
+            self.table.refresh(cohort.case(self.desk.case_id), self.desk.case_id)
+            self.quiet.start()
+
+    def _tell(self, text: str) -> None:
+        self.message.text = text
 
     def _order(self) -> str:
         return str(self.order.itemData(self.order.currentIndex) or "")
@@ -239,10 +267,17 @@ class CohortPanel:
             if structure.axis in ("axial", "coronal", "sagittal"):
                 parameters.axis = structure.axis
         slicer.util.setSliceViewerLayers(background=work.nodes.volume, fit=True)
-        centre = work.plane_for(structure.name).to_ras(63.5, 63.5)
-        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)
+        self._jump()
         self._activate()
-        self.quiet.start()
+
+    def _jump(self) -> None:
+        """Shows the slice to work on."""
+        centre = self.desk.work.plane_for(self.desk.cohort.structure().name).to_ras(63.5, 63.5)
+        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)
+        self._shown_at = self._offsets()
+
+    def _offsets(self) -> list[float]:
+        return [node.GetSliceOffset() for node in slicer.util.getNodesByClass("vtkMRMLSliceNode")]
 
     def _activate(self) -> None:
         """Our effect again, on the structure's segment."""

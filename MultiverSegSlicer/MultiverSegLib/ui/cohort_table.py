@@ -5,7 +5,7 @@ from __future__ import annotations
 import qt
 from slicer.i18n import tr as _
 
-from ..cohort.records import STATUSES, TODO
+from ..cohort.records import ACCEPTED, IN_PROGRESS, STATUSES, TODO
 from .widgets import described
 
 COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "saved Dice")
@@ -55,12 +55,25 @@ class CohortTable:
         rows = [(case, structure.name) for case in cohort.cases for structure in cohort.structures] if cohort is not None else []
         self.widget.setRowCount(len(rows))
         for number, (case, structure) in enumerate(rows):
-            for column, value in enumerate(cells(case, structure)):
-                self._fill(number, column, value)
-            self.widget.item(number, 0).setToolTip(case.note or case.name)
+            self._fill_row(number, case, structure)
         self.widget.setSortingEnabled(True)
         self.apply_filter()
         self._select(current)
+
+    def refresh(self, case, current: str | None) -> None:
+        """Fills the rows of one case anew."""
+        self.widget.setSortingEnabled(False)  # else a row may move while it is filled
+        for row in range(self.widget.rowCount):
+            if self.widget.item(row, 0).text() == case.id:
+                self._fill_row(row, case, self.widget.item(row, COLUMNS.index("structure")).text())
+        self.widget.setSortingEnabled(True)
+        self.apply_filter()
+        self._select(current)
+
+    def _fill_row(self, row: int, case, structure: str) -> None:
+        for column, value in enumerate(cells(case, structure)):
+            self._fill(row, column, value)
+        self.widget.item(row, 0).setToolTip(case.note or case.name)
 
     def apply_filter(self) -> None:
         """Hides the rows that don't match."""
@@ -93,7 +106,9 @@ def cells(case, structure: str) -> list:
     """The values of a row; None leaves a cell empty."""
     work = case.work(structure)
     confidence = work.confidence if work.confidence is not None else work.proposal.get("confidence")
-    status = PROPOSED if case.status == TODO and work.proposal else case.status
+    # what the model put in stays a proposal until the person accepts it or does something about it
+    proposed = work.proposal and not work.interactions and work.status != ACCEPTED and case.status in (TODO, IN_PROGRESS)
+    status = PROPOSED if proposed else case.status
     return [
         case.id,
         status,

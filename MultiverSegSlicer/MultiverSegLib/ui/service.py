@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
+from ..core.errors import Cancelled
 from . import settings
+
+#: How often background work looks whether the person's predictions are finished, in seconds.
+_LOOK_S = 0.1
 
 _shared = None
 
@@ -40,6 +47,7 @@ class PredictionService:
     def __init__(self, predictor=None) -> None:
         self._worker = None
         self._predictor = predictor
+        self._turn = threading.Lock()
 
     @property
     def predictor(self) -> LazyPredictor:
@@ -58,7 +66,20 @@ class PredictionService:
             from ..core.worker import InferenceWorker
 
             self._worker = InferenceWorker()
-        self._worker.submit(lambda: function(request), callback)
+        self._worker.submit(lambda: self._in_turn(function, request), callback)
+
+    def _in_turn(self, function, request):
+        with self._turn:
+            return function(request)
+
+    def courteous(self, stop: Callable[[], bool]) -> CourteousPredictor:
+        """The same predictor for work in the background, in another thread."""
+        return CourteousPredictor(self, stop)
+
+    def idle(self, seconds: float) -> bool:
+        """Wait until nothing of the person's runs or waits; False if that took longer than ``seconds``. Any thread."""
+        worker = self._worker
+        return worker is None or worker.wait(seconds)
 
     def poll(self) -> None:
         """Deliver what is finished. Main thread."""
@@ -75,6 +96,29 @@ class PredictionService:
         if self._worker is not None:
             self._worker.close(timeout=0.5)  # it ends by itself; the panel must not wait for a long forward pass
         self._worker = self._predictor = None
+
+
+class CourteousPredictor:
+    """Predicts between the person's predictions: it waits while one of them runs or waits, so that a click waits for one forward pass at most.
+
+    ``stop``: whether to give up, with ``Cancelled``.
+    """
+
+    def __init__(self, service: PredictionService, stop: Callable[[], bool]) -> None:
+        self._service, self._stop = service, stop
+
+    def predict_batch(self, *arguments, **options):
+        while True:
+            while not self._service.idle(_LOOK_S):
+                self._check()
+            self._check()
+            with self._service._turn:
+                if self._service.idle(0):
+                    return self._service.predictor.predict_batch(*arguments, **options)
+
+    def _check(self) -> None:
+        if self._stop():
+            raise Cancelled("Cancelled.")
 
 
 def shared() -> PredictionService:

@@ -7,7 +7,7 @@ from pathlib import Path
 import qt
 
 _PREFIX = "MultiverSeg/"
-DEFAULTS = {"Model": "compact", "Device": "auto"}
+DEFAULTS = {"Model": "compact", "Device": "auto", "Proposals": "slice"}
 
 
 def value(name: str) -> str:

@@ -100,9 +100,9 @@ def test_painting_by_hand_is_stored_when_it_is_quiet(study):
     mask = nodes.mask("blob")
     mask[5, 10:20, 10:20] = 1
     segments.set_segment(nodes.segmentation, nodes.segment_id("blob"), nodes.volume, mask)
-    panel.autosave()
-    assert panel.desk.cohort.case("p0").work("blob").interactions == {"edit": 1}
-    assert panel.desk._ahead.case_id == "p1", "and the next case is loaded ahead"
+    study.host.wait_until(lambda: panel.desk.cohort.case("p0").work("blob").interactions == {"edit": 1})
+    study.host.wait_until(lambda: panel.desk.ahead is not None)
+    assert panel.desk.ahead.case_id == "p1", "and the next case is read ahead"
 
 
 def test_skipping_filtering_sorting_and_going_back(study):
