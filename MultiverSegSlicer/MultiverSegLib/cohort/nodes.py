@@ -17,6 +17,8 @@ from .recorder import restored_masks
 from .records import ACCEPTED, Case, Labels, Source, Structure
 from .storage import save_with
 
+#: Attribute of a case's segmentation node: the id of the case.
+CASE_ATTRIBUTE = "MultiverSeg.Case"
 _ANATOMICAL = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
@@ -161,6 +163,7 @@ class CaseNodes:
         else:
             node = segments.new_segmentation(self.volume, self.case_id)
         self.segmentation = node
+        node.SetAttribute(CASE_ATTRIBUTE, self.case_id)
         for structure in self.cohort.structures:
             self.segment_id(structure.name)
         self._restore()

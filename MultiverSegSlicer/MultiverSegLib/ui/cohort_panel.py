@@ -124,6 +124,7 @@ class CohortPanel:
         self.ahead.close()
         self.desk.close()
         settings.use_contexts(None)
+        self.panel.library.accept_case = None
 
     # Opening
 
@@ -158,6 +159,7 @@ class CohortPanel:
         """Works on an open cohort: its contexts become the panel's, its next case is opened."""
         self.desk.take(cohort)
         settings.use_contexts(cohort.folder / "context")
+        self.panel.library.accept_case = self._accept_here
         self.order.setCurrentIndex(max(0, self.order.findData(cohort.setting("order"))))
         self.panel.library.forget()
         if not cohort.read_only:
@@ -172,6 +174,7 @@ class CohortPanel:
         self._guarded(self._show_nothing)
         self.desk.close()
         settings.use_contexts(None)
+        self.panel.library.accept_case = None
         self.panel.library.forget()
         remove_curve()
         self.update()
@@ -188,6 +191,14 @@ class CohortPanel:
     def accept_and_next(self) -> None:
         """Accepts the open case (all structures that are segmented) and opens the next."""
         self._guarded(lambda: self._open_case(lambda: self.desk.accept_and_next(order=self._order())))
+
+    def _accept_here(self, structure: str):
+        """The effect's own button: accepts one structure of the open case and stays there; gives the example."""
+        self.desk.work.accept([structure])
+        self.panel.library.forget()
+        self.update()
+        example = self.desk.cohort.case(self.desk.case_id).work(structure).example
+        return self.desk.contexts.find(structure, example)
 
     def skip(self) -> None:
         self._guarded(lambda: self._open_case(lambda: self.desk.skip_and_next(order=self._order())))

@@ -5,19 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from ..cohort.nodes import CASE_ATTRIBUTE
 from ..core.context import ContextSet
 from ..core.errors import ContextError
+from ..core.selection import BY_FEATURES, select
 from . import settings
 
 
 class ContextLibrary:
     """Opens each structure's ContextSet once. ``folder``: function that gives the root, asked anew each time.
 
-    ``listeners``: functions without arguments, called after an example was added by ``notify``.
+    ``listeners``: functions without arguments, called after an example was added by ``notify``. ``accept_case``: while a cohort is open,
+    function that accepts a structure of its open case and gives the example.
     """
 
     def __init__(self, folder) -> None:
         self.listeners: list = []
+        self.accept_case = None
         self._folder = folder
         self._open: dict[Path, ContextSet] = {}
 
@@ -42,6 +46,17 @@ class ContextLibrary:
             self._open[folder] = ContextSet(folder)
         return self._open[folder]
 
+    def context_for(self, segmentation, structure: str):
+        """The context of a structure for work on ``segmentation``: where that belongs to a case of the open cohort, without this case's own
+        examples, since a case that was accepted and opened again must not be predicted from its own result."""
+        context, case = self.context(structure), self.case_of(segmentation)
+        return OtherCases(context, case) if case else context
+
+    def case_of(self, segmentation) -> str:
+        """The case of the open cohort that a segmentation belongs to; empty if none."""
+        known = segmentation is not None and self.accept_case is not None
+        return str(segmentation.GetAttribute(CASE_ATTRIBUTE) or "") if known else ""
+
     def notify(self) -> None:
         """Tell who shows contexts that one has changed."""
         for listener in list(self.listeners):
@@ -50,6 +65,30 @@ class ContextLibrary:
     def forget(self) -> None:
         """Read the folders anew next time."""
         self._open.clear()
+
+
+class OtherCases:
+    """A ContextSet as seen by one of its cases: without that case's examples. What is added goes into the set."""
+
+    def __init__(self, context: ContextSet, case: str) -> None:
+        self._context, self.case = context, case
+
+    @property
+    def examples(self) -> tuple:
+        return tuple(example for example in self._context.examples if example.case != self.case)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def add(self, example):
+        return self._context.add(example)
+
+    def selection(self, image, strategy: str = "most_similar", cap: int | None = 8) -> list:
+        """See ``ContextSet.selection``."""
+        hints = {}
+        if strategy in BY_FEATURES:
+            hints["features"] = self._context.features()[[e.case != self.case for e in self._context.examples]]
+        return select(strategy, image, self.examples, cap, **hints)
 
 
 _shared: ContextLibrary | None = None

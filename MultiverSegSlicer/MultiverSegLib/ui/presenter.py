@@ -274,7 +274,7 @@ class PromptPresenter(VTKObservationMixin):
                 self._session.close()
             self._session_key = key
             self._session = self.new_session(target, plane, EffectWriter(self.editor, self._save_before_write))
-        self._session.context = self.library.context(self.structure())
+        self._session.context = self._context(target)
         self._session.strategy = self.editor.option("Selection")
         self._session.cap = int(self.editor.option("Cap"))
         self._session.threshold = float(self.editor.option("Threshold"))
@@ -289,7 +289,7 @@ class PromptPresenter(VTKObservationMixin):
             plane,
             self.image_settings(),
             self.service.predictor,
-            self.library.context(self.structure()),
+            self._context(target),
             strategy=self.editor.option("Selection"),
             cap=int(self.editor.option("Cap")),
             threshold=float(self.editor.option("Threshold")),
@@ -301,8 +301,10 @@ class PromptPresenter(VTKObservationMixin):
 
     def examples(self, image: Any) -> list:
         """The examples that a prediction of ``image`` [128, 128] would get."""
-        context = self.library.context(self.structure())
-        return list(context.selection(image, self.editor.option("Selection"), int(self.editor.option("Cap"))))
+        return list(self._context(self.required_target()).selection(image, self.editor.option("Selection"), int(self.editor.option("Cap"))))
+
+    def _context(self, target: Target) -> Any:
+        return self.library.context_for(target.segmentation, self.structure())
 
     def image_settings(self):
         """The engine's image settings that the options mean."""
@@ -359,12 +361,14 @@ class PromptPresenter(VTKObservationMixin):
         self.cancel()
         target = self.required_target()
         slice_node = self._slice_node or first_slice_node()
-        session = self._session_for(target, slice_node)
-        example = session.accept(target.volume.GetName(), self.structure(), max_slice_only=True)
+        if self.library.case_of(target.segmentation):
+            example = self.library.accept_case(self.structure())
+        else:
+            example = self._session_for(target, slice_node).accept(target.volume.GetName(), self.structure(), max_slice_only=True)
         if len(self.prompts()):
             self.change_prompts(Prompts(), slice_node, predict=False)
         self._last_text = _("Accepted: '{structure}' has {count} examples now.").format(
-            structure=self.structure(), count=len(session.context)
+            structure=self.structure(), count=len(self.library.context(self.structure()))
         )
         self.report(self.status())
         self.library.notify()

@@ -187,3 +187,28 @@ def test_five_hundred_cases_in_the_table(study, tmp_path):
         study.cohort.table.filter.setText("c49")
         shown = [r for r in range(1000) if not study.cohort.table.widget.isRowHidden(r)]
         assert len(shown) == 20
+
+
+def test_a_case_opened_again_is_not_predicted_from_its_own_result(study):
+    panel = open_study(study)
+    for _ in range(2):
+        click_structure(study)
+        panel.accept_button.click()
+    panel.go_to("p0")
+    study.presenter.predict(study.red.node)
+    study.settle()
+    assert [e.case for e in study.predictor.calls[-1].examples] == ["p1"]
+    middle = study.presenter._session.plane.sample(panel.desk.work.nodes.volume)
+    for strategy in ("all", "most_recent", "most_similar", "diverse", "balanced"):
+        study.set_option("Selection", strategy)
+        assert [e.case for e in study.presenter.examples(middle)] == ["p1"], "through the volume, too"
+    assert [e.case for e in study.panel.context()] == ["p0", "p1"], "the gallery shows all"
+
+
+def test_accepting_in_the_effect_is_accepting_the_case(study):
+    panel = open_study(study)
+    click_structure(study)
+    study.effect.self().accept()
+    assert panel.desk.case_id == "p0" and panel.desk.cohort.case("p0").status == "accepted"
+    assert [e.case for e in study.panel.context()] == ["p0"] and panel.desk.cohort.segmentation_path("p0").is_file()
+    assert len(study.prompts()) == 0 and "1 examples" in study.effect.self().options.statusLabel.text
