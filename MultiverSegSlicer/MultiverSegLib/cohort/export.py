@@ -163,9 +163,22 @@ def _write_dicom_seg(nodes: CaseNodes, folder: Path) -> list[Path]:
         series_description=f"Segmentation of {images[0].get('SeriesDescription', 'the series')}"[:64],
         content_label="SEGMENTATION",
     )
+    _shorten_decimals(segmentation)
     target = folder / f"{nodes.case_id}.dcm"
     save_with(target, lambda path: pydicom.dcmwrite(path, segmentation, enforce_file_format=True))
     return [target]
+
+
+def _shorten_decimals(data: Any) -> None:
+    """Decimal strings have at most 16 characters; some scanners' and converters' have more, and highdicom copies them."""
+    from pydicom.valuerep import DSfloat
+
+    for element in data.iterall():
+        if element.VR == "DS" and not element.is_empty:
+            values = element.value if element.VM > 1 else [element.value]
+            if any(len(str(value)) > 16 for value in values):
+                short = [DSfloat(float(value), auto_format=True) for value in values]
+                element.value = short if element.VM > 1 else short[0]
 
 
 def _source_images(folder: Path, uids: list[str]) -> list[Any]:
@@ -193,7 +206,7 @@ def _described(highdicom: Any, number: int, nodes: CaseNodes, structure: Structu
     algorithm = highdicom.AlgorithmIdentificationSequence(
         name=f"MultiverSeg {work.model or 'model'}"[:64],
         version=_version(),
-        family=highdicom.sr.CodedConcept("123109", "DCM", "Manual Processing"),
+        family=highdicom.sr.CodedConcept("123110", "DCM", "Artificial Intelligence"),
     )
     return highdicom.seg.SegmentDescription(
         segment_number=number,

@@ -1,4 +1,7 @@
-"""Exports read back by other programs: SimpleITK, pydicom, VTK."""
+"""Exports read back by other programs: SimpleITK, pydicom, VTK, and dicom3tools where they are installed."""
+
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -128,19 +131,36 @@ def _write_series(folder, array):
         data.save_as(folder / f"IM{(k * 7) % len(array):03d}", enforce_file_format=True)
 
 
-def test_dicom_seg_refers_to_its_series_and_holds_the_voxels(host, tmp_path):
-    pydicom = pytest.importorskip("pydicom")
+@pytest.fixture
+def dicom_seg(host, tmp_path):
+    """A SEG of two overlapping structures, made of a tilted CT series in tmp_path/data/ct."""
     pytest.importorskip("highdicom")
-    image, mask = ellipsoid(0)
-    _write_series(tmp_path / "data" / "ct", image)
+    _write_series(tmp_path / "data" / "ct", ellipsoid(0)[0])
     cases = cases_from_folder(tmp_path / "data", tmp_path / "cohort", ["big", "small part"])
     liver = (
         "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure~SCT^10200004^Liver~^^~~^^~^^"
     )
     with Cohort.create(tmp_path / "cohort", cases, [Structure("big", terminology=liver), Structure("small part")]) as cohort:
-        masks = parts(overlap=True)
-        accept(cohort, "ct", masks)
+        accept(cohort, "ct", parts(overlap=True))
         (path,) = export_case(cohort, "ct", tmp_path / "out", "dicom-seg")
+    return path
+
+
+@pytest.mark.parametrize("checker", ["dciodvfy", "dcentvfy"])
+def test_dicom_seg_passes_the_checks_of_dicom3tools(dicom_seg, tmp_path, checker):
+    """dciodvfy looks at the file alone (its orientation comes from a series with decimals that are too long), dcentvfy also at the series:
+    one patient, one study, one frame of reference."""
+    if shutil.which(checker) is None:
+        pytest.skip(f"{checker} is not installed: apt-get install dicom3tools")
+    files = [dicom_seg, *(sorted((tmp_path / "data/ct").iterdir()) if checker == "dcentvfy" else ())]
+    said = subprocess.run([checker, *files], capture_output=True, text=True, timeout=60, check=False)
+    assert "Error" not in said.stdout + said.stderr and said.returncode == 0, said.stderr
+
+
+def test_dicom_seg_refers_to_its_series_and_holds_the_voxels(dicom_seg, tmp_path):
+    import pydicom
+
+    path, mask, masks = dicom_seg, ellipsoid(0)[1], parts(overlap=True)
     data = pydicom.dcmread(path)
     sources = {str(d.SOPInstanceUID): d for d in (pydicom.dcmread(p) for p in (tmp_path / "data/ct").iterdir())}
     one = next(iter(sources.values()))
