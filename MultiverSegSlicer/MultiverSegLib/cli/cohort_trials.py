@@ -29,7 +29,8 @@ PLACES = {1: (None,), 3: (0.1, None, 0.9), 5: (0.05, 0.25, None, 0.75, 0.95)}
 
 @dataclass
 class Trial:
-    """A case as arrays: grid images [n, 128, 128] of all slices, grid labels, voxel label [k, j, i], and how to go back to voxels."""
+    """A case as arrays: grid images [n, 128, 128] of all slices, grid labels, voxel label [k, j, i], the slices'
+    distance in grid pixels, and how to go back to voxels."""
 
     name: str
     images: np.ndarray
@@ -37,6 +38,7 @@ class Trial:
     voxels: np.ndarray
     spacing: tuple[float, float, float]
     axis: str
+    step: float
     to_voxels: Callable[[np.ndarray], np.ndarray]
 
     @property
@@ -68,7 +70,7 @@ def load_trials(folder: Path, axis: str = "coronal", limit: int | None = None) -
         images = np.stack([stack.image(n) for n in range(len(stack))])
         spacing = tuple(float(s) for s in np.linalg.norm(volumes.ijk_to_ras(volume)[:3, :3], axis=0))
         pasted = _paster(stack.planes, volumes.ijk_to_ras(volume), volumes.dimensions_of(volume))
-        trials.append(Trial(case.id, images, labels, mask != 0, spacing, own, pasted))
+        trials.append(Trial(case.id, images, labels, mask != 0, spacing, own, stack.step, pasted))
         segments.remove_node(segmentation)
         segments.remove_node(volume)
     return trials
@@ -132,7 +134,12 @@ def _confirm(predictor: Any, trial: Trial, context: list[Example], count: int) -
 
 def _propagated(predictor: Any, trial: Trial, context: list[Example], confirmed: dict[int, Any]) -> np.ndarray:
     work = VolumePropagation(
-        lambda index: trial.images[index], len(trial.images), predictor, context, lambda image, mask, index: trial.example(mask, index)
+        lambda index: trial.images[index],
+        len(trial.images),
+        predictor,
+        context,
+        lambda image, mask, index: trial.example(mask, index),
+        step=trial.step,
     )
     results = work.run({index: Confirmed(p.mask(), p.logits) for index, p in confirmed.items()})
     filled = np.zeros(trial.images.shape, np.float32)

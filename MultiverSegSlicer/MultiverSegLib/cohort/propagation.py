@@ -3,8 +3,12 @@
 Nothing here touches MRML: images come from a function (index -> [128, 128]), results go out as probabilities, so it runs in a worker thread.
 
 The slices between two confirmed ones are one *run*, walked from both ends and blended by distance; before the first and behind the last
-confirmed slice a run has one end and stops where the structure ends. A run depends on its own confirmed slices only. That is why a
-correction makes just the runs beside it anew.
+confirmed slice a run has one end and stops where the structure ends. A run depends on its own confirmed slices only (its length on how far
+all of them reach). That is why a correction makes just the runs beside it anew.
+
+(Tried against labels and given up: interpolated signed distances as previous logits or averaged with the network's, worse between confirmed
+slices than the walks; stopping where a prediction without the neighbour disagrees, little better than confidence. Networks that never saw
+a slice without the structure go on finding it, so what tells the end is how far the person's own slices reach.)
 """
 
 from __future__ import annotations
@@ -37,6 +41,9 @@ class Limits:
     ``first`` and ``last`` are slice indices (inclusive; None: the volume's). A run that leaves the structure stops after ``patience``
     slices in a row whose area is below ``min_area`` of the confirmed slice's, or whose confidence is below ``min_confidence``. From one
     slice to the next the structure grows by at most ``reach`` grid pixels (None: no limit), except where prompts say otherwise.
+
+    Confirmed slices that span more than the structure is wide show its length: walks then go ``beyond`` the outermost by this share of the
+    span, and by one slice at least (None: no limit). On a side with ``first`` or ``last`` that limit is the person's.
     """
 
     first: int | None = None
@@ -46,6 +53,7 @@ class Limits:
     patience: int = 2
     threshold: float = 0.5
     reach: int | None = 3
+    beyond: float | None = 0.1
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,7 @@ class VolumePropagation:
         examples: the cohort's examples (already selected).
         example_of: makes an example of a confirmed slice (image, mask) for the context; None: confirmed slices serve as neighbours only.
         limits: range and stopping rule.
+        step: distance of two slices in grid pixels.
     """
 
     def __init__(
@@ -133,8 +142,10 @@ class VolumePropagation:
         examples: Sequence[Any] = (),
         example_of: Callable[[np.ndarray, np.ndarray, int], Any] | None = None,
         limits: Limits | None = None,
+        step: float = 1.0,
     ) -> None:
         self.limits = limits or Limits()
+        self._step = step
         self._image = image
         self._count = count
         self._predictor = predictor
@@ -182,13 +193,23 @@ class VolumePropagation:
         outside = [index for index in confirmed if not 0 <= index < self._count]
         if outside:
             raise PromptError(f"Slice {outside[0]} is outside of the volume, which has slices 0 to {self._count - 1}.")
-        first = max(0, self.limits.first if self.limits.first is not None else 0)
-        last = min(self._count - 1, self.limits.last if self.limits.last is not None else self._count - 1)
         known = sorted(confirmed)
+        farthest = self._farthest(confirmed)
+        first = max(0, self.limits.first if self.limits.first is not None else known[0] - farthest)
+        last = min(self._count - 1, self.limits.last if self.limits.last is not None else known[-1] + farthest)
         runs = [_Run(None, known[0], range(first, known[0]))]
         runs += [_Run(a, b, range(max(a + 1, first), min(b, last + 1))) for a, b in pairwise(known)]
         runs.append(_Run(known[-1], None, range(known[-1] + 1, last + 1)))
         return [run for run in runs if len(run.inner) and not all(confirmed[end].empty for end in run.ends)]
+
+    def _farthest(self, confirmed: Mapping[int, Confirmed]) -> int:
+        """By how many slices walks may leave the confirmed ones."""
+        shown = {index: int(np.count_nonzero(entry.mask)) for index, entry in confirmed.items() if not entry.empty}
+        span = max(shown) - min(shown)
+        width = 2 * np.sqrt(max(shown.values()) / np.pi)  # of the largest mask, were it a disk
+        if self.limits.beyond is None or span * self._step < width:
+            return self._count
+        return max(1, round(self.limits.beyond * span))
 
     def _key(self, run: _Run, confirmed: Mapping[int, Confirmed], prompts: Mapping[int, np.ndarray]) -> str:
         """Everything a run depends on; equal keys, equal results."""
@@ -215,7 +236,7 @@ class VolumePropagation:
         while active := [front for front in every if front.order and not front.stopped]:
             if cancel():
                 raise Cancelled("Propagation was cancelled; nothing was changed.")
-            self._step(active, context, prompts)
+            self._advance(active, context, prompts)
             progress()
         return {run: self._joined(run, fronts[run]) for run in group}
 
@@ -238,7 +259,7 @@ class VolumePropagation:
             for start in starts
         ]
 
-    def _step(self, active: list[_Front], context: list, prompts: Mapping[int, np.ndarray]) -> None:
+    def _advance(self, active: list[_Front], context: list, prompts: Mapping[int, np.ndarray]) -> None:
         """One forward pass: the next slice of every front."""
         indices = [front.order.pop(0) for front in active]
         given = [prompts.get(index) for index in indices]

@@ -44,7 +44,7 @@ class VolumeWork:
     ) -> None:
         self.volume, self.segmentation, self.segment_id, self.axis = volume, segmentation, segment_id, axis
         self.stack = SliceStack(volume, axis, settings)
-        self._propagation = VolumePropagation(self.stack.image, len(self.stack), predictor, examples, example_of, limits)
+        self._propagation = VolumePropagation(self.stack.image, len(self.stack), predictor, examples, example_of, limits, self.stack.step)
         self._written: dict[int, np.ndarray] = {}
         self._confirmed: dict[int, Confirmed] = {}
         self._prompts: dict[int, np.ndarray] = {}
@@ -115,6 +115,14 @@ class SliceStack:
 
     def __len__(self) -> int:
         return len(self.planes)
+
+    @property
+    def step(self) -> float:
+        """Distance of two slices in grid pixels."""
+        if len(self) < 2:
+            return 1.0
+        first, second = (plane.grid_to_ras for plane in self.planes[:2])
+        return abs(float((np.linalg.inv(first) @ second)[2, 3])) / float(np.linalg.norm(first[:3, 0]))
 
     def _sample(self, index: int) -> np.ndarray:
         """float32 [128, 128] in 0..1."""

@@ -95,7 +95,7 @@ def test_an_empty_confirmed_slice_ends_the_structure():
 def test_a_correction_makes_only_its_neighbours_anew():
     volume, truth = cone()
     model = Grower()
-    work = propagation(volume, model)
+    work = propagation(volume, model, beyond=None)
     confirmed = {7: Confirmed(truth[7]), 13: Confirmed(truth[13])}
     first = work.run(confirmed)
     before = work.predicted
@@ -104,11 +104,26 @@ def test_a_correction_makes_only_its_neighbours_anew():
     assert {i for i in second if second[i] is not first.get(i) and not second[i].confirmed} <= {14, 16, 17, 18}
     assert all(second[i] is first[i] for i in (4, 5, 6, 8, 9, 10, 11, 12))
     assert work.predicted - before < before
-    fresh = propagation(volume).run(corrected)
+    fresh = propagation(volume, beyond=None).run(corrected)
     assert np.array_equal(masks(second, len(volume)), masks(fresh, len(volume)))
     unchanged = work.predicted
     work.run(corrected)
     assert work.predicted == unchanged, "nothing has changed, so nothing is predicted"
+
+
+def test_slices_that_span_more_than_the_width_show_the_length():
+    """A bright rod of 4 pixels' width through all slices: one slice goes on to the ends, far apart slices say where it ends."""
+    volume = np.zeros((40, SIZE, SIZE), np.float32)
+    volume[:, 10:14, 10:14] = 1
+    rod = Confirmed(volume[0])
+    assert len(propagation(volume).run({20: rod})) == 40
+    assert len(propagation(volume).run({20: rod, 23: rod})) == 40, "hardly longer than wide"
+    assert sorted(propagation(volume).run({10: rod, 30: rod})) == list(range(8, 33)), "a tenth of 20 slices"
+    assert sorted(propagation(volume).run({10: rod, 15: rod})) == list(range(9, 17)), "one at least"
+    assert len(propagation(volume, beyond=None).run({10: rod, 30: rod})) == 40
+    assert sorted(propagation(volume, last=38).run({10: rod, 30: rod})) == list(range(8, 39)), "a limit given by the person holds"
+    thin = VolumePropagation(lambda k: volume[k], 40, Grower(), step=0.2)
+    assert len(thin.run({10: rod, 30: rod})) == 40, "20 thin slices are no longer than wide"
 
 
 def test_prompts_on_a_slice_in_between_count_and_are_part_of_what_a_run_depends_on():

@@ -7,7 +7,7 @@ import pytest
 from MultiverSegLib.cohort.confidence import mask_dice
 from MultiverSegLib.cohort.nodes import CaseNodes
 from MultiverSegLib.cohort.propagation import Limits
-from MultiverSegLib.cohort.volume_work import VolumeWork
+from MultiverSegLib.cohort.volume_work import SliceStack, VolumeWork
 from MultiverSegLib.core.errors import Cancelled
 from MultiverSegLib.core.imaging import ImageSettings
 from MultiverSegLib.core.prompts import Point, Prompts
@@ -122,3 +122,10 @@ def test_the_range_is_kept(case):
     work.prepare()
     work.commit(work.compute())
     assert set(np.flatnonzero(case.mask("blob").any((1, 2)))) == {4, 5, 6}
+
+
+@pytest.mark.parametrize(("axis", "spacing"), [("k", 2.5), ("j", 0.8), ("i", 0.9)])
+def test_the_step_is_measured_in_grid_pixels(case, axis, spacing):
+    stack = SliceStack(case.volume, axis, ImageSettings())
+    pixel = np.linalg.norm(stack.planes[3].grid_to_ras[:3, 0])
+    assert stack.step == pytest.approx(spacing / pixel)
