@@ -22,7 +22,7 @@ from ..core.imaging import ImageSettings
 from ..core.prompts import Prompts
 from ..mrml import markups, segments, volumes
 from ..mrml.slice_plane import AXES, SlicePlane
-from .changes import apply_change, change_between, unpack_bits
+from .changes import apply_change, change_between, unpack_bits, unpack_map
 from .cohort import Cohort
 from .confidence import mask_dice
 from .contexts import Contexts
@@ -118,6 +118,14 @@ class CaseWork:
         self._looked(structure, None)
         self.cohort.record("shown", case=self.case_id, structure=structure, proposal=proposal["seq"], change=change, **fields)
         return True
+
+    def uncertainty(self, structure: str) -> tuple[SlicePlane, np.ndarray] | None:
+        """Where, and how unsure (0..1, [128, 128]), the model was about the structure's proposal; None without one (or from an older version)."""
+        proposal = self.cohort.case(self.case_id).work(structure).proposal
+        event = self._event_of(proposal["seq"]) if proposal.get("file") else {}
+        if "uncertainty" not in event:
+            return None
+        return SlicePlane.from_json(event["plane"]), unpack_map(event["uncertainty"], (128, 128))
 
     def untouched(self, structure: str) -> bool:
         """Whether neither the person nor the model has done anything yet, so that a proposal may be put in."""

@@ -245,7 +245,8 @@ def _examples(folder: str, wanted: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def _facts(proposal: Any, stack: Any, settings: Any) -> dict[str, Any]:
-    from .changes import array_sha256, pack_bits
+    from .changes import array_sha256, pack_bits, pack_map
+    from .confidence import entropy_map
 
     first = proposal.results.get(proposal.index)
     probability = np.zeros((128, 128), np.float32) if first is None else first.probability
@@ -257,5 +258,6 @@ def _facts(proposal: Any, stack: Any, settings: Any) -> dict[str, Any]:
         "plane": stack.planes[proposal.index].to_json(),
         "image": settings.to_json(),
         "mask": pack_bits(probability > 0.5),
+        "uncertainty": pack_map(entropy_map(probability)),
         "probability_sha256": array_sha256(probability),
     }

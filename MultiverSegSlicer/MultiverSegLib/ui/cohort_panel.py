@@ -232,8 +232,10 @@ class CohortPanel:
             self.table.refresh(self.desk.cohort.case(case_id), self.desk.case_id)
         if self.desk.case_id is None:
             return
-        if self.desk.case_id in proposed and self._offsets() == self._shown_at:
-            self._jump()
+        if self.desk.case_id in proposed:
+            self._show_uncertainty()
+            if self._offsets() == self._shown_at:
+                self._jump()
         nodes, cohort = self.desk.work.nodes, self.desk.cohort
         now = cohort.state.seq, [nodes.stamp(structure.name) for structure in cohort.structures]
         if now != self._seen:
@@ -280,12 +282,20 @@ class CohortPanel:
         slicer.util.setSliceViewerLayers(background=work.nodes.volume, fit=True)
         self._jump()
         self._activate()
+        self._show_uncertainty()
 
     def _jump(self) -> None:
         """Shows the slice to work on."""
         centre = self.desk.work.plane_for(self.desk.cohort.structure().name).to_ras(63.5, 63.5)
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)
         self._shown_at = self._offsets()
+
+    def _show_uncertainty(self) -> None:
+        """How unsure the model is of the proposal that is shown."""
+        structure, nodes = self.desk.cohort.structure().name, self.desk.work.nodes
+        found = self.desk.work.uncertainty(structure) if nodes.stamp(structure) else None
+        if found is not None and not self.desk.cohort.case(self.desk.case_id).work(structure).interactions:
+            self.panel.uncertainty.set(*found, nodes.segmentation, nodes.segment_id(structure))
 
     def _offsets(self) -> list[float]:
         return [node.GetSliceOffset() for node in slicer.util.getNodesByClass("vtkMRMLSliceNode")]

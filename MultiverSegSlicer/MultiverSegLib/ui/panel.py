@@ -14,6 +14,7 @@ from .gallery import Gallery
 from .logic import AXES
 from .predict_box import PredictBox
 from .setup_box import SetupBox
+from .uncertainty import UncertaintyBox
 from .widgets import choose, choose_or_add, described
 
 _SINGLETON = "MultiverSeg"
@@ -42,6 +43,7 @@ class Panel(VTKObservationMixin):
         self.setup = SetupBox(self.ui, self._setup_changed)
         self.gallery = Gallery(self.ui, self.context, self.show_example, self.remove_example)
         self.predict = PredictBox(self.ui, self)
+        self.uncertainty = UncertaintyBox(self.ui.editorLayout)
         self.cohort = CohortPanel(self.ui, self)
         self.ui.structureComboBox.lineEdit().connect("editingFinished()", self._structure_edited)
         self.ui.structureComboBox.connect("activated(int)", lambda index: self._structure_edited())
@@ -98,6 +100,7 @@ class Panel(VTKObservationMixin):
         """Another module is shown."""
         self.cohort.exit()
         self.predict.cancel()
+        self.uncertainty.forget()
         self.editor.setActiveEffect(None)
         self.editor.uninstallKeyboardShortcuts()
         self.editor.removeViewObservations()
@@ -106,6 +109,7 @@ class Panel(VTKObservationMixin):
     def release_scene(self) -> None:
         """The scene is about to be closed: keep nothing of it."""
         self.predict.cancel()
+        self.uncertainty.forget()
         self.cohort.release_scene()
         self.editor.setActiveEffect(None)
         self.editor.setSegmentationNode(None)
@@ -119,6 +123,7 @@ class Panel(VTKObservationMixin):
             self.library.listeners.remove(self._context_changed)
         self.setup.close()
         self.predict.close()
+        self.uncertainty.close()
         self.cohort.close()
         self._set_parameters(None)
         self.editor.setActiveEffect(None)
@@ -176,6 +181,7 @@ class Panel(VTKObservationMixin):
         if volume is self._shown_volume:
             return
         self._shown_volume = volume
+        self.uncertainty.forget()
         before = self.parameters.segmentation
         if volume is not None and not self.logic.tasks.belongs(before, volume):
             self.parameters.segmentation = self.logic.tasks.segmentation_for(volume, self.parameters.structure)
