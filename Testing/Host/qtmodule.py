@@ -159,6 +159,11 @@ for _method in ("getText", "getItem", "getInt", "getDouble", "getMultiLineText")
     _input_dialog(_method)
 
 
+@adaptor("QColorDialog", "getColor")
+def _color_dialog(cls, initial=None, parent=None, title="", *_):
+    return dialogs.ask(QtGui.QColor(), kind="QColorDialog.getColor", title=title, text=title)
+
+
 def _message_box(method: str):
     @adaptor("QMessageBox", method)
     def ask(cls, parent=None, title="", text="", *_):

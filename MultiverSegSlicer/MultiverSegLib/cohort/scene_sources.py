@@ -22,20 +22,45 @@ def cases_from_scene(cohort_folder: Path | str) -> list[Case]:
     return cases_from_volumes(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"), cohort_folder)
 
 
+def subject_hierarchy_folders() -> list[tuple[str, int]]:
+    """(name with those of the folders above it, item) of every folder, study and patient of the subject hierarchy that holds a volume."""
+    import slicer
+    import vtk
+
+    hierarchy, items, found = slicer.mrmlScene.GetSubjectHierarchyNode(), vtk.vtkIdList(), []
+    hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), items, True)
+    for item in (items.GetId(n) for n in range(items.GetNumberOfIds())):
+        if hierarchy.GetItemDataNode(item) is None and _volumes(_nodes_below(item)):
+            names, above = [], item
+            while above and above != hierarchy.GetSceneItemID():
+                names.insert(0, hierarchy.GetItemName(above))
+                above = hierarchy.GetItemParent(above)
+            found.append((" / ".join(names), item))
+    return found
+
+
+def _nodes_below(item: int) -> list[Any]:
+    import slicer
+    import vtk
+
+    hierarchy, items = slicer.mrmlScene.GetSubjectHierarchyNode(), vtk.vtkIdList()
+    hierarchy.GetItemChildren(item, items, True)
+    return [hierarchy.GetItemDataNode(items.GetId(n)) for n in range(items.GetNumberOfIds())]
+
+
+def _volumes(nodes: Iterable[Any]) -> list[Any]:
+    """The scalar volumes among ``nodes``."""
+    scalar = [n for n in nodes if n is not None and n.IsA("vtkMRMLScalarVolumeNode") and not n.IsA("vtkMRMLLabelMapVolumeNode")]
+    return [node for node in scalar if node.GetImageData()]
+
+
 def cases_from_subject_hierarchy(folder_item: int, cohort_folder: Path | str) -> list[Case]:
     """The volumes in a folder of the subject hierarchy, and in the folders below it.
 
     Raises:
         CohortError: there is none.
     """
-    import slicer
-    import vtk
-
-    hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
-    items = vtk.vtkIdList()
-    hierarchy.GetItemChildren(folder_item, items, True)
-    nodes = [hierarchy.GetItemDataNode(items.GetId(n)) for n in range(items.GetNumberOfIds())]
-    return cases_from_volumes(nodes, cohort_folder)
+    return cases_from_volumes(_nodes_below(folder_item), cohort_folder)
 
 
 def cases_from_volumes(nodes: Iterable[Any], cohort_folder: Path | str) -> list[Case]:
@@ -45,10 +70,9 @@ def cases_from_volumes(nodes: Iterable[Any], cohort_folder: Path | str) -> list[
         CohortError: there is none.
     """
     cases: list[Case] = []
-    for node in nodes:
-        if node is not None and node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode") and node.GetImageData():
-            identity = file_safe(node.GetName(), (c.id for c in cases))
-            cases.append(Case(identity, _source(node, cohort_folder), node.GetName()))
+    for node in _volumes(nodes):
+        identity = file_safe(node.GetName(), (c.id for c in cases))
+        cases.append(Case(identity, _source(node, cohort_folder), node.GetName()))
     if not cases:
         raise CohortError("There is no scalar volume to make a cohort of.")
     return cases

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import contextmanager
 
 import qt
 import slicer
@@ -11,18 +11,16 @@ from slicer.i18n import tr as _
 from ..cohort.cohort import Cohort
 from ..cohort.desk import Desk
 from ..cohort.order import ORDERS, progress
-from ..cohort.records import ACCEPTED, Structure
-from ..cohort.scene_sources import cases_from_scene, cases_from_sequence
-from ..cohort.sources import cases_from_csv, cases_from_folder
-from ..core.errors import CohortError, MultiverSegError
+from ..core.errors import MultiverSegError
 from . import prompt_store, settings
 from .cohort_ahead import AheadBox
 from .cohort_curve import remove_curve, show_curve
+from .cohort_gallery import ResultsGallery
+from .cohort_new import SOURCES, new_cohort
 from .cohort_table import CohortTable
-from .gallery import thumbnail, tooltip
+from .structures_box import StructuresBox, next_structure
 from .widgets import button, combo, described
 
-SOURCES = ("folder", "table (CSV)", "scene", "sequence")
 #: Hand-made changes are stored, and the next case is loaded, when nothing has happened for this long.
 QUIET_MS = 1500
 
@@ -37,6 +35,8 @@ class CohortPanel:
         self.desk = Desk()
         self._shown_at: list[float] = []
         self._seen = None
+        self._structure = ""
+        self._opening = False
         self._make_controls(ui.cohortLayout)
         self.quiet = qt.QTimer()
         self.quiet.setSingleShot(True)
@@ -62,6 +62,7 @@ class CohortPanel:
         self.message = described(qt.QLabel(), _("How far the work has come, and what went wrong."), _("Progress of the cohort"))
         self.message.setWordWrap(True)
         layout.addWidget(self.message)
+        self.structures = StructuresBox(layout, self)
         self.table = CohortTable(layout, self.go_to)
         self.ahead = AheadBox(layout, self.desk, self.panel.service, self._order, self._may_show, self._stepped, self._tell)
         second = qt.QHBoxLayout()
@@ -81,12 +82,7 @@ class CohortPanel:
         third.addWidget(self.order)
         third.addWidget(self.curve_button)
         layout.addLayout(third)
-        self.gallery = described(qt.QListWidget(), _("The accepted results. Double-click one to open its case."), _("Gallery of results"))
-        self.gallery.setViewMode(qt.QListView.IconMode)
-        self.gallery.setIconSize(qt.QSize(72, 72))
-        self.gallery.setResizeMode(qt.QListView.Adjust)
-        self.gallery.setMinimumHeight(110)
-        layout.addWidget(self.gallery)
+        self.results = ResultsGallery(layout, self.go_to)
         for widget, action in (
             (self.open_button, self.open),
             (self.new_button, self.new),
@@ -98,7 +94,6 @@ class CohortPanel:
         ):
             widget.connect("clicked()", action)
         self.order.connect("activated(int)", self._order_chosen)
-        self.gallery.connect("itemDoubleClicked(QListWidgetItem*)", lambda item: self.go_to(str(item.data(qt.Qt.UserRole))))
 
     # Life
 
@@ -132,28 +127,17 @@ class CohortPanel:
         """Asks for a cohort's folder and opens it at its next case."""
         folder = qt.QFileDialog.getExistingDirectory(self.ui.cohortCollapsibleButton, _("Open a cohort"), "")
         if folder:
-            self._guarded(lambda: self.take(Cohort.open(str(folder))))
+            self.guarded(lambda: self.take(Cohort.open(str(folder))))
 
     def new(self) -> None:
         """Asks for the volumes, a folder for the results and the structure's name, and begins a cohort."""
-        self._guarded(self._new)
+        self.guarded(self._new)
 
     def _new(self) -> None:
-        parent, kind = self.ui.cohortCollapsibleButton, str(self.source.itemData(self.source.currentIndex))
-        origin = ""
-        if kind == "folder":
-            origin = qt.QFileDialog.getExistingDirectory(parent, _("Folder of the volumes"), "")
-        elif kind == "table (CSV)":
-            origin = qt.QFileDialog.getOpenFileName(parent, _("Table of the volumes"), "", "CSV (*.csv)")
-        if kind in SOURCES[:2] and not origin:
-            return
-        folder = qt.QFileDialog.getExistingDirectory(parent, _("Folder for the cohort and its results"), "")
-        name = qt.QInputDialog.getText(parent, _("New cohort"), _("Structure to segment")) if folder else ""
-        if not folder or not str(name).strip():
-            return
-        structure = Structure.numbered(str(name).strip(), 0, self.panel.parameters.axis)
-        cases = _cases(kind, str(origin), str(folder), structure.name)
-        self.take(Cohort.create(str(folder), cases, [structure], settings={"model": settings.value("Model")}))
+        kind = str(self.source.itemData(self.source.currentIndex))
+        cohort = new_cohort(self.ui.cohortCollapsibleButton, kind, self.panel.parameters.axis)
+        if cohort is not None:
+            self.take(cohort)
 
     def take(self, cohort: Cohort) -> None:
         """Works on an open cohort: its contexts become the panel's, its next case is opened."""
@@ -171,7 +155,7 @@ class CohortPanel:
         """Closes the cohort."""
         self.quiet.stop()
         self.ahead.stop()
-        self._guarded(self._show_nothing)
+        self.guarded(self._show_nothing)
         self.desk.close()
         settings.use_contexts(None)
         self.panel.library.accept_case = None
@@ -181,16 +165,70 @@ class CohortPanel:
 
     # Working
 
-    def go_to(self, case_id: str) -> None:
-        """Opens a case."""
-        self._guarded(lambda: self._open_case(lambda: self.desk.go_to(case_id)))
+    @property
+    def structure(self) -> str:
+        """The structure that is worked on; the first one where none was chosen."""
+        cohort = self.desk.cohort
+        if cohort is None:
+            return ""
+        return self._structure if self._structure in cohort.state.structures else cohort.structure().name
+
+    def choose_structure(self, name: str) -> None:
+        """Works on another structure of the open case: its segment, axis, examples and slice."""
+        self._structure = name
+        if self.desk.work is not None:
+            self._show_structure()
+        self.structures.show()
+
+    def follow_segment(self) -> None:
+        """Another segment was selected in the editor: its structure is the one to work on."""
+        work = self.desk.work
+        if work is None or self._opening or self.panel.editor.segmentationNode() is not work.nodes.segmentation:
+            return
+        segment = work.nodes.segmentation.GetSegmentation().GetSegment(self.panel.segment_id())
+        name = segment.GetName() if segment is not None else ""
+        if name in self.desk.cohort.state.structures and name != self.structure:
+            self.choose_structure(name)
+
+    def follow_name(self, name: str) -> None:
+        """A structure was named in the panel: if it is one of the cohort's, it is the one to work on."""
+        if self.desk.work is not None and name in self.desk.cohort.state.structures and name != self.structure:
+            self.choose_structure(name)
+
+    def opened_anew(self, structure: str) -> None:
+        """The structures changed: the open case is opened again, with ``structure`` to work on."""
+        self._structure, case_id = structure, self.desk.case_id
+        if case_id is not None:
+            self._open_case(lambda: self.desk.go_to(case_id))
+        self.update()
+
+    def accept_structure(self) -> None:
+        """Accepts the structure that is worked on, and goes to the case's next one; after the last to the next case."""
+        self.guarded(self._accept_structure)
+
+    def _accept_structure(self) -> None:
+        current = self.structure
+        self._accept_here(current)
+        following = next_structure(self.desk.cohort.case(self.desk.case_id), list(self.desk.cohort.state.structures), current)
+        if following is not None:
+            self.choose_structure(following)
+        else:
+            self._open_case(lambda: self.desk.next(self._order()))
+
+    def go_to(self, case_id: str, structure: str = "") -> None:
+        """Opens a case; ``structure``: to work on this one."""
+        self._structure = structure or self._structure
+        if structure and case_id == self.desk.case_id:
+            self.choose_structure(structure)
+            return
+        self.guarded(lambda: self._open_case(lambda: self.desk.go_to(case_id)))
 
     def previous(self) -> None:
-        self._guarded(lambda: self._open_case(self.desk.previous))
+        self.guarded(lambda: self._open_case(self.desk.previous))
 
     def accept_and_next(self) -> None:
         """Accepts the open case (all structures that are segmented) and opens the next."""
-        self._guarded(lambda: self._open_case(lambda: self.desk.accept_and_next(order=self._order())))
+        self.guarded(lambda: self._open_case(lambda: self.desk.accept_and_next(order=self._order())))
 
     def _accept_here(self, structure: str):
         """The effect's own button: accepts one structure of the open case and stays there; gives the example."""
@@ -201,10 +239,10 @@ class CohortPanel:
         return self.desk.contexts.find(structure, example)
 
     def skip(self) -> None:
-        self._guarded(lambda: self._open_case(lambda: self.desk.skip_and_next(order=self._order())))
+        self.guarded(lambda: self._open_case(lambda: self.desk.skip_and_next(order=self._order())))
 
     def curve(self) -> None:
-        self._guarded(lambda: show_curve(self.desk.cohort))
+        self.guarded(lambda: show_curve(self.desk.cohort))
 
     def remove_example(self, structure: str, example) -> bool:
         """Takes an example out of the cohort's context and marks what was predicted with it; False where no cohort has that structure."""
@@ -219,7 +257,7 @@ class CohortPanel:
         """Stores what was done by hand. Called when nothing has happened for a while."""
         if self.desk.work is None:
             return
-        self._guarded(self.desk.work.autosave)
+        self.guarded(self.desk.work.autosave)
 
     def _may_show(self, structure: str) -> bool:
         """Whether a proposal may be put into the open case: the person has not begun, and waits for no prediction."""
@@ -251,15 +289,16 @@ class CohortPanel:
 
     def _order_chosen(self, index) -> None:
         if self.desk.cohort is not None and not self.desk.cohort.read_only:
-            self._guarded(lambda: self.desk.cohort.record("setting", name="order", value=self._order()))
+            self.guarded(lambda: self.desk.cohort.record("setting", name="order", value=self._order()))
 
     def _open_case(self, action) -> None:
         """Runs a step of the desk with the panel showing nothing of the old case, then shows the new one."""
         before = self.desk.work
         self.panel.predict.cancel()
-        self.panel.editor.setActiveEffect(None)
         try:
-            action()
+            with self._leading():
+                self.panel.editor.setActiveEffect(None)
+                action()
         finally:
             if self.desk.work is not before:
                 self.panel.library.forget()
@@ -272,27 +311,43 @@ class CohortPanel:
         work, parameters = self.desk.work, self.panel.parameters
         if work is None:
             return
-        structure = self.desk.cohort.structure()
-        if parameters is not None:
-            parameters.sourceVolume = work.nodes.volume
-            parameters.segmentation = work.nodes.segmentation
-            parameters.structure = structure.name
-            if structure.axis in ("axial", "coronal", "sagittal"):
-                parameters.axis = structure.axis
-        slicer.util.setSliceViewerLayers(background=work.nodes.volume, fit=True)
-        self._jump()
-        self._activate()
+        with self._leading():
+            if parameters is not None:
+                parameters.sourceVolume = work.nodes.volume
+                parameters.segmentation = work.nodes.segmentation
+            slicer.util.setSliceViewerLayers(background=work.nodes.volume, fit=True)
+        self._show_structure()
+
+    def _show_structure(self) -> None:
+        """The segment, axis, examples and slice of the structure to work on, with our effect."""
+        structure, parameters = self.desk.cohort.structure(self.structure), self.panel.parameters
+        with self._leading():
+            if parameters is not None:
+                parameters.structure = structure.name
+                if structure.axis in ("axial", "coronal", "sagittal"):
+                    parameters.axis = structure.axis
+            self._jump()
+            self._activate()
         self._show_uncertainty()
+
+    @contextmanager
+    def _leading(self):
+        """The editor follows this panel meanwhile, not the other way round."""
+        before, self._opening = self._opening, True
+        try:
+            yield
+        finally:
+            self._opening = before
 
     def _jump(self) -> None:
         """Shows the slice to work on."""
-        centre = self.desk.work.plane_for(self.desk.cohort.structure().name).to_ras(63.5, 63.5)
+        centre = self.desk.work.plane_for(self.structure).to_ras(63.5, 63.5)
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)
         self._shown_at = self._offsets()
 
     def _show_uncertainty(self) -> None:
         """How unsure the model is of the proposal that is shown."""
-        structure, nodes = self.desk.cohort.structure().name, self.desk.work.nodes
+        structure, nodes = self.structure, self.desk.work.nodes
         found = self.desk.work.uncertainty(structure) if nodes.stamp(structure) else None
         if found is not None and not self.desk.cohort.case(self.desk.case_id).work(structure).interactions:
             self.panel.uncertainty.set(*found, nodes.segmentation, nodes.segment_id(structure))
@@ -305,7 +360,7 @@ class CohortPanel:
         work = self.desk.work
         if work is None or self.panel.editor.segmentationNode() is not work.nodes.segmentation:
             return
-        self.panel.editor.setCurrentSegmentID(work.nodes.segment_id(self.desk.cohort.structure().name))
+        self.panel.editor.setCurrentSegmentID(work.nodes.segment_id(self.structure))
         self.panel.editor.setActiveEffectByName("MultiverSegPrompt")
 
     def _show_nothing(self) -> None:
@@ -321,13 +376,14 @@ class CohortPanel:
         cohort, case_id = self.desk.cohort, self.desk.case_id
         writable = cohort is not None and not cohort.read_only
         self.table.show(cohort, case_id)
+        self.structures.show()
         for widget in (self.previous_button, self.accept_button, self.skip_button):
             widget.enabled = writable and case_id is not None
         for widget in (self.close_button, self.curve_button, self.order):
             widget.enabled = cohort is not None
         self.shortcut.setEnabled(writable and case_id is not None)
         self.message.text = self._line()
-        self._fill_gallery()
+        self.results.show(self.desk.cohort, self.desk.contexts)
 
     def _line(self) -> str:
         cohort = self.desk.cohort
@@ -337,34 +393,9 @@ class CohortPanel:
             return _("Read only: held by {holder}. {progress}").format(holder=cohort.holder or _("nobody"), progress=progress(cohort.state))
         return f"{cohort.state.name}: {progress(cohort.state)}"
 
-    def _fill_gallery(self) -> None:
-        self.gallery.clear()
-        if self.desk.cohort is None:
-            return
-        accepted = {case.id for case in self.desk.cohort.cases if case.status == ACCEPTED}
-        for structure in self.desk.cohort.structures:
-            for example in self.desk.contexts.get(structure.name).examples:
-                if example.case in accepted:
-                    item = qt.QListWidgetItem(thumbnail(example), example.case)
-                    item.setToolTip(tooltip(example))
-                    item.setData(qt.Qt.UserRole, example.case)
-                    self.gallery.addItem(item)
-
-    def _guarded(self, function) -> None:
+    def guarded(self, function) -> None:
+        """Runs a step and says what went wrong."""
         try:
             function()
         except MultiverSegError as error:
             self.message.text = str(error)
-
-
-def _cases(kind: str, origin: str, folder: str, structure: str) -> list:
-    if kind == "folder":
-        return cases_from_folder(Path(origin), Path(folder), [structure])
-    if kind == "table (CSV)":
-        return cases_from_csv(Path(origin), Path(folder), [structure])
-    if kind == "scene":
-        return cases_from_scene(Path(folder))
-    sequences = slicer.util.getNodesByClass("vtkMRMLSequenceNode")
-    if not sequences:
-        raise CohortError(_("There is no sequence in the scene."))
-    return cases_from_sequence(sequences[0], Path(folder))

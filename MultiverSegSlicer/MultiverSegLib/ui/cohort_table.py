@@ -22,7 +22,7 @@ CHIPS = {
 
 
 class CohortTable:
-    """``open_case``: called with a case's id when its row is activated."""
+    """``open_case``: called with the case's id and the structure of a row when it is activated."""
 
     def __init__(self, layout, open_case) -> None:
         self.open_case = open_case
@@ -33,7 +33,9 @@ class CohortTable:
         self.status.addItem(_("all"), "")
         for name in (*STATUSES, PROPOSED):
             self.status.addItem(_(name), name)
+        self.structure = described(qt.QComboBox(), _("Show only the rows of this structure."), _("Structure of the rows shown"))
         row.addWidget(self.filter)
+        row.addWidget(self.structure)
         row.addWidget(self.status)
         layout.addLayout(row)
         self.widget = described(qt.QTableWidget(), _("The cases of the cohort. Double-click one to open it."), _("Cases"))
@@ -47,10 +49,12 @@ class CohortTable:
         layout.addWidget(self.widget)
         self.widget.connect("cellDoubleClicked(int,int)", self._activated)
         self.filter.connect("textChanged(QString)", lambda text: self.apply_filter())
-        self.status.connect("currentIndexChanged(int)", lambda index: self.apply_filter())
+        for box in (self.status, self.structure):
+            box.connect("currentIndexChanged(int)", lambda index: self.apply_filter())
 
     def show(self, cohort, current: str | None) -> None:
         """Fills the table; the open case is selected. The person's sorting stays."""
+        self._offer_structures([structure.name for structure in cohort.structures] if cohort is not None else [])
         self.widget.setSortingEnabled(False)
         rows = [(case, structure.name) for case in cohort.cases for structure in cohort.structures] if cohort is not None else []
         self.widget.setRowCount(len(rows))
@@ -59,6 +63,14 @@ class CohortTable:
         self.widget.setSortingEnabled(True)
         self.apply_filter()
         self._select(current)
+
+    def _offer_structures(self, names: list[str]) -> None:
+        if [self.structure.itemData(n) for n in range(1, self.structure.count)] != names:
+            self.structure.clear()
+            self.structure.addItem(_("all structures"), "")
+            for name in names:
+                self.structure.addItem(name, name)
+        self.structure.setVisible(len(names) > 1)
 
     def refresh(self, case, current: str | None) -> None:
         """Fills the rows of one case anew."""
@@ -78,9 +90,10 @@ class CohortTable:
     def apply_filter(self) -> None:
         """Hides the rows that don't match."""
         text, status = self.filter.text.lower(), str(self.status.itemData(self.status.currentIndex) or "")
+        structure = str(self.structure.itemData(self.structure.currentIndex) or "")
         for row in range(self.widget.rowCount):
-            shown = text in self.widget.item(row, 0).text().lower() and status in ("", self.widget.item(row, 1).text())
-            self.widget.setRowHidden(row, not shown)
+            case, chip, name = (self.widget.item(row, column).text() for column in (0, 1, 2))
+            self.widget.setRowHidden(row, not (text in case.lower() and status in ("", chip) and structure in ("", name)))
 
     def _fill(self, row: int, column: int, value) -> None:
         item = qt.QTableWidgetItem()
@@ -99,22 +112,33 @@ class CohortTable:
                 return
 
     def _activated(self, row: int, column: int) -> None:
-        self.open_case(self.widget.item(row, 0).text())
+        self.open_case(self.widget.item(row, 0).text(), self.widget.item(row, COLUMNS.index("structure")).text())
 
 
 def cells(case, structure: str) -> list:
     """The values of a row; None leaves a cell empty."""
     work = case.work(structure)
     confidence = work.confidence if work.confidence is not None else work.proposal.get("confidence")
-    # what the model put in stays a proposal until the person accepts it or does something about it
-    proposed = work.proposal and not work.interactions and work.status != ACCEPTED and case.status in (TODO, IN_PROGRESS)
-    status = PROPOSED if proposed else case.status
     return [
         case.id,
-        status,
+        status_of(case, structure),
         structure,
         work.clicks,
         round(case.active_seconds),
         None if confidence is None else round(confidence, 2),
         None if work.saved_dice is None else round(work.saved_dice, 3),
     ]
+
+
+def status_of(case, structure: str) -> str:
+    """What the chip of a row says: the case's status, but for a structure that is further (or less far) than its case."""
+    work = case.work(structure)
+    done = work.status == ACCEPTED and not work.doubt
+    # what the model put in stays a proposal until the person accepts it or does something about it
+    if work.proposal and not work.interactions and not done and case.status in (TODO, IN_PROGRESS):
+        return PROPOSED
+    if case.status == IN_PROGRESS and done:
+        return ACCEPTED
+    if case.status == ACCEPTED and work.status != ACCEPTED:
+        return TODO
+    return case.status

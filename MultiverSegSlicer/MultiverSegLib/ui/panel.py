@@ -75,6 +75,7 @@ class Panel(VTKObservationMixin):
         """The effect's structure and the panel's are one; another segment may mean another structure."""
         if self._updating or self.parameters is None:
             return
+        self.cohort.follow_segment()
         structure = node.GetAttribute(f"{options.EFFECT_NAME}.Structure")
         if structure is not None and structure != self.parameters.structure:
             self.parameters.structure = structure
@@ -209,6 +210,7 @@ class Panel(VTKObservationMixin):
     def _structure_edited(self) -> None:
         if self.parameters is not None and not self._updating:
             self.parameters.structure = self.ui.structureComboBox.currentText.strip()
+            self.cohort.follow_name(self.parameters.structure)
 
     def _axis_chosen(self, index) -> None:
         if self.parameters is not None:
