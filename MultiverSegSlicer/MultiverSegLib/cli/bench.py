@@ -21,7 +21,7 @@ from .options import Device, Model
 GOAL_MS = 200.0
 EXAMPLE_COUNTS = (0, 8, 16)
 #: Sub-commands of ``bench``: modules bench_<name>.py beside this one, each with ``register(bench_app)``.
-BENCHES = ("network", "geometry", "cohort")
+BENCHES = ("network", "geometry", "cohort", "calibration")
 
 bench_app = typer.Typer(
     name="bench",

@@ -69,7 +69,7 @@ def cohort(
     trials = _trials(data, axis, limit) if set(chosen) & {*WORTHS, *CHOICES} else []
     if names := [name for name in chosen if name in WORTHS]:
         with error_console().status("Measuring") as status:
-            results |= _worths(names, trials, model, device, lambda text: status.update(f"Measuring: {text}"))
+            results |= _worths(names, trials, model, device, lambda text: status.update(f"Measuring: {text}"), output)
         tables += [f"{name}, {len(trials)} volumes\n\n{_table(results[name])}" for name in names]
     if names := [name for name in chosen if name in CHOICES]:
         found, more = _choices(names, trials, corpus, (tasks, images, shuffles, seed), model, device, jobs)
@@ -100,7 +100,7 @@ def _trials(data: Path | None, axis: str, limit: int | None) -> list:
     return trials
 
 
-def _worths(names: list[str], trials: list, model: str, device: str, say: Callable[[str], None]) -> dict[str, Any]:
+def _worths(names: list[str], trials: list, model: str, device: str, say: Callable[[str], None], output: Path | None) -> dict[str, Any]:
     from ..core.predictor import Predictor
     from . import cohort_trials
 
@@ -113,8 +113,20 @@ def _worths(names: list[str], trials: list, model: str, device: str, say: Callab
         elif name == "slices":
             results[name] = summarized(cohort_trials.slices(predictor, trials), ())
         else:
-            results[name] = getattr(cohort_trials, name)(predictor, trials)
+            trust = cohort_trials.calibration(predictor, trials)
+            results[name] = trust.summary()
+            if output is not None:
+                _plot(output, trust)
     return results
+
+
+def _plot(folder: Path, trust: Any) -> None:
+    from .bench_calibration import plot_reliability
+
+    folder.mkdir(parents=True, exist_ok=True)
+    plot_reliability(folder / "pixels.png", {"pixels": trust.pixels}, "probability", "share of the structure")
+    curves = {"before": trust.confidences["expected Dice"], "after": trust.confidences["calibrated"]}
+    plot_reliability(folder / "reliability.png", {name: (values, trust.dice) for name, values in curves.items()})
 
 
 def _choices(

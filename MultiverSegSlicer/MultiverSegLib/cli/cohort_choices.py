@@ -7,13 +7,14 @@ in a cohort all strategies still choose all of them) is not simulated again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..cohort.confidence import expected_dice, subset_agreement
+from ..cohort.confidence import subset_agreement
+from ..core.calibration import expected_dice
 from ..core.examples import Example
 from ..core.selection import select, strategies
 from ..evaluation.metrics import bootstrap
@@ -129,8 +130,7 @@ def from_corpus(corpus: Path, tasks: int, images: int, seed: int) -> list[Evalua
     result = []
     for task in chosen:
         order = np.random.default_rng([seed, *task.name.encode()]).permutation(len(task.images))[: images + 1]
-        pixels, labels, subjects = task.images[order], task.labels[order], task.subjects[order]
-        result.append(EvaluationTask(task.dataset, task.name, task.modality, pixels, labels, subjects))
+        result.append(replace(task, images=task.images[order], labels=task.labels[order], subjects=task.subjects[order]))
     return result
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..cohort.candidates import find_slice
-from ..cohort.confidence import entropy_confidence, expected_dice, mask_dice, reliability, subset_agreement
+from ..cohort.confidence import entropy_confidence, mask_dice, reliability, subset_agreement
 from ..cohort.propagation import Confirmed, VolumePropagation
+from ..core.calibration import expected_dice
 from ..core.context import Example
 from ..core.errors import CohortError
 from ..core.imaging import ImageSettings
@@ -205,35 +206,43 @@ def slices(predictor: Any, trials: Sequence[Trial], known: int = 5) -> list[dict
     return rows
 
 
-def calibration(predictor: Any, trials: Sequence[Trial], known: int = 5) -> dict[str, Any]:
-    """Whether confidence can be believed: pixels' probabilities against labels, and four confidences against the true Dice."""
+@dataclass(frozen=True)
+class Trust:
+    """Predictions without prompts of one set of slices: ``pixels`` (probabilities, labels) where the model sees something at all; per slice
+    the true ``dice``, and by name the ``confidences``."""
+
+    pixels: tuple[np.ndarray, np.ndarray]
+    dice: np.ndarray
+    confidences: dict[str, np.ndarray]
+
+    def summary(self) -> dict[str, Any]:
+        ranks = {name: np.argsort(np.argsort(values)) for name, values in {"dice": self.dice, **self.confidences}.items()}
+        diagram = reliability(*self.pixels)
+        found: dict[str, Any] = {"slices": len(self.dice), "mean Dice": round(float(self.dice.mean()), 3)}
+        for name in self.confidences:
+            found[f"{name}: rank correlation with Dice"] = round(float(np.corrcoef(ranks["dice"], ranks[name])[0, 1]), 3)
+        for name in ("expected Dice", "calibrated"):
+            found[f"{name}: mean"] = round(float(self.confidences[name].mean()), 3)
+            found[f"{name}: mean error in bins"] = round(reliability(self.confidences[name], self.dice).error, 3)
+        return {**found, "pixels: mean error in bins": round(diagram.error, 3)}
+
+
+def calibration(predictor: Any, trials: Sequence[Trial], known: int = 5) -> Trust:
+    """Whether confidence can be believed: every third slice of all cases but the first ``known``, which give the context."""
     context = [t.example() for t in trials[:known]]
     probabilities, labels, rows = [], [], []
     for trial in trials[known:]:
         indices = np.flatnonzero(trial.labels.any((1, 2)))[::3]
-        for index, prediction in zip(
-            indices, predictor.predict_batch([trial.images[i] for i in indices], None, None, context), strict=True
-        ):
+        predictions = predictor.predict_batch([trial.images[i] for i in indices], None, None, context)
+        for index, prediction in zip(indices, predictions, strict=True):
             p, image = prediction.probability, trial.images[index]
             near = p > 0.01
             probabilities.append(p[near])
             labels.append(trial.labels[index][near])
             agreed = subset_agreement(lambda part, i=image: predictor.predict(i, None, None, part).probability, context)
-            rows.append((mask_dice(prediction.mask(), trial.labels[index]), expected_dice(p), entropy_confidence(p), agreed))
-    table = np.array(rows)
-    pixels = reliability(np.concatenate(probabilities), np.concatenate(labels))
-    ranks = np.argsort(np.argsort(table, axis=0), axis=0).astype(float)
-    names = ("expected Dice", "entropy", "agreement of context subsets")
-    correlation = {name: round(float(np.corrcoef(ranks[:, 0], ranks[:, n + 1])[0, 1]), 3) for n, name in enumerate(names)}
-    diagram = [
-        {"predicted": round(a, 3), "observed": round(b, 3), "pixels": c}
-        for a, b, c in zip(pixels.predicted, pixels.observed, pixels.counts, strict=True)
-    ]
-    return {
-        "slices": len(rows),
-        "pixel_calibration_error": round(pixels.error, 4),
-        "reliability_diagram": diagram,
-        "mean_dice": round(float(table[:, 0].mean()), 3),
-        "mean_expected_dice": round(float(table[:, 1].mean()), 3),
-        "rank_correlation_with_dice": correlation,
-    }
+            dice = mask_dice(prediction.mask(), trial.labels[index])
+            rows.append((dice, expected_dice(p), prediction.confidence, entropy_confidence(p), agreed))
+    dice, *measured = np.array(rows).T
+    names = ("expected Dice", "calibrated", "entropy", "agreement of context subsets")
+    pixels = np.concatenate(probabilities), np.concatenate(labels).astype(float)
+    return Trust(pixels, dice, dict(zip(names, measured, strict=True)))

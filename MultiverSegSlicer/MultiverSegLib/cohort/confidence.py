@@ -26,17 +26,6 @@ def entropy_confidence(probability: np.ndarray) -> float:
     return 1.0 if not region.any() else float(1.0 - entropy_map(probability[region]).mean())
 
 
-def expected_dice(probability: np.ndarray, threshold: float = 0.5) -> float:
-    """The Dice that the thresholded prediction would have on average if the probabilities were true: 2 E|A and B| / (|A| + E|B|).
-
-    0 for a prediction without a pixel above the threshold.
-    """
-    p = np.asarray(probability, np.float64)
-    mask = p > threshold
-    total = mask.sum() + p.sum()
-    return float(2 * p[mask].sum() / total) if mask.any() else 0.0
-
-
 def agreement(probabilities: Sequence[np.ndarray], threshold: float = 0.5) -> float:
     """Mean Dice between all pairs of thresholded predictions, made with different context subsets; 1 for fewer than two."""
     masks = [np.asarray(p) > threshold for p in probabilities]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .candidates import find_slice
-from .confidence import entropy_confidence, expected_dice, subset_agreement
+from .confidence import entropy_confidence, subset_agreement
 from .propagation import Confirmed, Limits, Predicts, SliceResult, VolumePropagation
 
 KINDS = ("slice", "volume")
@@ -22,7 +22,7 @@ class Proposal:
     Attributes:
         index: the slice it began with.
         results: the slices by index; only ``index`` for a slice proposal, none if nothing was found.
-        confidence: expected Dice of the first slice (0..1); 0 if nothing was found.
+        confidence: the Dice to expect of the first slice (0..1, see ``core.calibration``); 0 if nothing was found.
         informative: 1 - agreement of the predictions made with disjoint parts of the context (query by committee: Seung et al., COLT 1992).
         examples: ids of the examples it was made with.
     """
@@ -86,4 +86,4 @@ def propose(
         results[found.index] = SliceResult(
             found.index, probability, confirmed[found.index].previous, entropy_confidence(probability), int(mask.sum()), ()
         )
-    return Proposal(found.index, results, expected_dice(probability), informative, tuple(e.id for e in examples))
+    return Proposal(found.index, results, float(first.confidence), informative, tuple(e.id for e in examples))

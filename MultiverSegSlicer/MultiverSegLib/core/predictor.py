@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .calibration import Calibration, expected_dice
 from .errors import Cancelled, CheckpointError, DeviceError, MultiverSegError
 from .grid import GRID_SHAPE, GRID_SIZE
 
@@ -26,8 +27,6 @@ CONTEXT_CHANNELS = ("image", "mask", "box", "positive", "negative")
 _KEPT_ENCODINGS = 512
 #: Of these, how many are computed in one pass: bounds the memory where a large context is met for the first time.
 _ENCODED_AT_ONCE = 32
-#: Pixels of at least this probability count as the uncertain rim of a prediction.
-_RIM = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +35,7 @@ class Prediction:
 
     Attributes:
         probability, logits: float32 [128,128].
-        confidence: see ``confidence_of``.
+        confidence: the Dice to expect, 0..1, calibrated where that was measured for the model; 0 if nothing reaches 0.5.
         model: name of the model that was used (of a pair, the one for this case).
         device: e.g. "CPU" or "NVIDIA RTX A4000".
         seconds: of computing, its share of the batch.
@@ -88,6 +87,8 @@ class Predictor:
         self._encoded_image: tuple[Tensor, tuple[Tensor, ...]] | None = None
         self._partner: tuple[str, nn.Module] | None = None
         self._partner_name = ""
+        #: From what the model believes of its masks to what they turned out to be; see ``core.calibration``.
+        self.calibration = Calibration()
         self.model, self._network = self._load(model)
         self.batch_size = self._fitting_batch()
 
@@ -151,7 +152,10 @@ class Predictor:
                 _check(cancel)
                 seconds = (time.perf_counter() - started) / len(part)
                 text = "; ".join(filter(None, [notice, *self._notices]))
-                results += [_prediction(p, model, self.device, seconds, len(used), text) for p in predicted]
+                for target, logits in zip(part, predicted, strict=True):
+                    probability = np.reciprocal(1 + np.exp(-np.clip(logits, -80, 80)))
+                    confidence = self._confidence(model, probability, bool(target[1:4].any()))
+                    results.append(Prediction(probability, logits, confidence, model, self.device, seconds, len(used), text))
                 continue
             # outside of the handler: its traceback would keep the tensors alive that made the memory run out
             self._retreat(network, problem)
@@ -178,6 +182,8 @@ class Predictor:
             return Path(model).stem, self._placed(network)
         info = registry.get(str(model))
         network = load_network(info.name, registry)
+        if info.calibration and info.calibration.get("sha256") == info.sha256:  # else it was measured with other weights
+            self.calibration = Calibration.from_json(info.calibration)
         if info.empty_context:
             self._load_partner(info.empty_context, registry)
         return info.name, self._placed(network)
@@ -202,6 +208,10 @@ class Predictor:
             notice = f"{self._partner_name}, made for the case without examples, is not there"
         return self.model, self._network, used, notice
 
+    def _confidence(self, model: str, probability: np.ndarray, prompted: bool) -> float:
+        calibration = self.calibration if model == self.model else Calibration()
+        return calibration(expected_dice(probability), prompted)
+
     # --- computing
 
     def _forward(self, network: nn.Module, targets: np.ndarray, examples: Sequence[Example]) -> np.ndarray:
@@ -214,7 +224,7 @@ class Predictor:
         if self._autocast_type() is not None and not bool(torch.isfinite(result).all()):
             with torch.inference_mode():  # fp16 overflowed
                 result = self._run(network, target, examples)
-        return result[:, 0].cpu().numpy()
+        return np.nan_to_num(result[:, 0].cpu().numpy().astype(np.float32))
 
     def _run(self, network: nn.Module, target: Tensor, examples: Sequence[Example]) -> Tensor:
         if not examples:
@@ -329,22 +339,6 @@ class Predictor:
         if self._precision != "fp32":
             self._precision = "auto"
         self.batch_size = self._fitting_batch()
-
-
-def confidence_of(probability: np.ndarray) -> float:
-    """How sure a prediction is, 0..1: one minus the mean binary entropy (in bits) over the predicted mask and its uncertain rim
-    (probability of at least 0.05). 0 if nothing reaches 0.5: an empty prediction is no finding."""
-    if not (probability >= 0.5).any():
-        return 0.0
-    p = np.clip(probability[probability >= _RIM].astype(np.float64), 1e-12, 1 - 1e-12)
-    entropy = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
-    return float(np.clip(1 - entropy.mean(), 0, 1))
-
-
-def _prediction(logits: np.ndarray, model: str, device: str, seconds: float, n_context: int, notice: str) -> Prediction:
-    logits = np.nan_to_num(logits.astype(np.float32))
-    probability = np.reciprocal(1 + np.exp(-np.clip(logits, -80, 80)))
-    return Prediction(probability, logits, confidence_of(probability), model, device, seconds, n_context, notice)
 
 
 def _targets(images: Sequence[np.ndarray], prompts: Sequence | None, logits: Sequence | None) -> np.ndarray:

@@ -42,6 +42,7 @@ class ModelInfo:
     architecture: dict[str, Any] = field(default_factory=dict)
     training_data: str = ""
     measured: Any = None
+    calibration: dict[str, Any] = field(default_factory=dict)
     bundled: bool = False
 
     def __str__(self) -> str:

@@ -6,8 +6,6 @@ from MultiverSegLib.cohort.confidence import (
     agreement,
     entropy_confidence,
     entropy_map,
-    expected_dice,
-    mask_dice,
     reliability,
     subset_agreement,
 )
@@ -20,14 +18,6 @@ def test_entropy():
     assert entropy_confidence(sure) > 0.9 > 0.1 > entropy_confidence(unsure)
     assert entropy_confidence(np.zeros((8, 8))) == 1.0, "the empty background must not make up for a doubtful structure"
     assert entropy_confidence(np.pad(unsure, 50)) == entropy_confidence(unsure)
-
-
-def test_expected_dice_is_the_mean_dice_of_draws():
-    rng = np.random.default_rng(0)
-    p = np.clip(rng.normal(0.5, 0.35, (24, 24)), 0.01, 0.99)
-    drawn = np.mean([mask_dice(p > 0.5, rng.random(p.shape) < p) for _ in range(400)])
-    assert expected_dice(p) == pytest.approx(drawn, abs=0.01)
-    assert expected_dice(np.full((4, 4), 0.4)) == 0.0
 
 
 def test_agreement():

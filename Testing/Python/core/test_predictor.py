@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from MultiverSegLib.core import predictor as predictor_module
+from MultiverSegLib.core.calibration import Calibration, expected_dice
 from MultiverSegLib.core.checkpoints import Registry, save_checkpoint
 from MultiverSegLib.core.context import Example
 from MultiverSegLib.core.errors import Cancelled, CheckpointError, DeviceError, MultiverSegError
 from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet, build_network
-from MultiverSegLib.core.predictor import Predictor, confidence_of
+from MultiverSegLib.core.predictor import Predictor
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.random((128, 128), dtype=np.float32)
@@ -328,17 +329,13 @@ def test_overflow_in_half_precision_is_computed_again():
     np.testing.assert_allclose(result, exact, rtol=1e-4)
 
 
-def test_confidence():
-    sure, unsure = np.zeros((2, 128, 128))
-    sure[40:80, 40:80], unsure[40:80, 40:80] = 0.999, 0.55
-    assert confidence_of(np.zeros((128, 128))) == 0 == confidence_of(np.full((128, 128), 0.49))
-    assert 0 <= confidence_of(unsure) < 0.05 and 0.98 < confidence_of(sure) <= 1
-    rim = sure.copy()
-    rim[30:40, 40:80] = 0.3
-    assert confidence_of(unsure) < confidence_of(rim) < confidence_of(sure)
-    assert confidence_of(np.ones((128, 128), np.float32)) == pytest.approx(1)
-    p = 0.9
-    assert confidence_of(np.full((128, 128), p)) == pytest.approx(1 + p * np.log2(p) + (1 - p) * np.log2(1 - p))
+def test_confidence_is_the_dice_to_expect_by_the_models_calibration():
+    predictor = Predictor(network())
+    plain = predictor.predict(IMAGE, PROMPTS)
+    assert plain.confidence == pytest.approx(expected_dice(plain.probability))
+    predictor.calibration = Calibration(with_prompts=(0.0, 0.0), without_prompts=(0.0, 5.0))
+    found = {bool(given): predictor.predict(IMAGE, PROMPTS if given else None, LOGITS).confidence for given in (0, 1)}
+    assert found[True] == 0.5 and found[False] > 0.99, "an empty mask would give 0"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
