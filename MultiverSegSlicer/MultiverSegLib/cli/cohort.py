@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from ..core.errors import MultiverSegError
-from .console import progress, step, warn
+from . import cohort_results
+from .cohort_results import Folder
+from .console import step, warn
 
 commands = typer.Typer(
     help="Work through a collection of volumes.\n\nExample: multiverseg cohort init study --from scans --structure liver",
@@ -16,12 +18,12 @@ commands = typer.Typer(
 )
 
 
-Folder = Annotated[Path, typer.Argument(help="The cohort's folder (or its cohort.json).")]
 CaseId = Annotated[str, typer.Argument(help="The case's id, as in 'status'.")]
 OneStructure = Annotated[str, typer.Option("--structure", "-s", help="Structure (default: the first).")]
 
 
 def register(app: typer.Typer) -> None:
+    cohort_results.register(commands)
     app.add_typer(commands, name="cohort")
 
 
@@ -92,7 +94,7 @@ def status(
     if json_:
         typer.echo(json.dumps(snapshot(cohort.state), indent=1, ensure_ascii=False))
         return
-    _print_table(cohort)
+    cohort_results.print_table(cohort)
     typer.echo(str(progress_of(cohort.state)))
 
 
@@ -271,120 +273,6 @@ def forget(
             raise MultiverSegError(f"The context of {name} has no example of case {case!r}.")
         doubtful = sorted({c for example in found for c in contexts.remove(name, example)})
         typer.echo(f"taken out; to be looked at again: {', '.join(doubtful) or 'nothing'}")
-
-
-@commands.command()
-def export(
-    folder: Folder,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")],
-    format_: Annotated[list[str], typer.Option("--format", "-f", help="nifti, seg.nrrd, dicom-seg, stl or obj; repeatable.")] = ("nifti",),
-    case: Annotated[list[str] | None, typer.Option("--case", help="Only these cases; repeatable (default: all accepted).")] = None,
-) -> None:
-    """Write the results for other programs.
-
-    Example: multiverseg cohort export study -o results -f nifti -f dicom-seg
-    """
-    from ..cohort.cohort import Cohort
-    from ..cohort.export import FORMATS, export_case, export_cohort
-    from ..mrml.host import start
-
-    unknown = [f for f in format_ if f not in FORMATS]
-    if unknown:
-        raise typer.BadParameter(f"unknown format {unknown[0]!r}: one of {', '.join(FORMATS)}")
-    start()
-    cohort = Cohort.open(folder, read_only=True)
-    if case:
-        files = [p for c in progress(case, "Exporting") for f in format_ for p in export_case(cohort, c, out, f)]
-    else:
-        with step("Exporting"):
-            files = export_cohort(cohort, out, format_)
-    for path in files:
-        typer.echo(path)
-
-
-@commands.command()
-def report(
-    folder: Folder,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder (default: the cohort's).")] = None,
-) -> None:
-    """Write report.html, report.csv and methods.txt.
-
-    Example: multiverseg cohort report study
-    """
-    from ..cohort.cohort import Cohort
-    from ..cohort.cohort_report import write_cohort_report
-    from ..mrml.host import start
-
-    start()
-    cohort = Cohort.open(folder, read_only=True)
-    with step("Drawing"):
-        for path in write_cohort_report(cohort, out or cohort.folder):
-            typer.echo(path)
-
-
-@commands.command()
-def replay(
-    folder: Folder,
-    case: Annotated[list[str] | None, typer.Argument(help="Cases (default: all that were worked on).")] = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu or cuda; results are the same to the bit only on the same kind of device.")
-    ] = "auto",
-) -> None:
-    """Do the work again from the journal, and compare every step to the bit. Exit code 1 if anything differs.
-
-    Example: multiverseg cohort replay study p03
-    """
-    from ..cohort.cohort import Cohort
-    from ..mrml.host import start
-    from .cohort_work import replay_cases
-
-    start()
-    cohort = Cohort.open(folder, read_only=True)
-    different = 0
-    for result in replay_cases(cohort, case or [], device):
-        bad = [f"event {s.seq} ({s.event} {s.structure}): {s.difference}" for s in result.steps if s.difference]
-        different += bool(bad)
-        typer.echo(f"{result.case}: {len(result.steps)} steps, {'identical' if not bad else '; '.join(bad)}")
-    if different:
-        raise typer.Exit(1)
-
-
-def _print_table(cohort) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE)
-    for column in ("case", "status", "structure", "clicks", "seconds", "confidence", "saved Dice", "note"):
-        table.add_column(column, justify="right" if column in ("clicks", "seconds", "confidence", "saved Dice") else "left")
-    for row in rows(cohort):
-        table.add_row(*row)
-    Console().print(table)
-
-
-def rows(cohort) -> list[list[str]]:
-    """The table's cells: one row per case and structure."""
-    found = []
-    for case in cohort.cases:
-        for structure in cohort.structures:
-            work = case.work(structure.name)
-            confidence = work.confidence if work.confidence is not None else work.proposal.get("confidence")
-            state = "proposed" if case.status == "todo" and work.proposal else case.status
-            cells = [
-                case.id,
-                state,
-                structure.name,
-                str(work.clicks),
-                f"{case.active_seconds:.0f}",
-                _number(confidence),
-                _number(work.saved_dice),
-            ]
-            found.append([*cells, case.note or work.doubt])
-    return found
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
 
 
 def _plain(entry) -> dict:

@@ -75,7 +75,7 @@ def add(
 
     Example: [bold]multiverseg context add liver-context ct.nrrd ct.seg.nrrd --structure liver[/bold]
     """
-    from ..cohort.session import example_of
+    from ..cohort.examples import example_of
     from ..core.context import ContextSet
     from ..mrml.host import start
     from ..mrml.segments import load_segmentation, max_slice

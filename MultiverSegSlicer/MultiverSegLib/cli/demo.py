@@ -143,8 +143,8 @@ class DemoRun:
 
     def start(self) -> None:
         """Everything that comes before the first case."""
-        from ..cohort.storage import remove_leftovers
         from ..core.context import ContextSet
+        from ..core.files import remove_leftovers
         from ..core.predictor import Predictor
         from ..mrml.host import start
         from .console import step

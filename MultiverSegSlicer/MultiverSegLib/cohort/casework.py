@@ -26,10 +26,11 @@ from .changes import apply_change, change_between, unpack_bits, unpack_map
 from .cohort import Cohort
 from .confidence import mask_dice
 from .contexts import Contexts
+from .examples import example_of
 from .nodes import CaseNodes, load_mask, segment_slice
 from .recorder import CaseRecorder, restored_prompts
 from .records import ACCEPTED, NEEDS_REVIEW, SKIPPED
-from .session import PredictionRequest, SliceSession, example_of, observers
+from .session import PredictionRequest, SliceSession, observers
 from .storage import save_with
 
 

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import CohortError
+from ..core.files import remove_leftovers
 from .history import State, after
 from .journal import Event, Journal
 from .lock import CohortLock, Holder, login_name
 from .records import Case, Structure, case_from_json, context_folder_name, file_safe, structure_from_json, to_json
-from .storage import read_json, remove_leftovers, write_json
+from .storage import read_json, write_json
 
 VERSION = 1
 DEFAULTS: dict[str, Any] = {
@@ -108,8 +109,8 @@ class Cohort:
                 lock.release()
             raise
         if lock:
-            for place in ("", *_FOLDERS):
-                remove_leftovers(folder / place)
+            for place in (folder, *(folder / name for name in _FOLDERS), *(folder / "context").glob("*/")):
+                remove_leftovers(place)
         return cohort
 
     @property

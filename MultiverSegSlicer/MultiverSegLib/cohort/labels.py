@@ -132,7 +132,7 @@ def example_of_mask(volume: Any, mask: np.ndarray, structure: Structure, case: s
     Raises:
         SegmentationError: the mask is empty.
     """
-    from .session import example_of
+    from .examples import example_of
 
     settings = ImageSettings.from_json(dict(structure.image)) if structure.image else ImageSettings()
     axis = voxel_axis(volume, structure.axis)

@@ -20,20 +20,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..core.context import ContextSet, Example
-from ..core.errors import PromptError, SegmentationError
+from ..core.errors import PromptError
 from ..core.imaging import ImageSettings
 from ..core.prompts import Prompt, Prompts
 from ..mrml.labelmaps import segment_voxels
 from ..mrml.segments import get_segment, max_slice
 from ..mrml.slice_plane import SlicePlane, coverage_of
 from ..mrml.writing import SegmentWriter
-
-#: Logits given to the network where a person painted or erased. Networks answer within about 5, but keep a painted mask better (Dice 0.93
-#: instead of 0.81 on a hippocampus, bundled model) when it comes a little surer than their own.
-EDIT_LOGIT = 8.0
-#: Change of a grid pixel's coverage from which it counts as painted or erased by hand.
-_EDITED = 0.25
-
+from .examples import example_of, settings_of
+from .steps import Inverse, Step, told_by_hand
 
 #: Called as ``observer(session, request, prediction)`` in the main thread: with (session, None, None) before a request reads the nodes, and with
 #: all three after a prediction was written. A cohort keeps its journal by it, whoever made the session.
@@ -71,37 +66,6 @@ class Strokes:
     segmentation: Any
     segment_id: str
     positive: bool = True
-
-
-@dataclass
-class _Step:
-    """A state of the session that undo returns to.
-
-    ``before``: logits [128, 128] of what stood on the slice when the step began, or None; ``prediction``: what the prompts gave, ``edits``:
-    what that changed in the segmentation.
-    """
-
-    prompts: Prompts
-    before: np.ndarray | None = None
-    prediction: Any = None
-    edits: list[Any] = field(default_factory=list)
-
-    @property
-    def after(self) -> np.ndarray | None:
-        return self.before if self.prediction is None else self.prediction.logits
-
-
-@dataclass(frozen=True)
-class _Inverse:
-    """An edit turned round."""
-
-    edit: Any
-
-    def undo(self) -> None:
-        self.edit.redo()
-
-    def redo(self) -> None:
-        self.edit.undo()
 
 
 class SliceSession:
@@ -146,7 +110,7 @@ class SliceSession:
         self.segmentation_node = segmentation_node
         self.segment_id = segment_id
         self.plane = plane
-        self.settings = settings or _settings_of(context)
+        self.settings = settings or settings_of(context)
         self.predictor = predictor
         self.context = context
         self.strategy = strategy
@@ -155,8 +119,8 @@ class SliceSession:
         self.mode = mode
         self.strokes = tuple(strokes)
         self._writer = writer or SegmentWriter()
-        self._done = [_Step(Prompts())]
-        self._undone: list[_Step] = []
+        self._done = [Step(Prompts())]
+        self._undone: list[Step] = []
         self._serial = 0
         self._pending: PredictionRequest | None = None
         self._closed = False
@@ -173,7 +137,7 @@ class SliceSession:
     def prompts(self, prompts: Prompts) -> None:
         """A new step; what was undone can't be redone any more."""
         if prompts != self.prompts:
-            self._push(_Step(prompts, self._done[-1].after))
+            self._push(Step(prompts, self._done[-1].after))
 
     def add(self, *prompts: Prompt) -> None:
         """Add prompts, as one step of the undo history."""
@@ -221,7 +185,7 @@ class SliceSession:
             return False
         self._pending = None
         if len(self._done) == 1:  # a prediction without prompts is a step of its own, so that it can be undone
-            self._push(_Step(self.prompts, self._done[-1].before))
+            self._push(Step(self.prompts, self._done[-1].before))
         self._done[-1].prediction = prediction
         self._write(self._done[-1])
         self._tell(request, prediction)
@@ -306,7 +270,7 @@ class SliceSession:
         edits = [edit for step in self._done for edit in step.edits]
         for edit in reversed(edits):
             edit.undo()
-        self._push(_Step(Prompts(), edits=[_Inverse(edit) for edit in reversed(edits)]))
+        self._push(Step(Prompts(), edits=[Inverse(edit) for edit in reversed(edits)]))
         self._seen = None
         return True
 
@@ -365,7 +329,7 @@ class SliceSession:
             return ()
         return tuple(self.context.selection(image, self.strategy, self.cap))
 
-    def _write(self, step: _Step) -> None:
+    def _write(self, step: Step) -> None:
         pasted = self.plane.paste(step.prediction.probability, self.volume_node, self.threshold)
         step.edits.append(self._writer.write(self.segmentation_node, self.segment_id, self.volume_node, pasted, self.mode))
         self._seen = self._look()
@@ -383,66 +347,23 @@ class SliceSession:
         self._seen = now
         if seen is None and not any(mask.any() for _, mask in now[1]):
             return
-        coverage = coverage_of(now[1])
-        if seen is None:
-            edited = np.full(coverage.shape, bool((coverage >= 0.5).any()))
-        else:
-            edited = np.abs(coverage - coverage_of(seen[1])) > _EDITED
-        if not edited.any():
-            return
         step = self._done[-1]
-        logits = np.zeros(coverage.shape, np.float32) if step.after is None else step.after.copy()
-        logits[edited] = np.where(coverage[edited] >= 0.5, EDIT_LOGIT, -EDIT_LOGIT)
+        logits = told_by_hand(None if seen is None else coverage_of(seen[1]), coverage_of(now[1]), step.after)
+        if logits is None:
+            return
         if step.prediction is None:
             step.before = logits
         else:
-            self._push(_Step(step.prompts, logits))
+            self._push(Step(step.prompts, logits))
 
     def _tell(self, request: PredictionRequest | None, prediction: Any) -> None:
         for observer in tuple(observers):
             observer(self, request, prediction)
 
-    def _push(self, step: _Step) -> None:
+    def _push(self, step: Step) -> None:
         self.cancel()
         self._done.append(step)
         self._undone.clear()
 
     def _model_name(self) -> str:
         return str(getattr(self.predictor, "model", "") or "")
-
-
-def _settings_of(context: ContextSet | None) -> ImageSettings:
-    """How the context's images were made, so that the target's is made alike; the defaults without one."""
-    made = (example.settings for example in (context.examples if context is not None else ()))
-    return next((settings for settings in made if settings is not None), ImageSettings())
-
-
-def example_of(
-    volume: Any,
-    segmentation: Any,
-    segment_id: str,
-    plane: SlicePlane,
-    settings: ImageSettings,
-    case: str,
-    structure: str = "",
-    model: str = "",
-) -> Example:
-    """The context example that a segment gives on a plane: image and binary mask on the grid, and where they came from.
-
-    Raises:
-        SegmentationError: the segment is empty on the plane.
-    """
-    mask = plane.sample_segment(segmentation, segment_id, volume) >= 0.5
-    if not mask.any():
-        name = segmentation.GetSegmentation().GetSegment(segment_id).GetName()
-        raise SegmentationError(f"The segment {name} is empty on this slice of {volume.GetName()}: segment something before accepting.")
-    return Example(
-        image=plane.sample(volume, settings),
-        mask=mask.astype(np.uint8),
-        case=case,
-        structure=structure,
-        axis=plane.axis or "",
-        grid_to_ras=plane.grid_to_ras,
-        settings=settings,
-        model=model,
-    )

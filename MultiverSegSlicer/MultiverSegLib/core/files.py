@@ -1,33 +1,71 @@
-"""Files that are whole or absent: written beside their place under another name, then renamed."""
+"""Files that are whole or absent: written beside their place under another name, flushed, renamed. A killed process leaves the old file or
+the new one, never half of one."""
 
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_TEMPORARY = re.compile(r"^\.writing-[0-9a-f]{32}-")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path | str) -> Iterator[Path]:
     """Gives a temporary path in the same folder that becomes ``path`` if the block succeeds and vanishes if not.
 
-    The temporary name keeps the ending, by which writers choose the format. The file gets the permissions of any new file (``tempfile`` would
+    The temporary name keeps the endings, by which writers choose the format. The file gets the permissions of any new file (``tempfile`` would
     keep it from everybody else, also in a folder that is shared).
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".writing-{uuid.uuid4().hex}{path.suffix}"
+    temporary = beside(path)
     try:
         yield temporary
+        flush(temporary)
         os.replace(temporary, path)
+        _flush_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Atomic and flushed to the disk."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+def write_text(path: Path | str, text: str) -> None:
+    """Stores ``text`` as UTF-8 in one step."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+
+
+def beside(path: Path | str) -> Path:
+    """A new name in the same folder, with the same endings, that ``remove_leftovers`` knows."""
+    path = Path(path)
+    return path.parent / f".writing-{uuid.uuid4().hex}-{path.name}"
+
+
+def remove_leftovers(folder: Path | str) -> int:
+    """Deletes the temporary files that killed processes left in ``folder`` (not below it); gives their number."""
+    leftovers = [p for p in Path(folder).glob(".writing-*") if _TEMPORARY.match(p.name)]
+    for leftover in leftovers:
+        leftover.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+def flush(path: Path) -> None:
+    """Makes what was written to ``path`` durable."""
+    with open(path, "rb+") as handle:
+        os.fsync(handle.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Makes the rename itself durable; folders can't be opened on Windows, where the rename is journalled anyway."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems refuse it; the rename is still atomic
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

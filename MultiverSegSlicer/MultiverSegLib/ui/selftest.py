@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import slicer
 
-from ..cohort.session import SliceSession, example_of
+from ..cohort.examples import example_of
+from ..cohort.session import SliceSession
 from ..core.context import ContextSet
 from ..core.errors import MultiverSegError
 from ..core.imaging import ImageSettings

@@ -54,6 +54,6 @@ def _check(folder, acknowledged):
         for case in cohort.cases:
             assert not case.work("liver").mask_sha256 or cohort.segmentation_path(case.id).is_file()
         last = cohort.state.seq
-    assert not list(folder.rglob(".beside-*")), "leftovers of the killed process"
+    assert not list(folder.rglob(".writing-*")), "leftovers of the killed process"
     assert json.loads((folder / "cohort.json").read_text()) == snapshot(cohort.state)
     return last - stored["seq"], last

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from MultiverSegLib.cohort.session import EDIT_LOGIT, SliceSession, Strokes
+from MultiverSegLib.cohort.session import SliceSession, Strokes
+from MultiverSegLib.cohort.steps import EDIT_LOGIT
 from MultiverSegLib.core.errors import PromptError, SegmentationError
 from MultiverSegLib.core.prompts import Point, Prompts
 from scipy import ndimage

@@ -3,8 +3,9 @@
 import os
 
 import pytest
-from MultiverSegLib.cohort.storage import read_json, remove_leftovers, save_with, write_atomically, write_json, written_beside
+from MultiverSegLib.cohort.storage import read_json, save_with, write_atomically, write_json, written_beside
 from MultiverSegLib.core.errors import CohortError
+from MultiverSegLib.core.files import remove_leftovers
 
 
 def test_content_is_replaced_whole(tmp_path):
@@ -57,7 +58,7 @@ def test_not_json(tmp_path):
 
 
 def test_only_our_leftovers_are_removed(tmp_path):
-    (tmp_path / (".beside-" + "0" * 32 + "-a.json")).write_text("")
-    (tmp_path / ".beside-mine").write_text("")
+    (tmp_path / (".writing-" + "0" * 32 + "-a.json")).write_text("")
+    (tmp_path / ".writing-mine").write_text("")
     assert remove_leftovers(tmp_path) == 1
-    assert os.listdir(tmp_path) == [".beside-mine"]
+    assert os.listdir(tmp_path) == [".writing-mine"]
