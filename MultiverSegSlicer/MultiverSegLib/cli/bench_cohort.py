@@ -15,7 +15,7 @@ from ..core.errors import CohortError
 from .console import error_console, progress, warn
 from .options import Device, Model
 
-COSTS = ("selection", "files", "opening", "loop")
+COSTS = ("selection", "files", "opening", "loop", "commands")
 WORTHS = ("propagation", "slices", "calibration")
 CHOICES = ("strategies", "orders")
 PARTS = (*COSTS, *WORTHS, *CHOICES)
@@ -26,7 +26,7 @@ def register(bench_app: typer.Typer) -> None:
 
 
 def cohort(
-    part: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PARTS)}; repeatable (default: the first four).")] = None,
+    part: Annotated[list[str] | None, typer.Option(help=f"{', '.join(PARTS)}; repeatable (default: the first five).")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Folder of labelled volumes (default: the sample cohort).")] = None,
     corpus: Annotated[
         Path | None,
@@ -38,14 +38,14 @@ def cohort(
     seed: Annotated[int, typer.Option(help="Seed of tasks, images, orders and the simulated person.")] = 0,
     axis: Annotated[str, typer.Option(help="Slice axis in these volumes.")] = "coronal",
     limit: Annotated[int | None, typer.Option(min=2, help="At most so many volumes.")] = None,
-    cases: Annotated[int, typer.Option(min=1, help="Cases of 'files' and 'loop'.")] = 500,
+    cases: Annotated[int, typer.Option(min=1, help="Cases of 'files', 'loop' and 'commands'.")] = 500,
     jobs: Annotated[int, typer.Option(min=1, help="Processes for strategies and orders, one core each.")] = 2,
     model: Model = "compact",
     device: Device = "auto",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for table.md, results.json and diagrams.")] = None,
     json_only: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
 ) -> None:
-    """Measure cohorts: choosing among 10,000 examples, the files, opening a CT, 500 cases in a row; and, against labels, propagation through
+    """Measure cohorts: choosing among 10,000 examples, the files, opening a CT, 500 cases in a row at the desk and by the commands; and, against labels, propagation through
     volumes, the choice of slices, confidence, and clicks along a cohort by selection strategy and by order of work. Prints Markdown.
 
     Ctrl+C while strategies and orders run prints what was measured until then.
@@ -84,7 +84,7 @@ def cohort(
 def _cost(name: str, folder: Path, cases: int) -> dict[str, Any]:
     from . import cohort_measures as measures
 
-    if name in ("files", "loop"):
+    if name in ("files", "loop", "commands"):
         return getattr(measures, name)(folder, cases)
     return getattr(measures, name)(folder)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,9 @@ def loop(folder: Path, cases: int = 500, progress: Callable[[int], None] = lambd
 
     from ..mrml.segments import set_segment
 
-    k, j, i = np.indices(_SMALL)
-    mask = ((k - 6) / 4) ** 2 + ((j - 20) / 9) ** 2 + ((i - 18) / 8) ** 2 <= 1
-    rng = np.random.default_rng(0)
-    entries = []
-    for n in range(cases):
-        _write(folder / "small" / f"s{n:03d}.nrrd", (mask * 300 + rng.normal(100, 12, _SMALL)).astype(np.int16), compress=True)
+    mask, entries = _ball(), []
+    for n, volume in enumerate(_small_volumes(cases)):
+        _write(folder / "small" / f"s{n:03d}.nrrd", volume, compress=True)
         entries.append(Case(f"s{n:03d}", Source("file", f"../small/s{n:03d}.nrrd")))
     Cohort.create(folder / "loop", entries, [Structure("x")]).close()
     desk = Desk()
@@ -107,6 +104,83 @@ def loop(folder: Path, cases: int = 500, progress: Callable[[int], None] = lambd
     desk.close()
     left = slicer.mrmlScene.GetNumberOfNodes()
     return {"cases": done, "seconds_per_case": round(seconds / done, 3), "memory_mb": memory, "nodes": nodes, "nodes_after_closing": left}
+
+
+def commands(folder: Path, cases: int = 500, known: int = 3, device: str = "cpu") -> dict[str, Any]:
+    """``cases`` generated cases through what the commands do, each opening the cohort anew as a command would (its start is not counted):
+    init, labels of ``known`` cases, propagate, then next and accept of each proposal, status, predict, report, replay. Seconds a case at the
+    beginning and at the end, and how much memory grew in between, so that anything that grows with the cohort shows."""
+    from ..cohort.cohort_report import write_cohort_report
+    from ..cohort.labels import labels_to_context
+    from ..cohort.order import next_case
+    from ..cohort.propagate import propagate, run_job
+    from ..cohort.sources import cases_from_folder
+    from ..core.predictor import Predictor
+    from . import cohort_work
+    from .cohort_results import rows
+
+    predictor, study = Predictor(device=device), folder / "commands" / "study"
+    mask, volumes = _ball(), _small_volumes(cases)
+    for number, volume in enumerate(volumes):
+        _write(folder / "commands" / "scans" / "images" / f"s{number:03d}.nrrd", volume, compress=True)
+        if number < known:
+            _write(folder / "commands" / "scans" / "labels" / f"s{number:03d}.nrrd", mask.astype(np.uint8), compress=True)
+
+    def begin() -> None:
+        found = cases_from_folder(folder / "commands" / "scans", study, ["x"])
+        with Cohort.create(study, found, [Structure("x")], settings={"cap": 4}) as cohort:
+            labels_to_context(cohort, "x")
+
+    class Here:
+        """Runs jobs in this process, so that their memory counts."""
+
+        def run(self, jobs: Any) -> Any:
+            return (run_job(job, predictor) for job in jobs)
+
+    def proposals() -> None:
+        with Cohort.open(study) as cohort:
+            propagate(cohort, Here(), ["x"])
+
+    def accept() -> None:
+        case = next_case(Cohort.open(study, read_only=True).state)
+        with cohort_work.opened(study, case.id, with_model=False) as work:
+            work.show_proposal("x")
+            work.accept(["x"])
+
+    def predict() -> None:
+        with cohort_work.opened(study, f"s{cases - 1:03d}") as work:
+            cohort_work.predict_case(work, "x", [], None, True)
+            work.accept(["x"])
+
+    result: dict[str, Any] = {"cases": cases, "init_s": _ms(begin) / 1000, "propagate_s_a_case": _ms(proposals) / 1000 / cases}
+    part = max(1, min(25, cases // 4))
+    accepts = [_ms(accept) / 1000 for _ in range(part)]
+    memory = _resident()
+    accepts += [_ms(accept) / 1000 for _ in range(cases - 1 - part)]
+    memory = _resident() - memory
+    result |= {"accept_s_first": float(np.median(accepts[:part])), "accept_s_last": float(np.median(accepts[-part:]))}
+    result["predict_volume_s"] = _ms(predict) / 1000
+    result["status_s"] = _ms(lambda: rows(Cohort.open(study, read_only=True))) / 1000
+    result["report_s"] = _ms(lambda: write_cohort_report(Cohort.open(study, read_only=True), folder / "commands" / "report")) / 1000
+    result["replay_s"] = _ms(lambda: list(cohort_work.replay_cases(Cohort.open(study, read_only=True), ["s000"], device))) / 1000
+    sizes = {name: study / name for name in ("cohort.json", "journal.jsonl")} | {
+        "report.html": folder / "commands" / "report" / "report.html"
+    }
+    result |= {f"{name} MB": path.stat().st_size / 2**20 for name, path in sizes.items()}
+    result["memory_grew_mb"] = memory
+    return {name: round(value, 3) for name, value in result.items()}
+
+
+def _ball() -> np.ndarray:
+    k, j, i = np.indices(_SMALL)
+    return ((k - 6) / 4) ** 2 + ((j - 20) / 9) ** 2 + ((i - 18) / 8) ** 2 <= 1
+
+
+def _small_volumes(count: int) -> Iterator[np.ndarray]:
+    """A bright ball in noise, int16 [k, j, i]."""
+    mask, rng = _ball(), np.random.default_rng(0)
+    for _ in range(count):
+        yield (mask * 300 + rng.normal(100, 12, _SMALL)).astype(np.int16)
 
 
 def _write(path: Path, array: np.ndarray, compress: bool) -> None:

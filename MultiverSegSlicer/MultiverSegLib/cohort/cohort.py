@@ -13,10 +13,12 @@ Sources are read, never written.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from ..core.errors import CohortError
@@ -25,7 +27,7 @@ from .history import State, after
 from .journal import Event, Journal
 from .lock import CohortLock, Holder, login_name
 from .records import Case, Structure, case_from_json, context_folder_name, file_safe, structure_from_json, to_json
-from .storage import read_json, write_json
+from .storage import read_json, write_atomically
 
 VERSION = 1
 DEFAULTS: dict[str, Any] = {
@@ -53,6 +55,7 @@ class Cohort:
         self.journal = journal
         self.holder = holder
         self._lock = lock
+        self._texts: dict[str, tuple[Case, str]] = {}
 
     @classmethod
     def create(
@@ -172,7 +175,7 @@ class Cohort:
 
     def save(self) -> None:
         """Writes cohort.json (each ``record`` of more than a stroke does it already)."""
-        write_json(self.folder / "cohort.json", snapshot(self.state))
+        write_atomically(self.folder / "cohort.json", self._text())
 
     def refresh(self) -> bool:
         """Reads what the holder has added meanwhile (read-only cohorts); whether there was anything."""
@@ -210,6 +213,14 @@ class Cohort:
     def context_folder(self, structure: str) -> Path:
         return self.folder / "context" / context_folder_name(self.state.structure(structure).name)
 
+    def _text(self) -> str:
+        """``snapshot`` as JSON. A case is turned into text once, not at every change of another: cases are never changed in place."""
+        for case in self.cases:
+            if case is not self._texts.get(case.id, (None,))[0]:
+                self._texts[case.id] = case, indent(_dumped(to_json(case)), "  ")
+        head = _dumped({**snapshot(replace(self.state, cases={})), "cases": [0]})
+        return head.replace("\n  0\n", "\n" + ",\n".join(self._texts[case.id][1] for case in self.cases) + "\n") + "\n"
+
     def _file_name(self, structure: str) -> str:
         names: dict[str, str] = {}
         for name in self.state.structures:
@@ -225,6 +236,11 @@ def relative_path(path: Path | str, folder: Path | str) -> str:
         return Path(os.path.relpath(path, Path(folder).absolute())).as_posix()
     except ValueError:
         return path.as_posix()
+
+
+def _dumped(data: Any) -> str:
+    """NaN is refused because other programs can't read it."""
+    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def snapshot(state: State) -> dict[str, Any]:
@@ -243,13 +259,11 @@ def _load(folder: Path, journal: Journal) -> State:
     state = State()
     if (folder / "cohort.json").is_file():
         state = _from_snapshot(read_json(folder / "cohort.json"), folder / "cohort.json")
-    begun, last = state.seq, 0
-    for event in journal.events():
-        last = event["seq"]
-        if last > begun:
-            state = after(state, event)
-    if last < begun:
-        raise CohortError(f"{journal.path} ends at event {last}, but cohort.json knows {begun}: restore the journal from a copy.")
+    begun = state.seq
+    for event in journal.events(after=begun):
+        state = after(state, event)
+    if len(journal) < begun:
+        raise CohortError(f"{journal.path} ends at event {len(journal)}, but cohort.json knows {begun}: restore the journal from a copy.")
     return state
 
 

@@ -47,6 +47,11 @@ class Journal:
         except OSError as error:
             raise CohortError(f"Can't write {self.path}: {error.strerror or error}. Check the disk space.") from error
 
+    def __len__(self) -> int:
+        """The number of stored events."""
+        self._look()
+        return len(self._places)
+
     def events(self, after: int = 0, case: str | None = None) -> Iterator[Event]:
         """The stored events in order: those with ``seq > after``, of one case if asked.
 

@@ -47,11 +47,6 @@ def write_draft(path: Path | str, content: bytes) -> Path:
     return draft
 
 
-def write_json(path: Path | str, data: Any) -> None:
-    """Stores ``data`` as indented JSON in one step; NaN is refused because other programs can't read it."""
-    write_atomically(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
 def read_json(path: Path | str) -> Any:
     """The content of a JSON file.
 

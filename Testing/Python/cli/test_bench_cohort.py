@@ -39,7 +39,9 @@ def test_slices_and_calibration(loaded):
     model = BrightModel()
     assert all(row["area_share"] > 0.7 for row in trials.slices(model, loaded, known=2))
     result = trials.calibration(model, loaded, known=2)
-    assert 0 <= result["pixel_calibration_error"] <= 1 and result["slices"] > 2
+    assert result.summary()["slices"] == len(result.dice) > 2
+    assert set(result.confidences["calibrated"]) == {0.9}, "what the model says"
+    assert 0 <= result.summary()["calibrated: mean error in bins"] <= 1
 
 
 def test_a_simulated_person_stops_when_it_is_good_or_at_the_cap(loaded):
@@ -58,6 +60,8 @@ def test_costs_are_measured(host, tmp_path):
     chosen = measures.selection(tmp_path, count=40, repeats=1)
     assert set(chosen["milliseconds"]) >= {"diverse", "balanced"}
     assert measures.files(tmp_path, cases=5, repeats=2)["cases"] == 5
+    walked = measures.commands(tmp_path, cases=6)
+    assert walked["cases"] == 6 and walked["accept_s_last"] > 0 and walked["report.html MB"] > 0
     many = measures.loop(tmp_path, cases=20)
     assert many["cases"] == 20 and len(many["nodes"]) == 1
 

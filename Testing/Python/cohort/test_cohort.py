@@ -48,7 +48,8 @@ def test_open_gives_what_was_closed_and_the_journal_alone_does_too(tmp_path):
         assert from_journal.state == state
     with Cohort.open(tmp_path):
         pass
-    assert json.loads((tmp_path / "cohort.json").read_text()) == snapshot(state)
+    text = (tmp_path / "cohort.json").read_text(encoding="utf-8")
+    assert text == json.dumps(snapshot(state), indent=1, ensure_ascii=False) + "\n", "put together of the cases' texts"
 
 
 def test_a_snapshot_that_fell_behind_catches_up(tmp_path):

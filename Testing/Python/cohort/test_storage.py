@@ -3,15 +3,15 @@
 import os
 
 import pytest
-from MultiverSegLib.cohort.storage import read_json, save_with, write_atomically, write_json, written_beside
+from MultiverSegLib.cohort.storage import read_json, save_with, write_atomically, written_beside
 from MultiverSegLib.core.errors import CohortError
 from MultiverSegLib.core.files import remove_leftovers
 
 
 def test_content_is_replaced_whole(tmp_path):
     path = tmp_path / "new folder" / "Größe.json"
-    write_json(path, {"Größe": [1, 2]})
-    write_json(path, {"Größe": []})
+    write_atomically(path, '{"Größe": [1, 2]}')
+    write_atomically(path, '{"Größe": []}')
     assert read_json(path) == {"Größe": []}
     assert os.listdir(path.parent) == [path.name]
 
