@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..mrml.plain import PlainVolume
+from .changes import pack_bits
 from .cohort import Cohort
 from .nodes import read_source
 from .records import Source
@@ -31,6 +32,15 @@ class Cut:
             hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
             box.append(slice(int(hit[0]), int(hit[-1]) + 1) if hit.size else slice(0, 0))
         return Cut(mask.shape, tuple(box), np.asarray(mask[tuple(box)] != 0, np.uint8))
+
+    @property
+    def first(self) -> tuple[int, ...]:
+        """[k, j, i] of the box's first voxel."""
+        return tuple(part.start for part in self.box)
+
+    def as_change(self) -> dict[str, Any]:
+        """What turns an empty mask into this one (see ``changes.change_between``)."""
+        return {"shape": list(self.shape), "box": [[part.start, part.stop] for part in self.box], "bits": pack_bits(self.inside)}
 
     def whole(self) -> np.ndarray:
         """uint8 [k, j, i]."""

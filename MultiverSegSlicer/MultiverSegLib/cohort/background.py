@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..core.errors import Cancelled, MultiverSegError
 from ..core.worker import InferenceWorker
-from .ahead import Ahead
+from .ahead import Ahead, Cut
 from .desk import Desk
 from .nodes import plain_of_scene
 from .order import next_case
@@ -49,10 +47,10 @@ class Standing:
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """What the thread made of a job: facts, the mask (None: nothing found) and its file, written beside its place."""
+    """What the thread made of a job: facts, the voxels (None: nothing found) and their file, written beside its place."""
 
     facts: dict[str, Any]
-    mask: np.ndarray | None
+    cut: Cut | None
     draft: Path | None
 
 
@@ -65,6 +63,7 @@ class Background:
             a person's prediction to be finished, say.
         model: the name of the model that it predicts with.
         ready: whether predicting is possible at all (PyTorch is installed).
+        warm_up: gets the predictor ready; called once per cohort, in the thread.
         may_show: whether a proposal may be put into a structure of the open case, where nothing is segmented yet.
 
     ``kind`` is "slice", "volume" or "" (no proposals; the next case is read all the same).
@@ -77,10 +76,12 @@ class Background:
         model: Callable[[], str],
         ready: Callable[[], bool] = lambda: True,
         may_show: Callable[[str], bool] = lambda structure: True,
+        warm_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.desk = desk
         self.kind = "slice"
         self._predictor, self._model, self._ready, self._may_show = predictor, model, ready, may_show
+        self._warm_up = warm_up
         self._reader, self._maker = InferenceWorker(), InferenceWorker()
         self._stop = threading.Event()
         self._cohort: Any = None
@@ -110,6 +111,11 @@ class Background:
         changed += self._changed
         self._changed = []
         return changed
+
+    def warm_up(self) -> None:
+        """Gets the predictor ready (importing PyTorch takes seconds) before anything has to be predicted."""
+        if self.kind and self._ready():
+            self._maker.submit(self._warm_up, lambda outcome: None)
 
     def standing(self, order: str = "") -> Standing:
         """How far the proposals are."""
@@ -194,7 +200,7 @@ class Background:
             if draft is not None:
                 draft.unlink(missing_ok=True)
             raise Cancelled("Cancelled.")
-        return _Made(facts, mask, draft)
+        return _Made(facts, None if mask is None else Cut.of(mask), draft)
 
     def _finished(self, cohort: Any, job: Job, outcome: Any) -> None:
         current = cohort is self._cohort and job is self._job
@@ -217,10 +223,10 @@ class Background:
         event = record_proposal(self._cohort, job, made.facts, made.draft is not None)
         self._failed.pop((job.case, name), None)
         self._changed.append(job.case)
-        if made.mask is not None:
-            self.desk.keep_proposal(job.case, name, event["seq"], made.mask)
+        if made.cut is not None:
+            self.desk.keep_proposal(job.case, name, event["seq"], made.cut)
             if job.case == self.desk.case_id and self._may_show(name):
-                self.desk.work.show_proposal(name, made.mask)
+                self.desk.work.show_proposal(name, made.cut)
         return True
 
     def _fail(self, job: Job, reason: str) -> None:

@@ -20,8 +20,9 @@ import numpy as np
 from ..core.errors import CohortError, SegmentationError
 from ..core.imaging import ImageSettings
 from ..core.prompts import Prompts
-from ..mrml import markups, segments, volumes
+from ..mrml import labelmaps, markups, segments, volumes
 from ..mrml.slice_plane import AXES, SlicePlane
+from .ahead import Cut
 from .changes import apply_change, change_between, unpack_bits, unpack_map
 from .cohort import Cohort
 from .confidence import mask_dice
@@ -98,26 +99,29 @@ class CaseWork:
         stored = self.cohort.structure(structure).image
         return ImageSettings.from_json(dict(stored)) if stored else ImageSettings()
 
-    def show_proposal(self, structure: str, mask: np.ndarray | None = None) -> bool:
+    def show_proposal(self, structure: str, cut: Cut | None = None) -> bool:
         """Puts the structure's proposal into its segment if nothing is there yet; it stays a proposal until accepted.
 
-        ``mask``: its voxels [k, j, i], where they are at hand; None: from its file.
+        ``cut``: its voxels, where they are at hand; None: from its file.
         """
         proposal = self.cohort.case(self.case_id).work(structure).proposal
         path = self.cohort.resolve(proposal["file"]) if proposal.get("file") else None
         if path is None or self._masks[structure].any():
             return False
-        if mask is None:
+        if cut is None:
             if not path.is_file():
                 return False
-            mask = load_mask(self.nodes.volume, path, structure)
-        segments.set_segment(self.nodes.segmentation, self.nodes.segment_id(structure), self.nodes.volume, mask)
+            cut = Cut.of(load_mask(self.nodes.volume, path, structure))
+        if not cut.inside.size:
+            return False
+        nodes, segment_id = self.nodes, self.nodes.segment_id(structure)
+        if not labelmaps.fill_empty(nodes.segmentation, segment_id, nodes.volume, cut.first, cut.inside):
+            segments.set_segment(nodes.segmentation, segment_id, nodes.volume, cut.whole())
         event = self._event_of(proposal["seq"])
         fields = {k: event[k] for k in ("model", "examples", "confidence", "plane", "image", "mask") if k in event}
-        change = change_between(self._masks[structure], mask)
-        self._masks[structure] = mask != 0
+        self._masks[structure] = cut.whole().view(bool)
         self._looked(structure, None)
-        self.cohort.record("shown", case=self.case_id, structure=structure, proposal=proposal["seq"], change=change, **fields)
+        self.cohort.record("shown", case=self.case_id, structure=structure, proposal=proposal["seq"], change=cut.as_change(), **fields)
         return True
 
     def uncertainty(self, structure: str) -> tuple[SlicePlane, np.ndarray] | None:
@@ -237,7 +241,7 @@ class CaseWork:
         if not self.cohort.read_only:
             self.autosave()
             case = self.cohort.case(self.case_id)
-            if case.status != ACCEPTED and self._segmented() and any(w.touched for w in case.works.values()):
+            if case.status != ACCEPTED and any(w.interactions for w in case.works.values()) and self._segmented():
                 self.nodes.save()
         self.nodes.close()
 

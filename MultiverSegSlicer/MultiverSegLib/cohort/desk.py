@@ -71,7 +71,7 @@ class Desk:
         for structure in cohort.structures:
             seq, cut = ahead.proposals.get(structure.name, (None, None))
             current = cohort.case(case_id).work(structure.name).proposal.get("seq")
-            self.work.show_proposal(structure.name, cut.whole() if cut is not None and seq == current else None)
+            self.work.show_proposal(structure.name, cut if seq == current else None)
         return self.work
 
     def next(self, order: str = "") -> CaseWork | None:
@@ -129,10 +129,10 @@ class Desk:
         """Keeps a case that was read (in a thread, say) until it is opened or another one is next."""
         self._ahead = ahead
 
-    def keep_proposal(self, case_id: str, structure: str, seq: int, mask: Any) -> None:
+    def keep_proposal(self, case_id: str, structure: str, seq: int, cut: Cut) -> None:
         """A proposal was made for the case that was read ahead."""
         if self._ahead is not None and self._ahead.case_id == case_id:
-            self._ahead = self._ahead.with_proposal(structure, seq, Cut.of(mask))
+            self._ahead = self._ahead.with_proposal(structure, seq, cut)
 
     def close_case(self) -> None:
         """Puts the open case away."""

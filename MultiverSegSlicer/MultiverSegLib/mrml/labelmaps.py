@@ -166,6 +166,23 @@ def editable_voxels(segmentation: Any, segment_id: str, volume: Any) -> SegmentV
     return _grow(segmentation, segment, voxels, lattice, extent)
 
 
+def fill_empty(segmentation: Any, segment_id: str, volume: Any, first: tuple[int, int, int], inside: np.ndarray) -> bool:
+    """Give an empty segment the voxels ``inside`` [k, j, i] (non-zero is inside) that begin at the volume's voxel ``first`` (k, j, i), in a
+    labelmap just as large. Not undoable. False, with nothing changed, if the segment is not empty or on another lattice than the volume."""
+    segment = find_segment(segmentation, segment_id)
+    if segment_voxels(segmentation, segment_id) is not None:
+        return False
+    lattice = _empty_lattice(segmentation, volume)
+    start = lattice_offset(lattice, ijk_to_ras(volume), dimensions_of(volume))
+    if start is None:
+        return False
+    low = [start[axis] + first[2 - axis] for axis in range(3)]
+    extent = tuple(value for axis in range(3) for value in (low[axis], low[axis] + inside.shape[2 - axis] - 1))
+    np.not_equal(inside, 0, out=_grow(segmentation, segment, None, lattice, extent).array.view(bool))
+    notify(segmentation, segment_id)
+    return True
+
+
 def editing_box(segmentation: Any, segment_id: str, volume: Any) -> tuple[np.ndarray, tuple[int, ...]]:
     """(lattice_to_ras, extent) of the lattice on which a segment is edited, over the whole volume. Allocates and changes no voxels."""
     voxels = segment_voxels(segmentation, segment_id)

@@ -334,15 +334,17 @@ def write_node(node: Any, path: str | Path, error: type[Exception], check: Calla
 
 
 def remove_node(node: Any) -> None:
-    """Remove a node with its display and storage nodes; the scene alone would keep these and the images they cache."""
+    """Remove a node with its display and storage nodes; the scene alone would keep these and the images they cache.
+
+    The node goes first: a slice view that still shows a volume would make it a new display node, which then stays behind.
+    """
     import slicer
 
     scene = slicer.mrmlScene
-    for index in reversed(range(node.GetNumberOfDisplayNodes() if hasattr(node, "GetNumberOfDisplayNodes") else 0)):
-        display = node.GetNthDisplayNode(index)
-        if display:
-            scene.RemoveNode(display)
-    storage = node.GetStorageNode() if hasattr(node, "GetStorageNode") else None
-    if storage:
-        scene.RemoveNode(storage)
+    count = node.GetNumberOfDisplayNodes() if hasattr(node, "GetNumberOfDisplayNodes") else 0
+    parts = [node.GetNthDisplayNode(index) for index in range(count)]
+    parts.append(node.GetStorageNode() if hasattr(node, "GetStorageNode") else None)
     scene.RemoveNode(node)
+    for part in parts:
+        if part is not None and part.GetScene() is scene:
+            scene.RemoveNode(part)

@@ -20,7 +20,7 @@ class AheadBox:
 
     def __init__(self, layout, desk, service, order, may_show, stepped, told) -> None:
         self.background = Background(
-            desk, service.courteous, lambda: service.predictor.model, ready=torch_setup.installed, may_show=may_show
+            desk, service.courteous, lambda: service.predictor.model, torch_setup.installed, may_show, service.load
         )
         self._desk, self._order, self._stepped, self._told = desk, order, stepped, told
         row = qt.QHBoxLayout()
@@ -39,6 +39,11 @@ class AheadBox:
         self.timer = qt.QTimer()
         self.timer.setInterval(STEP_MS)
         self.timer.connect("timeout()", self.step)
+
+    def warm_up(self) -> None:
+        """A cohort is being opened: what takes seconds the first time begins now."""
+        self.background.kind = self._kind()
+        self.background.warm_up()
 
     def start(self) -> None:
         """A cohort was opened."""

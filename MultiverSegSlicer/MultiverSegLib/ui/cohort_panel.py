@@ -64,7 +64,7 @@ class CohortPanel:
         layout.addWidget(self.message)
         self.structures = StructuresBox(layout, self)
         self.table = CohortTable(layout, self.go_to)
-        self.ahead = AheadBox(layout, self.desk, self.panel.service, self._order, self._may_show, self._stepped, self._tell)
+        self.ahead = AheadBox(layout, self.desk, self.panel.service, self._order, self._may_show, self._stepped, self.message.setText)
         second = qt.QHBoxLayout()
         self.previous_button = button(_("Previous"), _("Go to the case before."), _("Previous case"))
         self.accept_button = button(
@@ -147,6 +147,7 @@ class CohortPanel:
         self.order.setCurrentIndex(max(0, self.order.findData(cohort.setting("order"))))
         self.panel.library.forget()
         if not cohort.read_only:
+            self.ahead.warm_up()
             self._open_case(self.desk.next)
             self.ahead.start()
         self.update()
@@ -267,7 +268,7 @@ class CohortPanel:
     def _stepped(self, proposed: list[str]) -> None:
         """Called a few times a second; ``proposed``: cases that got proposals in the background."""
         for case_id in proposed:
-            self.table.refresh(self.desk.cohort.case(case_id), self.desk.case_id)
+            self.table.refresh(self.desk.cohort.case(case_id))
         if self.desk.case_id is None:
             return
         if self.desk.case_id in proposed:
@@ -278,11 +279,8 @@ class CohortPanel:
         now = cohort.state.seq, [nodes.stamp(structure.name) for structure in cohort.structures]
         if now != self._seen:
             self._seen = now
-            self.table.refresh(cohort.case(self.desk.case_id), self.desk.case_id)
+            self.table.refresh(cohort.case(self.desk.case_id))
             self.quiet.start()
-
-    def _tell(self, text: str) -> None:
-        self.message.text = text
 
     def _order(self) -> str:
         return str(self.order.itemData(self.order.currentIndex) or "")

@@ -26,6 +26,8 @@ class CohortTable:
 
     def __init__(self, layout, open_case) -> None:
         self.open_case = open_case
+        self._keys: list[tuple[str, str]] = []
+        self._values: dict[tuple[str, str], list] = {}
         row = qt.QHBoxLayout()
         self.filter = described(qt.QLineEdit(), _("Show only the cases whose name contains this."), _("Filter cases"))
         self.filter.setPlaceholderText(_("Filter"))
@@ -55,13 +57,19 @@ class CohortTable:
     def show(self, cohort, current: str | None) -> None:
         """Fills the table; the open case is selected. The person's sorting stays."""
         self._offer_structures([structure.name for structure in cohort.structures] if cohort is not None else [])
-        self.widget.setSortingEnabled(False)
         rows = [(case, structure.name) for case in cohort.cases for structure in cohort.structures] if cohort is not None else []
-        self.widget.setRowCount(len(rows))
-        for number, (case, structure) in enumerate(rows):
-            self._fill_row(number, case, structure)
-        self.widget.setSortingEnabled(True)
-        self.apply_filter()
+        keys = [(case.id, structure) for case, structure in rows]
+        if keys != self._keys:
+            self._keys, self._values = keys, {}
+            self.widget.setSortingEnabled(False)
+            self.widget.setRowCount(0)
+            self.widget.setRowCount(len(rows))
+            for number, (case, structure) in enumerate(rows):
+                self._fill_row(number, case, structure)
+            self.widget.setSortingEnabled(True)
+            self.apply_filter()
+        else:
+            self._update(rows)
         self._select(current)
 
     def _offer_structures(self, names: list[str]) -> None:
@@ -72,18 +80,26 @@ class CohortTable:
                 self.structure.addItem(name, name)
         self.structure.setVisible(len(names) > 1)
 
-    def refresh(self, case, current: str | None) -> None:
-        """Fills the rows of one case anew."""
+    def refresh(self, case) -> None:
+        """Shows what is new about one case."""
+        self._update([(case, structure) for case_id, structure in self._keys if case_id == case.id])
+
+    def _update(self, rows: list[tuple]) -> None:
+        """Fills the rows anew whose values have changed; ``rows``: (case, structure)."""
+        changed = {(case.id, name): (case, name) for case, name in rows if self._values.get((case.id, name)) != cells(case, name)}
+        if not changed:
+            return
         self.widget.setSortingEnabled(False)  # else a row may move while it is filled
         for row in range(self.widget.rowCount):
-            if self.widget.item(row, 0).text() == case.id:
-                self._fill_row(row, case, self.widget.item(row, COLUMNS.index("structure")).text())
+            key = self.widget.item(row, 0).text(), self.widget.item(row, COLUMNS.index("structure")).text()
+            if key in changed:
+                self._fill_row(row, *changed[key])
         self.widget.setSortingEnabled(True)
         self.apply_filter()
-        self._select(current)
 
     def _fill_row(self, row: int, case, structure: str) -> None:
-        for column, value in enumerate(cells(case, structure)):
+        self._values[case.id, structure] = values = cells(case, structure)
+        for column, value in enumerate(values):
             self._fill(row, column, value)
         self.widget.item(row, 0).setToolTip(case.note or case.name)
 
@@ -96,13 +112,14 @@ class CohortTable:
             self.widget.setRowHidden(row, not (text in case.lower() and status in ("", chip) and structure in ("", name)))
 
     def _fill(self, row: int, column: int, value) -> None:
-        item = qt.QTableWidgetItem()
-        if value is not None:
-            item.setData(qt.Qt.DisplayRole, value)
+        item = self.widget.item(row, column)
+        if item is None:
+            item = qt.QTableWidgetItem()
+            self.widget.setItem(row, column, item)
+        item.setData(qt.Qt.DisplayRole, value)
         if COLUMNS[column] == "status":
             item.setBackground(qt.QBrush(qt.QColor(CHIPS[value])))
             item.setForeground(qt.QBrush(qt.QColor("#000000")))
-        self.widget.setItem(row, column, item)
 
     def _select(self, current: str | None) -> None:
         self.widget.clearSelection()

@@ -27,6 +27,10 @@ class LazyPredictor:
         """E.g. "compact on CPU"; empty until the first prediction has begun."""
         return self._predictor.description if self._predictor is not None else ""
 
+    def load(self) -> None:
+        """Makes the predictor, if it isn't made yet."""
+        self._made()
+
     def predict(self, *arguments, **options):
         return self._made().predict(*arguments, **options)
 
@@ -75,6 +79,12 @@ class PredictionService:
     def courteous(self, stop: Callable[[], bool]) -> CourteousPredictor:
         """The same predictor for work in the background, in another thread."""
         return CourteousPredictor(self, stop)
+
+    def load(self) -> None:
+        """Gets the predictor ready; any thread."""
+        with self._turn:
+            if isinstance(self.predictor, LazyPredictor):
+                self.predictor.load()
 
     def idle(self, seconds: float) -> bool:
         """Wait until nothing of the person's runs or waits; False if that took longer than ``seconds``. Any thread."""

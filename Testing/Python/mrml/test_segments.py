@@ -237,3 +237,22 @@ def test_segments_follow_a_parent_transform(host):
     assert segmentation.GetTransformNodeID() == volume.GetTransformNodeID()
     assert np.array_equal(get_segment(segmentation, segment_id, volume), MASKS[0])
     assert np.allclose(ijk_to_ras(volume), above @ MATRIX)
+
+
+def test_filling_an_empty_segment_is_like_setting_it(host):
+    from MultiverSegLib.mrml.labelmaps import fill_empty
+    from MultiverSegLib.mrml.volumes import new_volume
+
+    volume = new_volume(np.zeros((6, 7, 8), np.int16), np.array([[-1, 0.1, 0, 3], [0, 2, 0.1, 4], [0, 0, 3, 5], [0, 0, 0, 1.0]]), "v")
+    node = new_segmentation(volume)
+    first, second = add_segment(node, "a"), add_segment(node, "b")
+    mask = np.zeros((6, 7, 8), np.uint8)
+    mask[2:4, 3:7, 1:6] = np.random.default_rng(0).integers(0, 2, (2, 4, 5))
+    assert fill_empty(node, first, volume, (2, 3, 1), mask[2:4, 3:7, 1:6])
+    set_segment(node, second, volume, mask)
+    for segment_id in (first, second):
+        assert np.array_equal(get_segment(node, segment_id, volume), mask)
+    assert not fill_empty(node, first, volume, (0, 0, 0), mask), "it is not empty any more"
+    set_slice(node, first, volume, np.ones((7, 8), np.uint8), "k", 0)
+    mask[0] = 1
+    assert np.array_equal(get_segment(node, first, volume), mask), "and can be edited everywhere"

@@ -212,3 +212,14 @@ def test_accepting_in_the_effect_is_accepting_the_case(study):
     assert panel.desk.case_id == "p0" and panel.desk.cohort.case("p0").status == "accepted"
     assert [e.case for e in study.panel.context()] == ["p0"] and panel.desk.cohort.segmentation_path("p0").is_file()
     assert len(study.prompts()) == 0 and "1 examples" in study.effect.self().options.statusLabel.text
+
+
+def test_going_from_case_to_case_leaves_no_node(study):
+    panel = open_study(study)
+    counts = []
+    for turn in range(8):
+        panel.go_to(f"p{turn % 3}")
+        study.host.process_events(0.02)
+        study.host.render()
+        counts.append(study.slicer.mrmlScene.GetNumberOfNodes())
+    assert len(set(counts[2:])) == 1, counts
