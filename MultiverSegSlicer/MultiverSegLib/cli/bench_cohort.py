@@ -109,7 +109,7 @@ def _worths(names: list[str], trials: list, model: str, device: str, say: Callab
     for name in names:
         say(name)
         if name == "propagation":
-            results[name] = summarized(cohort_trials.propagation(predictor, trials, progress=say), ("slices", "method"))
+            results[name] = summarized(cohort_trials.propagation(predictor, trials, progress=say), ("cases", "slices", "method"))
         elif name == "slices":
             results[name] = summarized(cohort_trials.slices(predictor, trials), ())
         else:
@@ -170,7 +170,7 @@ def summarized(rows: list[dict], keys: tuple[str, ...]) -> list[dict]:
     for values, group in groups.items():
         numbers = [k for k, v in group[0].items() if k not in keys and isinstance(v, (int, float))]
         means = {k: round(float(np.nanmean([row[k] for row in group])), 3) for k in numbers}
-        result.append({**dict(zip(keys, values, strict=True)), "cases": len(group), **means})
+        result.append({**dict(zip(keys, values, strict=True)), "number": len(group), **means})
     return result
 
 

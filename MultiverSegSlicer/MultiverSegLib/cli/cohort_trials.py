@@ -24,6 +24,8 @@ from ..evaluation.metrics import hd95
 from ..evaluation.protocols import CenterClicks
 
 TARGET, CLICKS = 0.9, 20
+#: Cases of the sample cohort that the limits of propagation were tuned on.
+TUNED = ("hippocampus_008", "hippocampus_011", "hippocampus_014")
 #: Where in the structure's extent the confirmed slices lie, by their number.
 PLACES = {1: (None,), 3: (0.1, None, 0.9), 5: (0.05, 0.25, None, 0.75, 0.95)}
 
@@ -107,7 +109,8 @@ def click_until_good(predictor: Any, image: np.ndarray, label: np.ndarray, examp
 def propagation(predictor: Any, trials: Sequence[Trial], known: int = 5, progress: Callable[[str], None] = lambda text: None) -> list[dict]:
     """3D Dice, HD95 (mm), volume error (%) and clicks of four ways to fill a volume from 1, 3 or 5 confirmed slices.
 
-    The first ``known`` cases give the context (their labels' max slices); the others are measured.
+    The first ``known`` cases give the context (their labels' max slices); the others are measured. ``TUNED`` are marked: the limits of
+    propagation were chosen by them.
     """
     context, rows = [t.example() for t in trials[:known]], []
     for trial in trials[known:]:
@@ -117,7 +120,10 @@ def propagation(predictor: Any, trials: Sequence[Trial], known: int = 5, progres
             for method, fill in _METHODS.items():
                 filled = fill(predictor, trial, context, confirmed)
                 if filled is not None:
-                    rows.append({"case": trial.name, "slices": count, "method": method, "clicks": clicks, **_scores(trial, filled)})
+                    tuned = "the limits were tuned on" if trial.name in TUNED else "not tuned on"
+                    rows.append(
+                        {"cases": tuned, "case": trial.name, "slices": count, "method": method, "clicks": clicks, **_scores(trial, filled)}
+                    )
     return rows
 
 

@@ -60,13 +60,13 @@ def build_report(cohort: Cohort) -> Report:
         figures["active seconds a case"] = f"{done.seconds_per_case:.0f}"
     saved = [w.saved_dice for c in accepted for w in c.works.values() if w.saved_dice is not None]
     if saved:
-        figures["Dice of the first prediction against the accepted result"] = f"{np.mean(saved):.3f}"
+        figures["first prediction's Dice"] = f"{np.mean(saved):.3f}"
     for structure in cohort.structures:
         figures[f"context of {structure.name}"] = Contexts(cohort).summary(structure.name)
     models = sorted({w.model for c in cohort.cases for w in c.works.values() if w.model})
     return Report(
         title=cohort.state.name,
-        lead=f"{done}. Model: {', '.join(models) or cohort.setting('model')}. MultiverSeg for 3D Slicer {__version__}.",
+        lead=f"Done: {done}. Model: {', '.join(models) or cohort.setting('model')}. MultiverSeg for 3D Slicer {__version__}.",
         figures=figures,
         plots=_plots(cohort),
         cases=[_report_case(cohort, case, number < _PICTURES) for number, case in enumerate(_in_order(cohort))],
@@ -103,13 +103,13 @@ def methods_paragraph(cohort: Cohort) -> str:
         kinds.update(work.interactions)
     names = _listed([f"{s.name} (on {s.axis} slices)" for s in cohort.structures])
     text = (
-        f"{names} {'was' if len(cohort.structures) == 1 else 'were'} segmented in {len(accepted)} of {len(cohort.cases)} volumes with MultiverSeg for "
+        f"{names[0].upper()}{names[1:]} {'was' if len(cohort.structures) == 1 else 'were'} segmented in {len(accepted)} of {len(cohort.cases)} volumes with MultiverSeg for "
         f"3D Slicer {__version__}, an in-context segmentation network (MultiverSeg, Wong et al., arXiv:2412.15058; model {_listed(models)}) that "
         "takes a slice, prompts, and slices segmented before as input; each accepted case joined this context"
         f" (at most {cohort.setting('cap')} examples per prediction, selected by the strategy {cohort.setting('strategy').replace('_', ' ')})."
     )
     if people:
-        text += f" {len(people)} {'reader' if len(people) == 1 else 'readers'} ({_listed(people)}) accepted or corrected every result."
+        text += f" {'One reader' if len(people) == 1 else f'{len(people)} readers'} ({_listed(people)}) accepted or corrected every result."
     if works and accepted:
         what = _listed([f"{number} {_plural(kind, number)}" for kind, number in sorted(kinds.items())]) or "no interaction"
         seconds = np.mean([case.active_seconds for case in accepted])
@@ -120,7 +120,7 @@ def methods_paragraph(cohort: Cohort) -> str:
     left = [c for c in cohort.cases if c.status == SKIPPED]
     if left:
         reasons = _listed(sorted({c.note for c in left if c.note}))
-        text += f" {len(left)} {'volume was' if len(left) == 1 else 'volumes were'} left out{f' ({reasons})' if reasons else ''}."
+        text += f" {'One volume was' if len(left) == 1 else f'{len(left)} volumes were'} left out{f' ({reasons})' if reasons else ''}."
     return text
 
 
@@ -138,7 +138,8 @@ def _plots(cohort: Cohort) -> list[Plot]:
         if (dice := [c.work(s.name).saved_dice for c in done if c.work(s.name).saved_dice is not None])
     ]
     if first:
-        plots.append(Plot("What the model saved", "case, in the order of acceptance", "Dice, first prediction against accepted", first))
+        note = "The first prediction of each case against what was accepted in the end."
+        plots.append(Plot("What the model saved", "case, in the order of acceptance", "Dice", first, note, top=1))
     return plots
 
 
@@ -153,14 +154,15 @@ def _report_case(cohort: Cohort, case: Case, with_pictures: bool) -> ReportCase:
     values: dict[str, Any] = {"status": case.status}
     for structure in cohort.structures:
         w, prefix = case.work(structure.name), f"{structure.name}: " if len(cohort.structures) > 1 else ""
-        values[f"{prefix}interactions"] = w.clicks
+        worked = w.touched or w.status == ACCEPTED
+        values[f"{prefix}interactions"] = w.clicks if worked else ""
         values[f"{prefix}first Dice"] = _text(w.saved_dice, 3)
         values[f"{prefix}area (mm²)"] = _text(w.area_mm2, 1)
         values[f"{prefix}volume (ml)"] = _text(w.volume_ml, 2)
-        values[f"{prefix}context"] = w.context_size
+        values[f"{prefix}context"] = w.context_size if worked else ""
         values[f"{prefix}who"] = w.who
         values[f"{prefix}when"] = w.when[:16].replace("T", " ")
-    values["active s"] = f"{case.active_seconds:.0f}"
+    values["active s"] = f"{case.active_seconds:.0f}" if case.active_seconds else ""
     values["note"] = case.note
     return ReportCase(case.id, values, _pictures(cohort, case) if with_pictures else ())
 

@@ -72,6 +72,7 @@ class Plot:
     y_label: str
     curves: Sequence[Curve]
     note: str = ""
+    top: float | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def plot_svg(plot: Plot) -> str:
         if curve.low is not None and curve.high is not None:
             axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
     axes.set(title=plot.title, xlabel=plot.x_label, ylabel=plot.y_label)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, plot.top)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if all(float(value).is_integer() for curve in plot.curves for value in (curve.y if curve.dots is None else curve.dots)):
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))

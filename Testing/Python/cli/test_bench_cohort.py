@@ -32,7 +32,7 @@ def test_propagation_is_compared_with_the_other_ways(loaded, monkeypatch):
     found = {(r["slices"], r["method"]): r for r in summarized(rows, ("slices", "method"))}
     assert found[1, "propagated"]["dice"] > 0.9 and found[3, "signed distance"]["dice"] > 0.7
     assert (1, "signed distance") not in found, "one slice gives nothing to interpolate between"
-    assert found[5, "propagated"]["cases"] == 2 and found[3, "propagated"]["clicks"] >= found[1, "propagated"]["clicks"]
+    assert found[5, "propagated"]["number"] == 2 and found[3, "propagated"]["clicks"] >= found[1, "propagated"]["clicks"]
 
 
 def test_slices_and_calibration(loaded):
@@ -68,4 +68,4 @@ def test_costs_are_measured(host, tmp_path):
 
 def test_summaries_leave_out_what_is_not_a_number():
     rows = [{"m": "a", "hd95": math.nan, "dice": 0.5}, {"m": "a", "hd95": 2.0, "dice": 1.0}]
-    assert summarized(rows, ("m",)) == [{"m": "a", "cases": 2, "hd95": 2.0, "dice": 0.75}]
+    assert summarized(rows, ("m",)) == [{"m": "a", "number": 2, "hd95": 2.0, "dice": 0.75}]
