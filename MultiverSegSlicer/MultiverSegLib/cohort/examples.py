@@ -33,7 +33,7 @@ def example_of(
     Raises:
         SegmentationError: the segment is empty on the plane.
     """
-    mask = plane.sample_segment(segmentation, segment_id, volume) >= 0.5
+    mask = plane.sample_segment(segmentation, segment_id) >= 0.5
     if not mask.any():
         name = segmentation.GetSegmentation().GetSegment(segment_id).GetName()
         raise SegmentationError(f"The segment {name} is empty on this slice of {volume.GetName()}: segment something before accepting.")

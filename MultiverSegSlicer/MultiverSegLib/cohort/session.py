@@ -320,7 +320,7 @@ class SliceSession:
         """Prompts and painted strokes on the grid, [3, 128, 128]; None if none of them is on the plane."""
         channels = self.plane.rasterize(self.prompts)
         for stroke in self.strokes:
-            painted = self.plane.rasterize_segment(stroke.segmentation, stroke.segment_id, self.volume_node)
+            painted = self.plane.rasterize_segment(stroke.segmentation, stroke.segment_id)
             np.maximum(channels[1 if stroke.positive else 2], painted, out=channels[1 if stroke.positive else 2])
         return channels if channels.any() else None
 

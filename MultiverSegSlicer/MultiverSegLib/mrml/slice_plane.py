@@ -108,14 +108,14 @@ class SlicePlane:
         """
         return sample_image(array_of(volume), self.sheet_of(volume), settings)
 
-    def sample_segment(self, segmentation: Any, segment_id: str, _volume: Any = None) -> np.ndarray:
+    def sample_segment(self, segmentation: Any, segment_id: str) -> np.ndarray:
         """Part of each grid pixel that the segment covers, float32 [128, 128] in 0..1; threshold at 0.5 for a mask.
 
         Read from the segment's own voxels, whatever their geometry.
         """
         return coverage_of(self.segment_sheets(segmentation, segment_id))
 
-    def rasterize_segment(self, segmentation: Any, segment_id: str, _volume: Any = None) -> np.ndarray:
+    def rasterize_segment(self, segmentation: Any, segment_id: str) -> np.ndarray:
         """Strokes painted into a segment, max-pooled: float32 [128, 128] of 0 and 1. One voxel is enough to survive."""
         found = self.segment_sheets(segmentation, segment_id)
         return np.max([np.zeros(GRID_SHAPE, np.float32)] + [sheet.pool(mask) for sheet, mask in found], axis=0)

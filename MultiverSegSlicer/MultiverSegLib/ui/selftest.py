@@ -103,7 +103,7 @@ class SelfTests(unittest.TestCase):
     def test_a_segment_comes_back_from_the_grid_where_it_was(self) -> None:
         volume, segmentation, segment_id, plane = self.case(0)
         before = segments.get_segment(segmentation, segment_id, volume)
-        coverage = plane.sample_segment(segmentation, segment_id, volume)
+        coverage = plane.sample_segment(segmentation, segment_id)
         copy = segments.add_segment(segmentation, "copy")
         from ..mrml.writing import write_plane
 
@@ -130,7 +130,7 @@ class SelfTests(unittest.TestCase):
         session = SliceSession(volume, segmentation, segment_id, plane, self.settings, predictor, context)
         prediction = session.predict()
         self.assertEqual(prediction.n_context, len(context))
-        truth = plane.sample_segment(reference, reference_id, volume) >= 0.5
+        truth = plane.sample_segment(reference, reference_id) >= 0.5
         self.assertGreater(dice(prediction.mask(), truth), 0.5)
         self.assertGreater(segments.get_segment(segmentation, segment_id, volume).sum(), 0)
 
@@ -142,7 +142,7 @@ class SelfTests(unittest.TestCase):
         session = SliceSession(volume, segmentation, segment_id, plane, self.settings, predictor, context)
         session.predict()
         before = segments.get_segment(segmentation, segment_id, volume)
-        rows, cols = np.nonzero(plane.sample_segment(reference, reference_id, volume) >= 0.5)
+        rows, cols = np.nonzero(plane.sample_segment(reference, reference_id) >= 0.5)
         session.add(Point(plane.to_ras(rows.mean(), cols.mean())))
         session.predict()
         self.assertTrue(session.undo())

@@ -37,7 +37,7 @@ def test_thin_painted_strokes_reach_the_network(volume, width, diagonal):
         stroke[row : row + width, step : step + 1] = 1
     painted = segments.add_segment(node, "painted")
     segments.set_slice(node, painted, volume, stroke, "k", 1)
-    channel = SlicePlane.from_volume(volume, "k", 1).rasterize_segment(node, painted, volume)
+    channel = SlicePlane.from_volume(volume, "k", 1).rasterize_segment(node, painted)
     assert channel.sum() >= 50, "200 voxels of stroke are 50 pixels of 4 voxels"
 
 
@@ -51,7 +51,7 @@ def test_a_single_painted_voxel_reaches_the_network(volume, place):
     voxel[place] = 1
     painted = segments.add_segment(node, "painted")
     segments.set_slice(node, painted, volume, voxel, "k", 1)
-    channel = SlicePlane.from_volume(volume, "k", 1).rasterize_segment(node, painted, volume)
+    channel = SlicePlane.from_volume(volume, "k", 1).rasterize_segment(node, painted)
     # the array runs to R and A, the grid to L and P
     assert np.argwhere(channel).tolist() == [[127 - place[0] // 4, 127 - place[1] // 4]]
 
@@ -73,7 +73,7 @@ def test_the_ends_of_a_slice_that_is_not_square_come_back(host, shape):
     painted, copy = (segments.add_segment(segmentation, name) for name in ("painted", "copy"))
     segments.set_slice(segmentation, painted, node, mask, "k", 1)
     plane = SlicePlane.from_volume(node, "k", 1)
-    coverage = plane.sample_segment(segmentation, painted, node)
+    coverage = plane.sample_segment(segmentation, painted)
     rows, cols = np.nonzero(coverage[:64] > 0.5) if shape[0] > shape[1] else np.nonzero(coverage[:, :64] > 0.5)
     assert abs(np.ptp(rows) - np.ptp(cols)) <= 1, "a square stays a square"
     write_plane(segmentation, copy, node, plane.paste(coverage, node))
