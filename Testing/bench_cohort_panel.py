@@ -126,15 +126,17 @@ def _timed(owner, name: str, times: list[float]) -> None:
     setattr(owner, name, timed)
 
 
-def loop(folder: Path, cases: int, model: str) -> dict:
+def loop(folder: Path, cases: int, model: str, ahead: str) -> dict:
     """Every case accepted with the panel's button; only what the proposals left empty is painted."""
     import slicer
 
     bench = PanelBench(folder, cases, (12, 40, 36), (0.9, 0.8, 2.5), model)
     steps: list[float] = []
     _timed(bench.cohort.ahead.background, "step", steps)
+    box = bench.cohort.ahead.kind
+    box.setCurrentIndex(box.findData(ahead))
     bench.open()
-    clicks, memory, nodes, painted, started = [], {}, {}, 0, time.perf_counter()
+    clicks, memory, nodes, painted, started, processor = [], {}, {}, 0, time.perf_counter(), time.thread_time()
     for done in range(1, cases + 1):
         work = bench.cohort.desk.work
         if not work.nodes.mask("ball").any():
@@ -147,12 +149,14 @@ def loop(folder: Path, cases: int, model: str) -> dict:
         if done in (1, 20, 50) or done % 100 == 0:
             memory[done], nodes[done] = _resident(), slicer.mrmlScene.GetNumberOfNodes()
             print(f"{done}: {memory[done]} MB, {nodes[done]} nodes", file=sys.stderr, flush=True)
-    seconds = time.perf_counter() - started
+    seconds, processor = time.perf_counter() - started, time.thread_time() - processor
     assert all(case.status == "accepted" for case in bench.cohort.desk.cohort.cases), bench.cohort.message.text
     bench.close()
     early, late = clicks[20:70], clicks[-50:]
     return {
         "cases": cases,
+        "predicted_ahead": ahead,
+        "main_thread_processor_seconds_per_case": round(processor / cases, 3),
         "seconds_per_case": round(seconds / cases, 3),
         "accept_and_next_ms": {"cases 20-70": round(float(np.median(early))), "last 50": round(float(np.median(late)))},
         "painted_by_hand": painted,
@@ -204,12 +208,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", action="append", choices=("loop", "opening"))
     parser.add_argument("--cases", type=int, default=500, help="cases of the loop")
+    parser.add_argument("--ahead", choices=("slice", "volume", "off"), default="slice", help="what the loop predicts in the background")
     parser.add_argument("--model", default="compact")
     arguments = parser.parse_args()
     for part in arguments.part or ("opening", "loop"):
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            result = opening(folder, arguments.model) if part == "opening" else loop(folder, arguments.cases, arguments.model)
+            result = (
+                opening(folder, arguments.model) if part == "opening" else loop(folder, arguments.cases, arguments.model, arguments.ahead)
+            )
         print(json.dumps({part: result}, indent=1), flush=True)
 
 

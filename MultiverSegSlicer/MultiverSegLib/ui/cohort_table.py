@@ -10,6 +10,7 @@ from .widgets import described
 
 COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "saved Dice")
 PROPOSED = "proposed"
+_ROW_HEIGHT = 22
 #: Background of the status chip; readable with black text in light and dark themes.
 CHIPS = {
     "todo": "#c9ced6",
@@ -47,7 +48,8 @@ class CohortTable:
         self.widget.setSelectionMode(qt.QAbstractItemView.SingleSelection)
         self.widget.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
         self.widget.verticalHeader().setVisible(False)
-        self.widget.setMinimumHeight(160)
+        self.widget.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+        self.widget.setMinimumHeight(8 * _ROW_HEIGHT)
         layout.addWidget(self.widget)
         self.widget.connect("cellDoubleClicked(int,int)", self._activated)
         self.filter.connect("textChanged(QString)", lambda text: self.apply_filter())
@@ -67,6 +69,8 @@ class CohortTable:
             for number, (case, structure) in enumerate(rows):
                 self._fill_row(number, case, structure)
             self.widget.setSortingEnabled(True)
+            self.widget.setColumnHidden(COLUMNS.index("structure"), len({name for _case, name in keys}) == 1)
+            self.widget.resizeColumnsToContents()
             self.apply_filter()
         else:
             self._update(rows)

@@ -18,14 +18,14 @@ from ..cohort.session import observers
 from ..mrml.labelmaps import labelmap_name
 from .widgets import described
 
-#: Colours (r, g, b, opacity; 0..255) of the values 0, 0.5 and 1.
-COLORS = ((255, 230, 80, 0), (255, 150, 30, 130), (220, 20, 60, 190))
+#: Value -> colour (r, g, b, opacity; 0..255); 0.3 is a probability of 0.05 or 0.95.
+COLORS = {0.0: (255, 230, 80, 0), 0.3: (255, 230, 80, 0), 0.6: (255, 150, 30, 100), 1.0: (220, 20, 60, 180)}
 _PARALLEL = 0.999
 
 
 def colored(values: np.ndarray) -> np.ndarray:
     """uint8 [row, col, 4] of values in 0..1: sure pixels are transparent, unsure ones red."""
-    channels = [np.interp(values, (0, 0.5, 1), [color[part] for color in COLORS]) for part in range(4)]
+    channels = [np.interp(values, list(COLORS), [color[part] for color in COLORS.values()]) for part in range(4)]
     return np.round(np.stack(channels, axis=-1)).astype(np.uint8)
 
 
@@ -100,7 +100,6 @@ class Overlay(VTKObservationMixin):
         actor.SetMapper(mapper)
         actor.SetTexture(self._texture)
         actor.PickableOff()
-        renderer.AddViewProp(actor)
         self._actors.append((view, renderer, actor, points, node))
         self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._moved)
         self._place(self._actors[-1])
@@ -112,7 +111,9 @@ class Overlay(VTKObservationMixin):
 
     def _place(self, entry) -> None:
         """Puts the square where the view shows the grid, and hides it on other slices."""
-        view, _renderer, actor, points, node = entry
+        view, renderer, actor, points, node = entry
+        renderer.RemoveViewProp(actor)  # to be drawn last: what is drawn before the image would hide it
+        renderer.AddViewProp(actor)
         to_ras, to_xy = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()), slicer.util.arrayFromVTKMatrix(node.GetXYToRAS())
         grid = self.plane.grid_to_ras
         distance = abs((to_ras[:3, 3] - grid[:3, 3]) @ grid[:3, 2])
@@ -205,5 +206,5 @@ def _stamp(segmentation, segment_id: str) -> int | None:
 
 
 def _gradient() -> str:
-    stops = ", ".join(f"stop:{n / 2} rgba({r},{g},{b},{a})" for n, (r, g, b, a) in enumerate(COLORS))
+    stops = ", ".join(f"stop:{value} rgba({r},{g},{b},{a})" for value, (r, g, b, a) in COLORS.items())
     return f"qlineargradient(x1:0, y1:0, x2:1, y2:0, {stops})"
