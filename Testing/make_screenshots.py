@@ -90,11 +90,10 @@ class Studio:
 def _shrink(path: Path) -> None:
     """Fewer colours, if that is needed to stay below the limit."""
     if path.stat().st_size > LIMIT:
-        from PySide6 import QtCore, QtGui
+        from PIL import Image
 
-        kind, flags = QtGui.QImage.Format.Format_Indexed8, QtCore.Qt.ImageConversionFlag
-        image = QtGui.QImage(str(path)).convertToFormat(kind, flags.ThresholdDither | flags.AvoidDither)
-        image.save(str(path))
+        image = Image.open(path).convert("RGB").quantize(96, dither=Image.Dither.NONE)
+        image.save(path, optimize=True)
 
 
 def dice(studio, volume, mask) -> float:
