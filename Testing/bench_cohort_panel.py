@@ -21,6 +21,10 @@ sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "MultiverSegSlicer")]
 import numpy as np  # noqa: E402
 
 
+# PySide6 takes a reference too many of None in some calls; before Python 3.12, where None has none, a long run would end by that.
+_NONES = [None] * 4_000_000
+
+
 def _write(path: Path, array: np.ndarray, spacing: tuple[float, float, float], compress: bool) -> None:
     import SimpleITK as sitk
 
