@@ -20,7 +20,6 @@ sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "MultiverSegSlicer")]
 
 import numpy as np  # noqa: E402
 
-
 # PySide6 takes a reference too many of None in some calls; before Python 3.12, where None has none, a long run would end by that.
 _NONES = [None] * 4_000_000
 
