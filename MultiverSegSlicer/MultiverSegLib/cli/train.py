@@ -19,6 +19,9 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; a run found there goes on.")] = Path("run"),
     initial: Annotated[Path | None, typer.Option(help="Checkpoint whose weights the training starts from.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for superpixel maps, shared by runs; default: in the run's folder.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="A field of the configuration, e.g. sources.shapes=0 or run.seed=1; repeatable.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps in all; the schedule stays.")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes on this machine, one a device (or a share of the CPU).")] = 1,
@@ -44,7 +47,7 @@ def train(
         return
     if corpus is None:
         raise MultiverSegError("No corpus: give --corpus FOLDER or set MULTIVERSEG_CORPUS; multiverseg corpus build makes one.")
-    settings = load_config(config or resource_path("Training", "compact.yaml"))
+    settings = load_config(config or resource_path("Training", "compact.yaml"), change or ())
     if initial is not None:
         settings.run.initial = str(initial)
     data = settings.data

@@ -57,6 +57,16 @@ class Prediction:
         return self.probability >= threshold
 
 
+@dataclass
+class _Kept:
+    """What the last image was found to be, before any prompt: its encoding, and what it reads from the examples ``ids``."""
+
+    image: Tensor
+    encoded: tuple[Tensor, ...]
+    ids: tuple[str, ...] | None = None
+    readings: tuple[Tensor, ...] = ()
+
+
 class Predictor:
     """Predicts with a registered model, a checkpoint file or a network.
 
@@ -84,7 +94,7 @@ class Predictor:
         self._notices: list[str] = []
         self._device = _find_device(device)
         self._encodings: OrderedDict[str, tuple[Tensor, ...]] = OrderedDict()
-        self._encoded_image: tuple[Tensor, tuple[Tensor, ...]] | None = None
+        self._kept: _Kept | None = None
         self._partner: tuple[str, nn.Module] | None = None
         self._partner_name = ""
         #: From what the model believes of its masks to what they turned out to be; see ``core.calibration``.
@@ -222,17 +232,18 @@ class Predictor:
         with torch.inference_mode(), self._autocast():
             result = self._run(network, target, examples).float()
         if self._autocast_type() is not None and not bool(torch.isfinite(result).all()):
+            self._forget()
             with torch.inference_mode():  # fp16 overflowed
                 result = self._run(network, target, examples)
         return np.nan_to_num(result[:, 0].cpu().numpy().astype(np.float32))
 
     def _run(self, network: nn.Module, target: Tensor, examples: Sequence[Example]) -> Tensor:
+        if hasattr(network, "decode") and len(target) == 1:
+            return network.decode(target, *self._read(network, target, examples))
         if not examples:
             return network(target, None)
         if hasattr(network, "encode_context"):
             features = tuple(f.expand(len(target), *f.shape[1:]) for f in self._encoded(network, examples))
-            if hasattr(network, "encode_target") and len(target) == 1:
-                return network.forward_with_features(target, features, self._encoded_target(network, target))
             return network.forward_with_features(target, features)
         context = self._context(network, examples)
         return network(target, context.expand(len(target), *context.shape[1:]))
@@ -268,12 +279,15 @@ class Predictor:
             self._encodings.popitem(last=False)
         return features
 
-    def _encoded_target(self, network: nn.Module, target: Tensor) -> tuple[Tensor, ...]:
-        """The image's encoding, kept for the next click on it."""
-        image = target[:, :1]
-        if self._encoded_image is None or not image.equal(self._encoded_image[0]):
-            self._encoded_image = image.clone(), network.encode_target(image)
-        return self._encoded_image[1]
+    def _read(self, network: nn.Module, target: Tensor, examples: Sequence[Example]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The image's encoding and what it reads from the examples, kept for the next click on it."""
+        image, ids = target[:, :1], tuple(e.id for e in examples)
+        if self._kept is None or not image.equal(self._kept.image):
+            self._kept = _Kept(image.clone(), network.encode_target(image))
+        if self._kept.ids != ids:
+            features = self._encoded(network, examples) if examples else network.encode_context(network.empty_context(target))
+            self._kept.ids, self._kept.readings = ids, network.read(self._kept.encoded, tuple(features))
+        return self._kept.encoded, self._kept.readings
 
     def _autocast(self) -> Any:
         import contextlib
@@ -309,8 +323,7 @@ class Predictor:
 
     def _retreat(self, network: nn.Module, problem: Exception) -> None:
         """Make the next try need less memory: smaller batches, smaller pieces of the context, the CPU."""
-        self._encodings.clear()
-        self._encoded_image = None
+        self._forget()
         if self._device.type == "cuda":
             import torch
 
@@ -323,6 +336,11 @@ class Predictor:
             self._retreat_to_cpu()
         else:
             raise DeviceError(f"{self.model} ran out of memory: close other programs or use fewer examples.") from problem
+
+    def _forget(self) -> None:
+        """What was computed on another device or in another precision."""
+        self._encodings.clear()
+        self._kept = None
 
     def _retreat_to_cpu(self) -> None:
         import torch

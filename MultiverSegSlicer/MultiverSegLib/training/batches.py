@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from .augment import SYNTHETIC, Augmentation
 from .config import StageConfig, TrainConfig
 from .corpus import Corpus, Task
-from .prompts import noisy_masks, weak_prompts
+from .prompts import noisy_masks, weak_prompts, wrong_masks
 from .synthetic import cached_superpixels, pick_superpixel, shape_task
 
 SOURCES = ("real", "superpixel", "shapes")
@@ -21,12 +21,14 @@ SOURCES = ("real", "superpixel", "shapes")
 
 @dataclass
 class Batch:
-    """``image``, ``label`` [B, 1, H, W]; ``context`` [B, m, 5, H, W] (image, mask, box, positive, negative) or None; where each came from."""
+    """``image``, ``label`` [B, 1, H, W]; ``context`` [B, m, 5, H, W] (image, mask, box, positive, negative) or None; where each came from;
+    ``before``: steps of interaction that happened before those that are learned from."""
 
     image: Tensor
     label: Tensor
     context: Tensor | None
     sources: list[str]
+    before: int = 0
 
     @property
     def context_size(self) -> int:
@@ -92,13 +94,15 @@ class BatchMaker:
         torch.manual_seed(int(rng.integers(2**62)))
         options = self.config.context
         limit = options.max_size if stage.max_context is None else stage.max_context
-        # All processes draw the same context size, so that none waits for another.
+        # All processes draw the same context size and as many earlier steps, so that none waits for another.
         common = np.random.default_rng([self.config.run.seed, step])
         size = 0 if common.random() < options.empty_share else int(common.integers(limit + 1))
+        prompts = self.config.prompts
+        before = int(common.integers(1, prompts.long_steps + 1)) if common.random() < prompts.long_share else 0
         images, labels, sources = self._raw(stage.batch, size + 1, stage.size, rng)
         images, labels = self._augment(images, labels, torch.tensor([s != "real" for s in sources], device=self.device))
         context = self._context(images[:, 1:], labels[:, 1:], rng) if size else None
-        return Batch(images[:, :1], labels[:, :1], context, sources)
+        return Batch(images[:, :1], labels[:, :1], context, sources, before)
 
     def _raw(self, batch: int, count: int, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str]]:
         """Images and labels [B, count, size, size] before augmentation, values 0..1."""
@@ -144,16 +148,20 @@ class BatchMaker:
         return rescale(torch.where(keep, raw_images, images)), torch.where(keep, raw_labels, labels)
 
     def _context(self, images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
-        """[B, m, H, W] images and labels -> [B, m, 5, H, W] entries with a mask, an imperfect mask, prompts, or a mask and prompts."""
+        """[B, m, H, W] images and labels -> [B, m, 5, H, W] entries with a mask, an imperfect or wrong one, prompts, or a mask and prompts."""
         options, (b, m, h, w) = self.config.context, images.shape
         masks = labels.reshape(-1, 1, h, w)
         weak_share = 1.0 if rng.random() < options.all_weak_share else (options.weak_share if rng.random() < 0.5 else 0.0)
         weak = torch.rand(b * m, device=masks.device) < weak_share
-        noisy = (torch.rand(b * m, device=masks.device) < options.noisy_share) & ~weak
+        chance = torch.rand(b * m, device=masks.device)
+        wrong = (chance < options.wrong_share) & ~weak
+        noisy = (chance < options.wrong_share + options.noisy_share) & ~weak & ~wrong
         prompts = torch.zeros(b * m, 3, h, w, device=masks.device)
         shown = masks.clone()
         if noisy.any():
             shown[noisy] = noisy_masks(masks[noisy])
+        if wrong.any():
+            shown[wrong] = wrong_masks(masks[wrong])
         prompted = weak | (torch.rand(b * m, device=masks.device) < options.both_share)
         if prompted.any():
             prompts[prompted] = weak_prompts(masks[prompted])

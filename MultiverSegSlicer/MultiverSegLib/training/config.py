@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,12 +49,16 @@ class ContextConfig(_Section):
     all_weak_share: float = Field(0.1, ge=0, le=1, description="batches whose entries all carry prompts only")
     both_share: float = Field(0.2, ge=0, le=1, description="masks that come with the prompts they were made with")
     noisy_share: float = Field(0.15, ge=0, le=1, description="masks made imperfect, as predicted ones are")
+    wrong_share: float = Field(0.0, ge=0, le=1, description="masks made grossly wrong, as accepted failures are")
 
 
 class PromptConfig(_Section):
     """The simulated interaction with a target."""
 
-    steps: int = Field(3, ge=1)
+    steps: int = Field(3, ge=1, description="steps that the network learns from")
+    long_share: float = Field(0.0, ge=0, le=1, description="share of batches whose interaction began before these steps")
+    long_steps: int = Field(7, ge=1, description="up to this many steps earlier (drawn from 1 to this)")
+    single_share: float = Field(0.5, ge=0, le=1, description="corrections that are one centre click")
     absent_share: float = Field(0.4, ge=0, le=1, description="targets without prompts in the first step, where there is context")
     box_share: float = Field(0.25, ge=0, le=1)
 
@@ -143,8 +148,8 @@ class TrainConfig(_Section):
         return tables
 
 
-def load_config(path: str | Path) -> TrainConfig:
-    """Reads a YAML file.
+def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
+    """Reads a YAML file and then sets single fields: ``changes`` are "section.field=value", the value in YAML.
 
     Raises:
         ConfigError: one line that names the file and the first wrong field.
@@ -155,7 +160,25 @@ def load_config(path: str | Path) -> TrainConfig:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} can't be read as YAML: {str(error).splitlines()[0]}.") from error
+    for change in changes:
+        _change(data, change)
     return parse_config(data, str(path))
+
+
+def _change(data: Any, change: str) -> None:
+    import yaml
+
+    keys, equals, text = change.partition("=")
+    *way, last = keys.split(".")
+    try:
+        value = yaml.safe_load(text)
+        for key in way:
+            data = data[int(key)] if isinstance(data, list) else data.setdefault(key, {})
+        data[int(last) if isinstance(data, list) else last] = value
+    except (yaml.YAMLError, AttributeError, IndexError, TypeError, ValueError) as error:
+        raise ConfigError(f"--set {change}: give section.field=value, e.g. sources.shapes=0 or stages.0.steps=300.") from error
+    if not equals:
+        raise ConfigError(f"--set {change}: the value is missing, e.g. sources.shapes=0.")
 
 
 def parse_config(data: Any, name: str = "The configuration") -> TrainConfig:

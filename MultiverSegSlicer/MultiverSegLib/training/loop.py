@@ -86,42 +86,53 @@ def parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, 
     return [g for g in groups if g["params"]]
 
 
-class Interaction(nn.Module):
-    """The simulated interaction with one batch, as one forward pass, so that several processes exchange gradients once.
+def bind(network: nn.Module, image: Tensor, context: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """``network`` as a function from targets [B,5,H,W] of these images [B,1,H,W] and this context [B,m,5,H,W] to logits [B,1,H,W].
 
-    A network that caches encodes context and target once for all steps (see ``core.networks.CachingNetwork``).
+    A network that caches encodes context and image, and reads the one for the other, once for all targets (see
+    ``core.networks.CachingNetwork``).
     """
+    if not hasattr(network, "decode"):
+        return lambda target: network(target, context)
+    encoded = network.encode_target(image)
+    readings = network.read(encoded, network.encode_context(network.empty_context(image) if context is None else context))
+    return lambda target: network.decode(target, encoded, readings)
+
+
+class Interaction(nn.Module):
+    """The simulated interaction with one batch, as one forward pass, so that several processes exchange gradients once."""
 
     def __init__(self, network: nn.Module, config: TrainConfig) -> None:
         super().__init__()
         self.network, self.options = network, config.prompts
         self.loss = SegmentationLoss(config.optim.focal_gamma, config.optim.focal_weight)
 
-    def forward(self, image: Tensor, label: Tensor, context: Tensor | None) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """image, label [B,1,H,W], context [B,m,5,H,W] or None -> losses [steps], and what went in and came out at each step."""
-        predict = self._predictor(image, context)
+    def forward(
+        self, image: Tensor, label: Tensor, context: Tensor | None, before: int = 0
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """image, label [B,1,H,W], context [B,m,5,H,W] or None -> losses [steps], and what went in and came out at each step.
+
+        ``before``: so many steps are done first without learning from them, so that it also learns what to do with many prompts.
+        """
+        predict = bind(self.network, image, context)
         absent = torch.rand(len(label), device=label.device) < (0.0 if context is None else self.options.absent_share)
         prompts = initial_prompts(label, absent, self.options.box_share)
         logits = torch.zeros_like(label)
         losses, inputs, outputs = [], [], []
-        for step in range(self.options.steps):
-            if step:
-                prompts = corrections(label, (logits > 0).to(label), prompts)
-            inputs.append(torch.cat([image, prompts, logits], 1))
-            output = predict(inputs[-1])
+        for step in range(-before, self.options.steps):
+            if step > -before:
+                prompts = corrections(label, (logits > 0).to(label), prompts, self.options.single_share)
+            target = torch.cat([image, prompts, logits], 1)
+            if step < 0:
+                with torch.no_grad():
+                    logits = predict(target)
+                continue
+            output = predict(target)
             losses.append(self.loss(output, label))
             logits = output.detach()
+            inputs.append(target)
             outputs.append(logits)
         return torch.stack(losses), inputs, outputs
-
-    def _predictor(self, image: Tensor, context: Tensor | None) -> Callable[[Tensor], Tensor]:
-        network = self.network
-        if not hasattr(network, "encode_target"):
-            return lambda target: network(target, context)
-        if context is None:
-            context = image.new_full((len(image), 1, 5, *image.shape[2:]), 0.5)
-        features, encoded = network.encode_context(context), network.encode_target(image)
-        return lambda target: network.forward_with_features(target, features, encoded)
 
 
 class Trainer:
@@ -215,7 +226,7 @@ class Trainer:
     def _step(self, batch: Batch) -> list[float]:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step) * group["share"]
-        losses, _, _ = self.interaction(batch.image, batch.label, batch.context)
+        losses, _, _ = self.interaction(batch.image, batch.label, batch.context, batch.before)
         self.fabric.backward(losses.sum())
         if self.config.optim.clip is not None:
             self.fabric.clip_gradients(self.interaction, self.optimiser, max_norm=self.config.optim.clip, error_if_nonfinite=False)

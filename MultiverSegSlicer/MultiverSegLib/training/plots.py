@@ -34,10 +34,10 @@ def plot_curves(folder: Path) -> Path:
         window = min(10, len(log[key]))
         axes[0].plot(log["step"][window - 1 :], np.convolve(log[key], np.ones(window) / window, "valid"), label=f"step {key[5:]}", lw=1)
     axes[0].set(xlabel="training step", ylabel="loss", title="Loss by interaction step")
-    names = {"click_1": "1 click", "click_5": "5 clicks", "context_0": "5 examples", "context_1": "5 examples, 1 click"}
-    for key, name in names.items():
-        if key in validation:
-            axes[1].plot(validation["step"], validation[key], marker=".", label=name)
+    for key in (k for k in validation if k.startswith(("click_", "context_"))):
+        kind, clicks = key.split("_")
+        name = f"{clicks} click{'s' * (clicks != '1')}" + (", 5 examples" if kind == "context" else "")
+        axes[1].plot(validation["step"], validation[key], marker=".", lw=1, ls="--" if kind == "context" else "-", label=name)
     axes[1].set(xlabel="training step", ylabel="Dice", title="Validation subjects")
     for axis in axes:
         if axis.lines:

@@ -179,10 +179,11 @@ def initial_prompts(label: Tensor, absent: Tensor, box_share: float = 0.3) -> Te
     return torch.cat([box, _draw_mixed(label, positive), _draw_mixed(1 - label, negative)], 1)
 
 
-def corrections(label: Tensor, prediction: Tensor, prompts: Tensor) -> Tensor:
+def corrections(label: Tensor, prediction: Tensor, prompts: Tensor, single_share: float = 0.5) -> Tensor:
     """``prompts`` with 1-3 corrections added in the error region of ``prediction`` [B, 1, H, W] (values 0/1).
 
-    Half of the rows get a single centre click on the largest error, as the evaluation does; the others clicks or scribbles anywhere in it.
+    A share ``single_share`` of the rows gets a single centre click on the largest error, as the evaluation does; the others clicks or
+    scribbles anywhere in it.
     """
     b, device = len(label), label.device
     missed, excess = label * (1 - prediction), prediction * (1 - label)
@@ -190,7 +191,7 @@ def corrections(label: Tensor, prediction: Tensor, prompts: Tensor) -> Tensor:
     on_missed = torch.rand(b, device=device) * weight.sum(1) < weight[:, 0]
     region = torch.where(on_missed[:, None, None, None], missed, excess)
     counts = torch.randint(1, 4, (b,), device=device)
-    center = torch.rand(b, device=device) < 0.5
+    center = torch.rand(b, device=device) < single_share
     drawn = _draw_mixed(region, counts * (~center).long())
     if center.any():
         drawn[center] = center_clicks(region[center])
@@ -220,3 +221,13 @@ def noisy_masks(masks: Tensor) -> Tensor:
     noisy = torch.where(field > 0.7, grown, torch.where(field < -0.7, shrunk, masks))
     noisy = torch.where(field > 1.5, dilate(grown), torch.where(field < -1.5, erode(shrunk), noisy))
     return torch.where(noisy.flatten(1).any(1)[:, None, None, None], noisy, masks)
+
+
+def wrong_masks(masks: Tensor) -> Tensor:
+    """Masks as a model predicts them where it fails and nobody corrects it: large parts missing, others added beside the structure.
+    [B, 1, H, W] 0/1 in and out; a mask of which nothing would be left stays as it is."""
+    reach = max(masks.shape[-1] // 8, 1)
+    around = F.max_pool2d(masks, 2 * reach + 1, stride=1, padding=reach)
+    missing, added = (_smooth(len(masks), 1, 5, masks) for _ in range(2))
+    wrong = torch.maximum(masks * (missing > -0.3), around * (added > 0.5))
+    return torch.where(wrong.flatten(1).any(1)[:, None, None, None], wrong, masks)

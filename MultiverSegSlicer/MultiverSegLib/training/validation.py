@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from .batches import rescale
 from .config import TrainConfig
 from .corpus import Corpus, Task
+from .loop import bind
 from .prompts import center_clicks
 
 
@@ -38,33 +39,38 @@ def soft_free_dice(logits: Tensor, label: Tensor) -> Tensor:
     return (2 * (mask * label).flatten(1).sum(1) + 1e-6) / (mask.flatten(1).sum(1) + label.flatten(1).sum(1) + 1e-6)
 
 
+#: Centre clicks after which the Dice is measured, without and with context.
+CLICKS = {"click": (1, 5, 10), "context": (0, 1, 5, 10)}
+
+
 @torch.no_grad()
 def validate(network: nn.Module, corpus: Corpus, config: TrainConfig, device: torch.device, context: int = 5) -> dict[str, float]:
-    """Mean Dice after 1 and 5 centre clicks without context, from the context alone, and after 1 click with it; ``score`` is their mean."""
+    """Mean Dice after 1, 5 and 10 centre clicks without context, and after 0, 1, 5 and 10 with it; ``score`` is their mean."""
     tasks = corpus.tasks("val", config.data.min_area, min_images=3)
     groups = validation_set(tasks, config.run.validation_tasks, context, config.stages[-1].size)
-    if not groups:
-        return {}
-    scores: dict[str, list[Tensor]] = {"click_1": [], "click_5": [], "context_0": [], "context_1": []}
+    scores: dict[str, list[Tensor]] = {}
     for start in range(0, len(groups), 8):
         images, labels = (torch.stack(x).to(device) for x in zip(*groups[start : start + 8], strict=True))
         image, label = images[:, :1], labels[:, :1]
         entries = torch.stack([images[:, 1:], labels[:, 1:]], 2)
         entries = torch.cat([entries, entries.new_zeros(*entries.shape[:2], 3, *entries.shape[3:])], 2)
-        for with_context, clicks in ((False, 5), (True, 1)):
+        for name, measured in CLICKS.items():
+            predict = bind(network, image, entries if name == "context" else None)
             logits, prompts = torch.zeros_like(label), torch.zeros(len(label), 3, *label.shape[2:], device=device)
-            for click in range(clicks + 1):
+            for click in range(max(measured) + 1):
                 if click:
-                    mask = (logits > 0).to(label)
-                    missed, excess = label * (1 - mask), mask * (1 - label)
-                    on_missed = missed.flatten(1).sum(1) >= excess.flatten(1).sum(1)
-                    clicked = center_clicks(torch.where(on_missed[:, None, None, None], missed, excess))
-                    rows = torch.arange(len(label), device=device)
-                    prompts[rows, torch.where(on_missed, 1, 2)] = torch.maximum(prompts[rows, torch.where(on_missed, 1, 2)], clicked[:, 0])
-                if click or with_context:
-                    logits = network(torch.cat([image, prompts, logits], 1), entries if with_context else None)
-                key = f"{'context' if with_context else 'click'}_{click}"
-                if key in scores:
-                    scores[key].append(soft_free_dice(logits, label))
+                    prompts = torch.maximum(prompts, _center_click(label, (logits > 0).to(label)))
+                if click or name == "context":
+                    logits = predict(torch.cat([image, prompts, logits], 1))
+                if click in measured:
+                    scores.setdefault(f"{name}_{click}", []).append(soft_free_dice(logits, label))
     row = {key: float(torch.cat(values).mean()) for key, values in scores.items()}
-    return {**row, "score": float(np.mean(list(row.values())))}
+    return {**row, "score": float(np.mean(list(row.values())))} if row else {}
+
+
+def _center_click(label: Tensor, mask: Tensor) -> Tensor:
+    """[B,3,H,W] with one click in the centre of the larger kind of error of each ``mask`` [B,1,H,W]."""
+    missed, excess = label * (1 - mask), mask * (1 - label)
+    on_missed = (missed.flatten(1).sum(1) >= excess.flatten(1).sum(1))[:, None, None, None]
+    click = center_clicks(torch.where(on_missed, missed, excess))
+    return torch.cat([torch.zeros_like(click), click * on_missed, click * ~on_missed], 1)

@@ -12,10 +12,15 @@ SMALL = {"family": "cached", "widths": [8, 12, 16, 24, 32], "value_channels": 16
 @pytest.fixture(scope="module", params=[1, 2], ids=["full grid", "half grid"])
 def network(request):
     torch.manual_seed(0)
-    made = build_network({**SMALL, "reduce": request.param}).eval()
-    if made.reduce > 1:
-        torch.nn.init.normal_(made.finish[-1].weight, std=0.05)
-    return made
+    return awake(build_network({**SMALL, "reduce": request.param})).eval()
+
+
+def awake(network):
+    """What begins as zeros (see ``silent``) gets weights, as training gives it."""
+    for parameter in network.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.05)
+    return network
 
 
 def inputs(n, size=64, batch=2):
@@ -36,6 +41,8 @@ def test_cached_features_give_the_same_logits(network):
     features = network.encode_context(context)
     assert all(f.shape[:2] == (2, 3) for f in features)
     assert torch.allclose(network(target, context), network.forward_with_features(target, features), atol=1e-5)
+    encoded = network.encode_target(target[:, :1])
+    assert torch.allclose(network(target, context), network.decode(target, encoded, network.read(encoded, features)), atol=1e-5)
     one_by_one = [network.encode_context(context[:, i : i + 1]) for i in range(3)]
     joined = tuple(torch.cat(parts, 1) for parts in zip(*one_by_one, strict=True))
     assert torch.allclose(network(target, context), network.forward_with_features(target, joined), atol=1e-4)
@@ -88,6 +95,36 @@ def test_a_single_click_survives_the_coarser_grid():
     clicked[0, 2, 31, 33] = 1
     assert (network(target) - network(clicked)).abs().max() > 1e-3
     assert reduced(clicked, 2, 1)[0, 2].max() == 1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("channel", [1, 2, 3, 4], ids=["box", "positive", "negative", "logits"])
+def test_every_prompt_reaches_places_far_away(channel):
+    """Through what the image reads from itself: the convolutions' way is closed here by zero weights."""
+    torch.manual_seed(0)
+    network = awake(build_network({**SMALL, "reduce": 2})).eval()
+    for unit in network.down:
+        torch.nn.init.zeros_(unit.conv.weight)
+    for part in (network.detail, network.finish[0]):
+        torch.nn.init.zeros_(part.weight)
+    target, _ = inputs(1, 128, batch=1)
+    target[:, 1:] = 0
+    prompted = target.clone()
+    prompted[0, channel, 4:8, 4:8] = 1
+    assert (network(target) - network(prompted))[..., 100:, 100:].abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_every_fine_pixel_has_its_own_logit():
+    """Of two images that look alike on the coarser grid the fine pixels still tell apart."""
+    torch.manual_seed(0)
+    network = awake(build_network({**SMALL, "reduce": 2})).eval()
+    flat = torch.zeros(1, 5, 64, 64)
+    flat[:, 0] = 0.5
+    checked = flat.clone()
+    checked[0, 0, ::2, ::2], checked[0, 0, 1::2, 1::2], checked[0, 0, ::2, 1::2], checked[0, 0, 1::2, ::2] = 1, 1, 0, 0
+    assert torch.equal(reduced(flat, 2, 1), reduced(checked, 2, 1))
+    assert (network(flat) - network(checked)).abs().max() > 1e-3
 
 
 def test_prototypes_are_masked_means():

@@ -78,6 +78,22 @@ def test_a_share_of_the_masks_is_imperfect(corpus_folder):
     assert dice > 0.8
 
 
+def test_a_share_of_the_masks_is_grossly_wrong(corpus_folder):
+    masks = {}
+    for share in (0.0, 1.0):
+        options = {"weak_share": 0, "all_weak_share": 0, "noisy_share": 0.0, "wrong_share": share}
+        masks[share] = sized(maker(corpus_folder, context=options, augment=PLAIN), 4).context[:, :, 1]
+    a, b = masks[0.0], masks[1.0]
+    assert 0.2 < 2 * (a * b).sum() / (a.sum() + b.sum()) < 0.85
+
+
+def test_all_processes_begin_equally_late(corpus_folder):
+    batches = maker(corpus_folder, prompts={"long_share": 0.5, "long_steps": 4})
+    drawn = [(batches.make(step, 0).before, batches.make(step, 1).before) for step in range(24)]
+    assert all(a == b for a, b in drawn) and {a for a, _ in drawn} == {0, 1, 2, 3, 4}
+    assert not any(maker(corpus_folder).make(step).before for step in range(8))
+
+
 def test_superpixels_come_from_training_subjects_and_unlabelled_images_only(corpus_folder):
     batches = maker(corpus_folder)
     corpus = Corpus.load(corpus_folder, fractions=(0.6, 0.4, 0.0), unlabelled=True)

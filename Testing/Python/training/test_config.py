@@ -48,6 +48,20 @@ def test_mistakes_are_named(change, where):
         parse_config({**MINIMAL, **change})
 
 
+def test_single_fields_are_set_after_the_file():
+    path = resource_path("Training", "compact.yaml")
+    config = load_config(path, ["sources.shapes=0", "stages.0.steps=7", "optim.name=adam", "augment.task.sobel_label={p: 0.5}"])
+    assert config.sources.shapes == 0 and config.total_steps == 7 and config.optim.name == "adam"
+    assert config.augmentation_tables()["task"]["sobel_label"]["p"] == 0.5
+    assert load_config(path).sources.shapes > 0
+
+
+@pytest.mark.parametrize("change", ["sources.shapes", "sources.shapes.x=1", "stages.7.steps=1", "stages.first=1", "optim.lr=[", "optim.rate=1"])
+def test_a_field_that_can_not_be_set_is_named(change):
+    with pytest.raises(ConfigError, match=r"--set|optim\.rate"):
+        load_config(resource_path("Training", "compact.yaml"), [change])
+
+
 def test_unreadable_files_are_named(tmp_path):
     with pytest.raises(ConfigError, match="absent"):
         load_config(tmp_path / "absent.yaml")

@@ -182,6 +182,23 @@ def test_encoding_once_gives_the_same_losses_as_encoding_at_each_step():
         assert losses.shape == (3,)
 
 
+def test_steps_before_are_done_but_not_learned_from():
+    settings = config(prompts={"single_share": 1.0, "absent_share": 0.0, "box_share": 0.0})
+    network = build_network(settings.model)
+    image, label = torch.rand(3, 1, 32, 32), (torch.rand(3, 1, 32, 32) > 0.7).float()
+    interaction = Interaction(network, settings)
+    seen = {}
+    for before in (0, 6):
+        torch.manual_seed(0)
+        losses, inputs, _ = interaction(image, label, None, before)
+        assert losses.shape == (3,) and losses.requires_grad
+        seen[before] = inputs[0]
+    assert (seen[6][:, 1:4] >= seen[0][:, 1:4]).all(), "prompts pile up"
+    added = (seen[6] - seen[0])[:, 2:4].flatten(1).sum(1)
+    assert added.max() > 1 and added.max() <= 6, "one click a step, some of them on the same pixel"
+    assert not seen[0][:, 4].any() and seen[6][:, 4].any() and not seen[6].requires_grad
+
+
 def test_a_run_of_another_architecture_is_refused(tmp_path, corpus_folder):
     trainer(tmp_path, corpus_folder, config(steps=2)).train()
     with pytest.raises(MultiverSegError, match="another architecture"):

@@ -156,6 +156,31 @@ def test_noisy_masks_stay_near_the_border_and_are_never_lost():
     assert P.noisy_masks(tiny).any()
 
 
+def test_wrong_masks_are_wrong_but_about_the_structure():
+    label = torch.zeros(60, 1, 64, 64)
+    label[..., 20:40, 24:44] = 1
+    torch.manual_seed(0)
+    wrong = P.wrong_masks(label)
+    assert set(wrong.unique().tolist()) == {0.0, 1.0} and wrong.flatten(1).any(1).all()
+    dice = 2 * (wrong * label).flatten(1).sum(1) / (wrong + label).flatten(1).sum(1)
+    assert 0.4 < dice.mean() < 0.8 and dice.min() < 0.5
+    assert ((label - wrong) > 0).any() and ((wrong - label) > 0).any()
+    far = torch.ones(64, 64)
+    far[12:48, 16:52] = 0
+    assert not (wrong * far).any()
+    assert torch.equal(P.wrong_masks(torch.zeros(1, 1, 32, 32)), torch.zeros(1, 1, 32, 32))
+
+
+def test_the_share_of_single_clicks_is_kept():
+    label, prediction = regions(5, 0.3, n=200), regions(6, 0.3, n=200)
+    torch.manual_seed(0)
+    nothing = torch.zeros(200, 3, 32, 32)
+    assert (P.corrections(label, prediction, nothing, single_share=1.0).flatten(1).sum(1) == 1).all()
+    many = (P.corrections(label, prediction, nothing, single_share=0.0).flatten(1).sum(1) > 1).float().mean()
+    some = (P.corrections(label, prediction, nothing, single_share=0.5).flatten(1).sum(1) > 1).float().mean()
+    assert abs(some - many / 2) < 0.15 and many > 0.6
+
+
 @pytest.mark.parametrize("size", [32, 48])
 def test_any_grid_size(size):
     label = regions(3, 0.2, size=size)

@@ -50,8 +50,9 @@ class Network(Protocol):
 class CachingNetwork(Network, Protocol):
     """A network whose context features don't depend on the target, so that an example is encoded once in its life.
 
-    ``forward(t, c)`` must equal ``forward_with_features(t, encode_context(c))``. It may also offer ``encode_target(image [B,1,H,W])``, whose result
-    ``forward_with_features`` then takes as its third argument: what depends on the image alone is computed once for all clicks on it.
+    ``forward(t, c)`` must equal ``forward_with_features(t, encode_context(c))``. It may also offer ``encode_target(image [B,1,H,W])``,
+    ``read(encoded, features)``, ``decode(t, encoded, readings)``, which together equal ``forward_with_features``, and ``empty_context(image)``: what
+    depends on the image and the examples alone is then computed once for all clicks on it.
     """
 
     def encode_context(self, context: Tensor) -> tuple[Tensor, ...]:

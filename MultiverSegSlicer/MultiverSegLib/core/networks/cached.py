@@ -73,15 +73,15 @@ class ImageEncoder(nn.Module):
 
 
 class Unit(nn.Module):
-    """Conv3x3, LeakyReLU, GroupNorm(1)."""
+    """Conv3x3, LeakyReLU, GroupNorm(1); ``extra`` is added to what the convolution gives."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, stride=stride)
         self.norm = nn.GroupNorm(1, channels_out)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(F.leaky_relu(self.conv(x), 0.01))
+    def forward(self, x: Tensor, extra: Tensor | float = 0.0) -> Tensor:
+        return self.norm(F.leaky_relu(self.conv(x) + extra, 0.01))
 
 
 class Reader(nn.Module):
@@ -117,7 +117,16 @@ class Reader(nn.Module):
 
 def spread(prompts: Tensor) -> Tensor:
     """Surrounds every click and stroke [B,C,H,W] by two fainter disks: a single pixel says little to a 3x3 convolution."""
-    return prompts + 0.5 * F.max_pool2d(prompts, 3, 1, 1) + 0.25 * F.max_pool2d(prompts, 7, 1, 3)
+    near = F.max_pool2d(prompts.contiguous(), 3, 1, 1)
+    return prompts + 0.5 * near + 0.25 * F.max_pool2d(near, 5, 1, 2)
+
+
+def silent(module: nn.Module) -> nn.Module:
+    """The same module with weights and bias of zero: what it adds to a network begins as nothing, so that older weights go on learning."""
+    nn.init.zeros_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module
 
 
 def reduced(x: Tensor, factor: int, first_prompt: int) -> Tensor:
@@ -166,13 +175,17 @@ class Matcher(nn.Module):
 class CachedContextNet(nn.Module):
     """Segments a target image given prompts and a context of examples that are encoded once.
 
+    What is read from the examples depends on the image alone. The target's own prompts and previous prediction are read in the same way, as an
+    example's would be, so that a click says something about all places that look alike.
+
     Args:
         target_channels, context_channels: 5 each, for the common interface.
         widths: channels of the target's path at full, 1/2, 1/4, 1/8 and 1/16 resolution.
-        value_channels: channels read from the examples at 1/8 and 1/16.
-        heads, dim: of the attention at both resolutions.
+        value_channels: channels read from the examples at 1/8 and 1/16; half as many at 1/4.
+        heads, dim: of the attention.
         match: channels of the prototype comparison at 1/2 and 1/4.
-        reduce: the whole path works on a grid this many times coarser (1 or 2); a few convolutions at full resolution finish the outline.
+        reduce: the whole path works on a grid this many times coarser (1 or 2); each of its pixels sees the fine pixels that it stands for as
+            channels and predicts one logit for each.
 
     H and W must be divisible by 16 * reduce. Target channels: image, box, positive, negative, previous logits; context channels: image, mask, box,
     positive, negative. An empty context is one dummy entry of 0.5 everywhere.
@@ -207,11 +220,17 @@ class CachedContextNet(nn.Module):
         }
         w1, w2, w4, w8, w16 = widths
         f2, f4, f8, f16 = WIDTHS
-        v = value_channels
+        v, v4 = value_channels, value_channels // 2
         self.encoder = ImageEncoder()
         self.annotate = nn.ModuleList([Unit(5, 16, 2), Unit(16, 24, 2), Unit(24, 48, 2), Unit(48 + f8, v), Unit(v, v, 2), Unit(v + f16, v)])
-        self.readers = nn.ModuleList([Reader(f8, v, heads, dim), Reader(f16, v, heads, dim)])
+        self.annotate4 = Unit(24 + f4, v4)
+        self.readers = nn.ModuleList([Reader(f8, v, heads, dim), Reader(f16, v, heads, dim), Reader(f4 + f8 + f16, v4, heads, dim)])
         self.matchers = nn.ModuleList([Matcher(f2, match), Matcher(f4, match)])
+        self.own_matchers = nn.ModuleList([Matcher(f2, match), Matcher(f4, match)])
+        for matcher in self.own_matchers:
+            silent(matcher.make[-1])
+        self.own_readings = nn.ModuleList([silent(nn.Conv2d(v, v, 1)), silent(nn.Conv2d(v, v, 1)), silent(nn.Conv2d(v4, w4, 1))])
+        self.fine_reading = silent(nn.Conv2d(v4, w4, 1))
         self.down = nn.ModuleList([Unit(5, w1), Unit(w1, w2 - f2 // 2, 2), Unit(w2, w4 - f4 // 2, 2), Unit(w4, w8, 2), Unit(w8, w16, 2)])
         self.fuse = nn.ModuleList(
             [Unit(w2 - f2 // 2 + f2 + match, w2), Unit(w4 - f4 // 2 + f4 + match, w4), Unit(w8 + f8 + v, w8), Unit(w16 + f16 + v, w16)]
@@ -221,9 +240,11 @@ class CachedContextNet(nn.Module):
         self.out = nn.Conv2d(w1, 1, 1)
         self.reduce = reduce
         if reduce > 1:
-            self.finish = nn.Sequential(nn.Conv2d(w1 + 6, w1, 3, padding=1), nn.LeakyReLU(0.01), nn.Conv2d(w1, 1, 3, padding=1))
-            nn.init.zeros_(self.finish[-1].weight)  # begins as the coarse prediction, interpolated
-            nn.init.zeros_(self.finish[-1].bias)
+            fine = 5 * reduce**2
+            self.detail = silent(nn.Conv2d(fine, w1, 3, padding=1))
+            self.finish = nn.Sequential(
+                nn.Conv2d(w1 + fine, 24, 3, padding=1), nn.LeakyReLU(0.01), silent(nn.Conv2d(24, reduce**2, 3, padding=1))
+            )  # begins as the coarse prediction, interpolated
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -233,49 +254,90 @@ class CachedContextNet(nn.Module):
     def forward(self, target: Tensor, context: Tensor | None = None) -> Tensor:
         """target [B,5,H,W], context [B,N,5,H,W] or None -> logits [B,1,H,W]."""
         if context is None or context.shape[1] == 0:
-            context = target.new_full((target.shape[0], 1, *target.shape[1:]), 0.5)
+            context = self.empty_context(target)
         return self.forward_with_features(target, self.encode_context(context))
 
+    def empty_context(self, image: Tensor) -> Tensor:
+        """The dummy entry [B,1,5,H,W] that stands for no examples, for images [B,...,H,W]."""
+        return image.new_full((image.shape[0], 1, 5, *image.shape[-2:]), 0.5)
+
     def encode_context(self, context: Tensor) -> tuple[Tensor, ...]:
-        """context [B,N,5,H,W] -> (keys 1/8, values 1/8, keys 1/16, values 1/16, prototypes 1/2, prototypes 1/4), each [B,N,...]."""
+        """context [B,N,5,H,W] -> keys and values at 1/8, 1/16 and 1/4 and prototypes at 1/2 and 1/4, each [B,N,...]."""
         b, n = context.shape[:2]
         x = context.flatten(0, 1)
         if self.reduce > 1:
             x = reduced(x, self.reduce, 2)
-        f2, f4, f8, f16 = self.encoder(x[:, :1])
-        a = torch.cat([x[:, :3], spread(x[:, 3:])], 1)
-        for unit in self.annotate[:3]:
-            a = unit(a)
-        v8 = self.annotate[3](torch.cat([a, f8], 1))
-        v16 = self.annotate[5](torch.cat([self.annotate[4](v8), f16], 1))
-        features = (
-            self.readers[0].embed(f8), v8, self.readers[1].embed(f16), v16, prototypes(f2, x[:, 1:]), prototypes(f4, x[:, 1:])
-        )  # fmt: skip
+        encoded = self._encode_image(x[:, :1])
+        v8, v16, v4 = self._annotate(x[:, :3], x[:, 3:], encoded)
+        f2, f4, _, _, k8, k16, k4 = encoded
+        features = (k8, v8, k16, v16, k4, v4, prototypes(f2, x[:, 1:]), prototypes(f4, x[:, 1:]))
         return tuple(f.unflatten(0, (b, n)) for f in features)
 
     def encode_target(self, image: Tensor) -> tuple[Tensor, ...]:
         """The features of target images [B,1,H,W] that don't depend on prompts or context."""
-        features = self.encoder(F.avg_pool2d(image, self.reduce) if self.reduce > 1 else image)
-        return (*features, self.readers[0].embed(features[2]), self.readers[1].embed(features[3]))
+        return self._encode_image(F.avg_pool2d(image, self.reduce) if self.reduce > 1 else image)
+
+    def _encode_image(self, image: Tensor) -> tuple[Tensor, ...]:
+        """[M,1,h,w] on the network's grid -> features at 1/2, 1/4, 1/8 and 1/16, and keys at 1/8, 1/16 and 1/4."""
+        f2, f4, f8, f16 = self.encoder(image)
+        column = torch.cat([f4, *(F.interpolate(f, size=f4.shape[-2:], mode="bilinear", align_corners=False) for f in (f8, f16))], 1)
+        return f2, f4, f8, f16, self.readers[0].embed(f8), self.readers[1].embed(f16), self.readers[2].embed(column)
+
+    def _annotate(self, shown: Tensor, clicks: Tensor, encoded: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """image, mask, box [M,3,h,w] and clicks [M,2,h,w] with the image's features -> values at 1/8, 1/16 and 1/4."""
+        a4 = self.annotate[1](self.annotate[0](torch.cat([shown, spread(clicks)], 1)))
+        v8 = self.annotate[3](torch.cat([self.annotate[2](a4), encoded[2]], 1))
+        v16 = self.annotate[5](torch.cat([self.annotate[4](v8), encoded[3]], 1))
+        return v8, v16, self.annotate4(torch.cat([a4, encoded[1]], 1))
+
+    def read(self, encoded: tuple[Tensor, ...], features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What ``encode_target``'s image takes from ``encode_context``'s examples, before any prompt: readings at 1/8, 1/16 and 1/4 and
+        comparisons at 1/2 and 1/4."""
+        k8, v8, k16, v16, k4, v4, p2, p4 = features
+        f2, f4, _, _, q8, q16, q4 = encoded
+        return (
+            self.readers[0](q8, k8, v8), self.readers[1](q16, k16, v16), self.fine_reading(self.readers[2](q4, k4, v4)),
+            self.matchers[0](f2, _pooled(p2)), self.matchers[1](f4, _pooled(p4))
+        )  # fmt: skip
 
     def forward_with_features(self, target: Tensor, features: tuple[Tensor, ...], encoded: tuple[Tensor, ...] | None = None) -> Tensor:
         """target [B,5,H,W], features of ``encode_context`` with N >= 1, optionally ``encode_target``'s -> logits [B,1,H,W]."""
-        k8, v8, k16, v16, p2, p4 = features
-        f2, f4, f8, f16, q8, q16 = encoded or self.encode_target(target[:, :1])
-        read8, read16 = self.readers[0](q8, k8, v8), self.readers[1](q16, k16, v16)
+        encoded = encoded or self.encode_target(target[:, :1])
+        return self.decode(target, encoded, self.read(encoded, features))
+
+    def decode(self, target: Tensor, encoded: tuple[Tensor, ...], readings: tuple[Tensor, ...]) -> Tensor:
+        """target [B,5,H,W] with what ``encode_target`` and ``read`` gave for its image -> logits [B,1,H,W]."""
+        f2, f4, f8, f16, q8, q16, q4 = encoded
         t = reduced(target, self.reduce, 1) if self.reduce > 1 else target
-        x1 = self.down[0](torch.cat([t[:, :2], spread(t[:, 2:4]), t[:, 4:] * 0.25], 1))
-        x2 = self.fuse[0](torch.cat([self.down[1](x1), f2, self.matchers[0](f2, _pooled(p2))], 1))
-        x4 = self.fuse[1](torch.cat([self.down[2](x2), f4, self.matchers[1](f4, _pooled(p4))], 1))
+        image, box, clicks, previous = t[:, :1], t[:, 1:2], t[:, 2:4], t[:, 4:]
+        own = torch.cat([image, torch.sigmoid(previous), box], 1)
+        values = self._annotate(own, clicks, encoded)
+        own_readings = (
+            project(reader(q, q[:, None], value[:, None]))
+            for project, reader, q, value in zip(self.own_readings, self.readers, (q8, q16, q4), values, strict=True)
+        )
+        read8, read16, read4 = (a + b for a, b in zip(readings[:3], own_readings, strict=True))
+        shown = torch.cat([own[:, 1:], clicks], 1)
+        match2, match4 = (
+            match + matcher(f, prototypes(f, shown)) for match, matcher, f in zip(readings[3:], self.own_matchers, (f2, f4), strict=True)
+        )
+        fine = self._fine(target) if self.reduce > 1 else None
+        x1 = self.down[0](torch.cat([t[:, :2], spread(clicks), previous * 0.25], 1), 0.0 if fine is None else self.detail(fine))
+        x2 = self.fuse[0](torch.cat([self.down[1](x1), f2, match2], 1))
+        x4 = self.fuse[1](torch.cat([self.down[2](x2), f4, match4], 1)) + read4
         x8 = self.fuse[2](torch.cat([self.down[3](x4), f8, read8], 1))
         x = self.bottleneck(self.fuse[3](torch.cat([self.down[4](x8), f16, read16], 1)))
         for unit, skip in zip(self.up, (x8, x4, x2, x1), strict=True):
             x = unit(torch.cat([F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False), skip], 1))
         logits = self.out(x)
-        if self.reduce == 1:
+        if fine is None:
             return logits
-        x, logits = (F.interpolate(y, scale_factor=self.reduce, mode="bilinear", align_corners=False) for y in (x, logits))
-        return logits + self.finish(torch.cat([x, logits * 0.25, target[:, :2], spread(target[:, 2:4]), target[:, 4:] * 0.25], 1))
+        coarse = F.interpolate(logits, scale_factor=self.reduce, mode="bilinear", align_corners=False)
+        return coarse + F.pixel_shuffle(self.finish(torch.cat([x, fine], 1)), self.reduce)
+
+    def _fine(self, target: Tensor) -> Tensor:
+        """[B,5,H,W] -> [B,5*reduce**2,H/reduce,W/reduce]: every pixel of the coarser grid with the fine pixels that it stands for."""
+        return F.pixel_unshuffle(torch.cat([target[:, :4], target[:, 4:] * 0.25], 1), self.reduce)
 
 
 def _pooled(prototype: Tensor) -> Tensor:
