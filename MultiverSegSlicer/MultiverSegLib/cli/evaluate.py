@@ -28,7 +28,7 @@ def quick(
         Path | None, typer.Option(envvar="MULTIVERSEG_CORPUS", help="Corpus with eval datasets; none: the sample cohort.")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for results.json, table.md and steps.png.")] = None,
-    per_dataset: Annotated[int, typer.Option(min=1, help="Tasks of each dataset, drawn by the seed.")] = 3,
+    per_dataset: Annotated[int, typer.Option(min=1, help="Tasks of each dataset, drawn by the seed.")] = 2,
     images: Annotated[int, typer.Option(min=1, help="Images of a cohort, after the seed image.")] = 18,
     seed: Annotated[int, typer.Option(help="Seed of tasks, images and simulated users.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, one core each.")] = 2,
@@ -55,3 +55,30 @@ def quick(
         save(output, model, options, results, summary, time.monotonic() - began)
     typer.echo(markdown(summary))
     typer.echo(f"{len(tasks)} tasks of {len(summary['datasets'])} datasets, seed {seed}, {time.monotonic() - began:.0f} s.")
+
+
+@app.command("validation")
+def validation(
+    model: Annotated[str, typer.Option("--model", "-m", help="Name of a model, or path of a checkpoint.")] = "compact",
+    corpus: Annotated[Path | None, typer.Option(envvar="MULTIVERSEG_CORPUS", help="Corpus that the model was trained on.")] = None,
+    unseen: Annotated[bool, typer.Option("--unseen", help="The training datasets that the model was not trained on, e.g. for their licence.")] = False,
+    count: Annotated[int, typer.Option(min=1, help="Images, spread over the tasks.")] = 80,
+    size: Annotated[int, typer.Option(min=32, help="Pixels of the grid's side.")] = 128,
+) -> None:
+    """Measure a model as the training does, to compare trainings: Dice after some clicks, without context and with five examples.
+
+    By default on the validation subjects of its own datasets; evaluation datasets play no part.
+
+    Example: [bold]multiverseg evaluate validation --model run/ema.pt --corpus corpus --unseen[/bold]
+    """
+    from ..core.checkpoints import load_network
+    from ..core.errors import MultiverSegError
+    from ..training.evaluation_tasks import validation_tasks
+    from ..training.validation import validate
+
+    if corpus is None:
+        raise MultiverSegError("No corpus: give --corpus FOLDER or set MULTIVERSEG_CORPUS.")
+    tasks = validation_tasks(corpus, model, unseen)
+    row = validate(load_network(model), tasks, count, size)
+    typer.echo("  ".join(f"{name} {value:.3f}" for name, value in row.items()))
+    typer.echo(f"{count} images of {len(tasks)} tasks of {len({t.dataset.name for t in tasks})} datasets.")

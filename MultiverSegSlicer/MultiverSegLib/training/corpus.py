@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,11 @@ class Dataset:
     views: np.ndarray
     folds: np.ndarray
     areas: np.ndarray
+
+    @property
+    def group(self) -> str:
+        """Datasets of one group may share patients."""
+        return str(self.info.get("source_group") or self.name)
 
     def mask(self, index: int, label: int) -> np.ndarray:
         """bool [H, W]."""
@@ -146,12 +151,12 @@ def _read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 def _read_dataset(path: Path, name: str, entry: dict[str, Any], fractions: tuple[float, float, float]) -> Dataset:
     z = _read_arrays(path, ("images", "masks", "label_names", "subjects", "views", "folds"))
     subjects = z["subjects"].astype(str)
-    group = str(entry.get("source_group") or name)
-    folds = z["folds"].astype(str) if "folds" in z else fold_subjects(group, subjects, fractions)
     width = z["images"].shape[-1]
     areas = np.unpackbits(z["masks"], axis=-1)[..., :width].sum(axis=(-1, -2), dtype=np.int64)
     names = tuple(str(n) for n in z["label_names"])
-    return Dataset(name, entry, z["images"], z["masks"], names, subjects, z["views"].astype(str), folds, areas)
+    folds = z["folds"].astype(str) if "folds" in z else np.empty(0, str)
+    dataset = Dataset(name, entry, z["images"], z["masks"], names, subjects, z["views"].astype(str), folds, areas)
+    return dataset if "folds" in z else replace(dataset, folds=fold_subjects(dataset.group, subjects, fractions))
 
 
 def fold_subjects(group: str, subjects: np.ndarray, fractions: tuple[float, float, float]) -> np.ndarray:

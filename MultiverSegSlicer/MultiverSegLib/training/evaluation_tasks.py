@@ -1,4 +1,5 @@
-"""The tasks of the evaluation: datasets marked `eval` in a corpus, and the sample cohort. Nothing here was ever trained on."""
+"""The tasks that models are measured on: datasets marked `eval` in a corpus and the sample cohort, which nothing was ever trained on, and,
+to compare trainings, validation subjects and datasets that one model was not trained on."""
 
 from __future__ import annotations
 
@@ -8,17 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.checkpoints import Registry, read_checkpoint
+from ..core.errors import MultiverSegError
 from ..core.resources import resource_path
 from ..evaluation.quick import EvaluationTask
 from .build_corpus import DatasetInfo, build_dataset
-from .corpus import Corpus, Task
+from .corpus import Corpus, CorpusError, Task
 
 SAMPLE_COHORT = "SampleCohort"
 _LABELS = {1: "anterior hippocampus", 2: "posterior hippocampus"}
 
 
 def load_tasks(
-    corpus: str | Path | None, per_dataset: int = 3, images: int = 18, seed: int = 0, sample_cohort: bool = True
+    corpus: str | Path | None, per_dataset: int = 2, images: int = 18, seed: int = 0, sample_cohort: bool = True
 ) -> list[EvaluationTask]:
     """Up to ``per_dataset`` tasks of each dataset, drawn by ``seed``, with at least ``images`` + 1 usable images each.
 
@@ -32,6 +35,27 @@ def load_tasks(
     if sample_cohort:
         loaded += _sample_tasks(per_dataset, images, seed)
     return loaded
+
+
+def validation_tasks(corpus: str | Path, model: str, unseen: bool = False) -> list[Task]:
+    """The tasks of the validation subjects of the datasets that ``model`` was trained on; with ``unseen`` those of the training datasets that it was
+    not trained on and that share no patients with them.
+
+    Raises:
+        MultiverSegError: the checkpoint doesn't say what it was trained on.
+        CorpusError: the corpus has no such datasets.
+    """
+    registry = Registry()
+    training = read_checkpoint(registry.path(model) if registry.has(model) else model).get("training") or {}
+    if "datasets" not in training:
+        raise MultiverSegError(f"{model} doesn't say what it was trained on: give a checkpoint of `multiverseg train`.")
+    known = set(training["datasets"])
+    loaded = Corpus.load(corpus, "train", "any", tuple(training["config"]["data"]["fractions"]))
+    groups = {d.group for d in loaded.datasets if d.name in known}
+    taken = [d for d in loaded.datasets if (d.group not in groups if unseen else d.name in known)]
+    if not taken:
+        raise CorpusError(f"{corpus} has no training dataset that {model} was {'not ' * unseen}trained on.")
+    return Corpus(loaded.root, taken).tasks(None if unseen else "val", min_images=3)
 
 
 def _tasks(corpus: Corpus, per_dataset: int, images: int, seed: int, one_per_subject: bool = False) -> Iterator[EvaluationTask]:

@@ -279,7 +279,8 @@ class Trainer:
             return
         network = self.averaged()
         began = time.perf_counter()
-        row = validate(network, self.corpus, self.config, self.fabric.device)
+        tasks = self.corpus.tasks("val", self.config.data.min_area, min_images=3)
+        row = validate(network, tasks, self.config.run.validation_tasks, self.config.stages[-1].size, self.fabric.device)
         if not row:
             return
         self._write("validation.csv", {"step": self.step, **row, "seconds": time.perf_counter() - began})

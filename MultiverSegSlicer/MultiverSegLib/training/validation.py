@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .batches import rescale
-from .config import TrainConfig
-from .corpus import Corpus, Task
+from .corpus import Task
 from .loop import bind
 from .prompts import center_clicks
 
@@ -44,10 +43,12 @@ CLICKS = {"click": (1, 5, 10), "context": (0, 1, 5, 10)}
 
 
 @torch.no_grad()
-def validate(network: nn.Module, corpus: Corpus, config: TrainConfig, device: torch.device, context: int = 5) -> dict[str, float]:
-    """Mean Dice after 1, 5 and 10 centre clicks without context, and after 0, 1, 5 and 10 with it; ``score`` is their mean."""
-    tasks = corpus.tasks("val", config.data.min_area, min_images=3)
-    groups = validation_set(tasks, config.run.validation_tasks, context, config.stages[-1].size)
+def validate(
+    network: nn.Module, tasks: Sequence[Task], count: int, size: int, device: torch.device | str = "cpu", context: int = 5
+) -> dict[str, float]:
+    """Mean Dice over ``count`` groups of ``tasks`` on a grid of ``size`` after 1, 5 and 10 centre clicks without context, and after 0, 1, 5 and
+    10 with ``context`` examples; ``score`` is the mean of these. Empty where there are no tasks."""
+    groups = validation_set(tasks, count, context, size)
     scores: dict[str, list[Tensor]] = {}
     for start in range(0, len(groups), 8):
         images, labels = (torch.stack(x).to(device) for x in zip(*groups[start : start + 8], strict=True))
