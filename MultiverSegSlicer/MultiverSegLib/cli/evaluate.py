@@ -61,7 +61,9 @@ def quick(
 def validation(
     model: Annotated[str, typer.Option("--model", "-m", help="Name of a model, or path of a checkpoint.")] = "compact",
     corpus: Annotated[Path | None, typer.Option(envvar="MULTIVERSEG_CORPUS", help="Corpus that the model was trained on.")] = None,
-    unseen: Annotated[bool, typer.Option("--unseen", help="The training datasets that the model was not trained on, e.g. for their licence.")] = False,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="The training datasets that the model was not trained on, e.g. for their licence.")
+    ] = False,
     count: Annotated[int, typer.Option(min=1, help="Images, spread over the tasks.")] = 80,
     size: Annotated[int, typer.Option(min=32, help="Pixels of the grid's side.")] = 128,
 ) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 from ..core.examples import Example
 from ..core.predictor import Predictor
 from .metrics import bootstrap, hd95
+from .pictures import plot_failures, plot_steps
 from .protocols import PROTOCOLS
-from .simulate import fast_dice, simulate_cohort
+from .simulate import ImageResult, fast_dice, simulate_cohort
 
 CONTEXT_SIZES = (1, 4, 16)
 #: name -> (goal, unit, True if more is better): the figures of the paper (abstract and table 7), and two of our own for examples alone.
@@ -35,7 +36,8 @@ GOALS: dict[str, tuple[float, str, bool]] = {
 
 @dataclass(frozen=True)
 class EvaluationTask:
-    """Images float32 [N, H, W] 0..1, labels bool [N, H, W] and subjects [N] of one binary task."""
+    """Images float32 [N, H, W] 0..1, labels bool [N, H, W] and subjects [N] of one binary task; ``licence``: under which pictures of them may be
+    shared, "" if they may not."""
 
     dataset: str
     name: str
@@ -43,6 +45,7 @@ class EvaluationTask:
     images: np.ndarray
     labels: np.ndarray
     subjects: np.ndarray
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,13 @@ class PredictorModel:
 
 
 def evaluate_task(model: Callable, task: EvaluationTask, options: Options) -> dict[str, Any]:
-    """Everything that is measured on one task: steps per image for both protocols, with and without context, and prompt-free Dice."""
+    """Everything that is measured on one task: steps per image for both protocols, with and without context, and prompt-free Dice;
+    ``worst`` holds the pictures of the image that went worst with clicks and context (see ``pictures.plot_failures``)."""
     rng = np.random.default_rng([options.seed, *task.name.encode()])
     order = rng.permutation(len(task.images))[: options.images + 1]
     images, labels = list(task.images[order]), list(task.labels[order])
     result: dict[str, Any] = {"dataset": task.dataset, "task": task.name, "modality": task.modality}
+    went: dict[str, list[ImageResult]] = {}
     for name, user_class in PROTOCOLS.items():
         for key, use_context in (("without", False), ("with", True)):
             user = user_class(options.seed)
@@ -81,6 +86,15 @@ def evaluate_task(model: Callable, task: EvaluationTask, options: Options) -> di
                 "hd95": [round(hd95(r.mask, label), 2) for r, label in zip(cohort.images, labels[1:], strict=True)],
                 "failures": cohort.failures,
             }
+            went[f"{name}_{key}"] = cohort.images
+    worst = int(np.argmin([r.dice for r in went["clicks_with"]]))
+    result["worst"] = {
+        "licence": task.licence,
+        "image": images[worst + 1],
+        "label": labels[worst + 1],
+        "with": went["clicks_with"][worst],
+        "without": went["clicks_without"][worst],
+    }
     result.update(_from_context_alone(model, task, options, rng))
     return result
 
@@ -257,34 +271,11 @@ def markdown(summary: dict[str, Any]) -> str:
 
 
 def save(folder: Path, model: str, options: Options, results: Sequence[dict[str, Any]], summary: dict[str, Any], seconds: float) -> None:
-    """Writes ``results.json``, ``table.md`` and ``steps.png`` (interactions against the number of the image)."""
+    """Writes ``results.json``, ``table.md``, ``steps.png`` and ``failures.png``."""
     folder.mkdir(parents=True, exist_ok=True)
     about = {"model": model, "options": vars(options), "seconds": round(seconds), "date": time.strftime("%Y-%m-%d")}
-    (folder / "results.json").write_text(json.dumps({**about, "summary": summary, "tasks": list(results)}, indent=1))
+    tasks = [{k: v for k, v in r.items() if k != "worst"} for r in results]
+    (folder / "results.json").write_text(json.dumps({**about, "summary": summary, "tasks": tasks}, indent=1))
     (folder / "table.md").write_text(markdown(summary))
     plot_steps(results, folder / "steps.png")
-
-
-def plot_steps(results: Sequence[dict[str, Any]], path: Path) -> None:
-    """Mean interactions to 90 % Dice for the n-th image of a cohort, with and without context."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    for axis, (kind, title) in zip(axes, (("clicks", "Centre clicks"), ("scribbles", "Centerline scribble steps")), strict=True):
-        for which, colour in (("without", "#888888"), ("with", "#d95f02")):
-            by_dataset: dict[str, list] = {}
-            for r in results:
-                by_dataset.setdefault(r["dataset"], []).append(r[f"{kind}_{which}"]["steps"])
-            means = np.array([np.mean(rows, axis=0) for rows in by_dataset.values()])
-            x = np.arange(1, means.shape[1] + 1)
-            bounds = np.array([bootstrap(means[:, i])[1:] for i in range(means.shape[1])])
-            axis.plot(x, means.mean(0), color=colour, marker=".", label=f"{which} context")
-            axis.fill_between(x, bounds[:, 0], bounds[:, 1], color=colour, alpha=0.15, lw=0)
-        axis.set(title=title, xlabel="number of the image", ylabel="interactions to 90 % Dice", ylim=(0, None))
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].legend(frameon=False)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    plot_failures(results, folder / "failures.png")

@@ -31,7 +31,10 @@ class Model(Protocol):
 
 @dataclass
 class ImageResult:
-    """How one image went: ``dices[s]`` after s interactions (``dices[0]`` is NaN where there was no prediction without a prompt)."""
+    """How one image went: ``dices[s]`` after s interactions (``dices[0]`` is NaN where there was no prediction without a prompt).
+
+    ``mask``: the last prediction, bool [H, W]; ``unprompted``: the one from the context alone, if there was one.
+    """
 
     steps: int
     dice: float
@@ -39,6 +42,7 @@ class ImageResult:
     mask: np.ndarray
     dices: list[float] = field(default_factory=list)
     hd95: float = float("nan")
+    unprompted: np.ndarray | None = None
 
 
 def fast_dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -68,6 +72,7 @@ def segment_image(
         logits = model(image, None, None, context)
         mask = logits > 0
         dices[0] = fast_dice(mask, label)
+    unprompted = mask if len(context) else None
     steps = 0
     while steps < cap and not (dices[-1] >= target):
         prompts = user.first(label) if logits is None else user.correct(label, mask, prompts)
@@ -76,7 +81,7 @@ def segment_image(
         steps += 1
         dices.append(fast_dice(mask, label))
     distance = hd95(mask, label) if with_hd95 else float("nan")
-    return ImageResult(steps, dices[-1], not dices[-1] >= target, mask, dices, distance)
+    return ImageResult(steps, dices[-1], not dices[-1] >= target, mask, dices, distance, unprompted)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,9 @@ def _tasks(corpus: Corpus, per_dataset: int, images: int, seed: int, one_per_sub
             labels = np.stack([task.dataset.mask(i, task.label) for i in indices])
             modality = str(task.dataset.info.get("modality", ""))
             pixels = (pixels - low) / np.maximum(high - low, 1e-6)
-            yield EvaluationTask(name, task.name, modality, pixels, labels, task.dataset.subjects[indices])
+            info = task.dataset.info
+            licence = str(info.get("license", "")) if info.get("redistribution") == "ok" else ""
+            yield EvaluationTask(name, task.name, modality, pixels, labels, task.dataset.subjects[indices], licence)
 
 
 def _largest_per_subject(task: Task) -> np.ndarray:
@@ -87,4 +90,5 @@ def _sample_tasks(per_dataset: int, images: int, seed: int) -> list[EvaluationTa
     info = DatasetInfo(SAMPLE_COHORT, "CC BY-SA 4.0", "MRI (T1)", "hippocampus", split="eval", labels=_LABELS)
     with tempfile.TemporaryDirectory() as temporary:
         build_dataset(folder / "images", folder / "labels", temporary, info)
-        return list(_tasks(Corpus.load(temporary, "eval"), per_dataset, images, seed, one_per_subject=True))
+        tasks = _tasks(Corpus.load(temporary, "eval"), per_dataset, images, seed, one_per_subject=True)
+        return [replace(task, licence=info.licence) for task in tasks]

@@ -107,9 +107,7 @@ class Interaction(nn.Module):
         self.network, self.options = network, config.prompts
         self.loss = SegmentationLoss(config.optim.focal_gamma, config.optim.focal_weight)
 
-    def forward(
-        self, image: Tensor, label: Tensor, context: Tensor | None, before: int = 0
-    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    def forward(self, image: Tensor, label: Tensor, context: Tensor | None, before: int = 0) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """image, label [B,1,H,W], context [B,m,5,H,W] or None -> losses [steps], and what went in and came out at each step.
 
         ``before``: so many steps are done first without learning from them, so that it also learns what to do with many prompts.

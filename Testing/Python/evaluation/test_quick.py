@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from MultiverSegLib.core.examples import Example
+from MultiverSegLib.evaluation.pictures import plot_failures
 from MultiverSegLib.evaluation.protocols import POSITIVE
 from MultiverSegLib.evaluation.quick import GOALS, EvaluationTask, Options, annotate, evaluate_task, markdown, save, summarise
 from scipy import ndimage
@@ -20,7 +22,7 @@ def disk(row, col, radius):
 def task(dataset="A", name="A / disk / 2d"):
     labels = np.stack([disk(40 + 3 * i, 64, 14) for i in range(N)])
     images = labels * 0.8 + np.linspace(0.01, 0.1, N)[:, None, None]
-    return EvaluationTask(dataset, name, "made up", images.astype(np.float32), labels, np.array([f"s{i}" for i in range(N)]))
+    return EvaluationTask(dataset, name, "made up", images.astype(np.float32), labels, np.array([f"s{i}" for i in range(N)]), "CC0")
 
 
 def thresholder(image, prompts, logits, context):
@@ -74,9 +76,22 @@ def test_the_summary_averages_images_then_datasets_and_prints_every_goal(result)
 def test_everything_is_saved(result, tmp_path):
     summary = summarise([result])
     save(tmp_path, "made up", OPTIONS, [result], summary, 1.0)
-    assert {p.name for p in tmp_path.iterdir()} == {"results.json", "table.md", "steps.png"}
+    assert {p.name for p in tmp_path.iterdir()} == {"results.json", "table.md", "steps.png", "failures.png"}
     stored = json.loads((tmp_path / "results.json").read_text())
     assert stored["options"]["seed"] == 0 and stored["tasks"][0]["task"] == "A / disk / 2d"
+
+
+def test_failures_are_pictured_only_where_the_licence_allows_it(result, tmp_path):
+    assert result["worst"]["with"].dice == min(result["clicks_with"]["dice"]) or result["worst"]["with"].dice > 0.99
+    assert result["worst"]["with"].unprompted.shape == (128, 128) and result["worst"]["without"].unprompted is None
+    closed = {**result, "dataset": "B", "worst": {**result["worst"], "licence": ""}}
+    plot_failures([closed], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+    heights = []
+    for number, results in enumerate(([result, closed], [result, {**result, "dataset": "C"}])):
+        plot_failures(results, tmp_path / f"{number}.png")
+        heights.append(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / f"{number}.png"))).shape[0])
+    assert heights[1] == pytest.approx(2 * heights[0], rel=0.05)
 
 
 def test_contexts_never_show_the_targets_subject():

@@ -56,7 +56,9 @@ def test_single_fields_are_set_after_the_file():
     assert load_config(path).sources.shapes > 0
 
 
-@pytest.mark.parametrize("change", ["sources.shapes", "sources.shapes.x=1", "stages.7.steps=1", "stages.first=1", "optim.lr=[", "optim.rate=1"])
+@pytest.mark.parametrize(
+    "change", ["sources.shapes", "sources.shapes.x=1", "stages.7.steps=1", "stages.first=1", "optim.lr=[", "optim.rate=1"]
+)
 def test_a_field_that_can_not_be_set_is_named(change):
     with pytest.raises(ConfigError, match=r"--set|optim\.rate"):
         load_config(resource_path("Training", "compact.yaml"), [change])
