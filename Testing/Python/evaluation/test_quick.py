@@ -1,5 +1,6 @@
 """The quick evaluation with models whose figures are known beforehand."""
 
+import copy
 import json
 
 import numpy as np
@@ -52,11 +53,13 @@ def test_a_model_that_learns_from_context_needs_no_prompt_with_it(result):
 
 
 def test_results_follow_from_the_seed(result):
-    assert json.dumps(evaluate_task(thresholder, task(), OPTIONS)) == json.dumps(result)
+    again = evaluate_task(thresholder, task(), OPTIONS)
+    assert np.array_equal(again.pop("worst")["label"], result["worst"]["label"])
+    assert json.dumps(again) == json.dumps({k: v for k, v in result.items() if k != "worst"})
 
 
 def test_the_summary_averages_images_then_datasets_and_prints_every_goal(result):
-    other = json.loads(json.dumps(result))
+    other = copy.deepcopy(result)
     other["dataset"] = "B"
     for key in ("clicks_without", "clicks_with"):
         other[key]["steps"] = [10] * 8
