@@ -281,14 +281,19 @@ class Trainer:
         row = validate(network, tasks, self.config.run.validation_tasks, self.config.stages[-1].size, self.fabric.device)
         if not row:
             return
+        best = row["score"] > self._best_score()
         self._write("validation.csv", {"step": self.step, **row, "seconds": time.perf_counter() - began})
         self.say("validation  " + "  ".join(f"{k} {v:.3f}" for k, v in row.items()))
-        if row["score"] >= self._best_score():
+        if best:
             self.export(self.folder / "best.pt", network)
 
     def _best_score(self) -> float:
-        with (self.folder / "validation.csv").open() as stream:
-            return max(float(row["score"]) for row in csv.DictReader(stream))
+        """Of the validations so far."""
+        path = self.folder / "validation.csv"
+        if not path.is_file():
+            return -1.0
+        with path.open() as stream:
+            return max((float(row["score"]) for row in csv.DictReader(stream)), default=-1.0)
 
     def averaged(self) -> nn.Module:
         """A copy of the network with the averaged weights, in evaluation mode."""

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import MultiverSegLib
+import numpy as np
 import pytest
 import torch
 from MultiverSegLib.core.checkpoints import load_network, read_checkpoint
@@ -222,6 +223,21 @@ def test_a_finer_network_starts_from_a_coarser_ones_weights(tmp_path, corpus_fol
         assert torch.allclose(fine(enlarged(small), enlarged(context)), expected, atol=1e-4)
     with pytest.raises(MultiverSegError, match="fits"):
         trainer(tmp_path / "other", corpus_folder, config(steps=1, model=CROSSBLOCK, run={"initial": str(tmp_path / "coarse" / "ema.pt")}))
+
+
+def test_the_best_weights_are_those_of_the_best_validation(tmp_path, corpus_folder):
+    """Weights that mark everything score better than those that mark nothing; a score's rounding in the table must not hide the best."""
+    quiet = {"save_every": 100, "log_every": 100, "validate_every": 1, "validation_tasks": 2}
+    training = trainer(tmp_path, corpus_folder, config(steps=9, run=quiet))
+    best = []
+    for step, bias in enumerate((-100.0, 100.0, 100.0, -100.0), start=1):
+        training.ema.weights["out.bias"].fill_(bias)
+        training.ema.decay = 1.0
+        training.train(until=step)
+        best.append(float(read_checkpoint(tmp_path / "best.pt")["model"]["out.bias"]))
+    with (tmp_path / "validation.csv").open() as stream:
+        scores = [float(row["score"]) for row in csv.DictReader(stream)]
+    assert scores[0] < scores[1] > scores[3] and np.sign(best).tolist() == [-1, 1, 1, 1]
 
 
 def test_networks_without_prompt_channels_in_the_context_are_refused(tmp_path, corpus_folder):
