@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..core.calibration import Calibration
     from ..evaluation.calibration import Sample
     from ..evaluation.quick import EvaluationTask
+    from ..training.corpus import Task
 
 
 def register(bench_app: typer.Typer) -> None:
@@ -28,14 +30,14 @@ def calibration(
     corpus: Annotated[Path | None, typer.Option(envvar="MULTIVERSEG_CORPUS", help="Corpus folder, see Docs/training.md.")] = None,
     tasks: Annotated[int, typer.Option(min=1, help="At most so many tasks to fit on, and as many to test on.")] = 80,
     per_dataset: Annotated[int, typer.Option(min=1, help="Of each dataset at most so many.")] = 3,
-    targets: Annotated[int, typer.Option(min=1, help="Images of each task; each gives seven predictions.")] = 2,
+    targets: Annotated[int, typer.Option(min=1, help="Images of each task; each gives seven predictions.")] = 4,
     seed: Annotated[int, typer.Option(help="Seed of images, contexts and clicks.")] = 0,
     device: Device = "auto",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for calibration.json, table.md and reliability.png.")
     ] = None,
 ) -> None:
-    """Fit a model's calibration on validation subjects of training datasets, and test it on datasets that no model was trained on.
+    """Fit a model's calibration on the validation subjects of its training, and test it on datasets that no model was trained on.
 
     Prints a table and the line for the model's entry in Resources/Models/models.json. It is only used with weights of the same checksum.
 
@@ -44,13 +46,16 @@ def calibration(
     from ..core.predictor import Predictor
     from ..core.registry import Registry
     from ..evaluation.calibration import fit, gather
+    from ..training.corpus import Corpus
+    from ..training.evaluation_tasks import validation_tasks
 
     if corpus is None:
         raise MultiverSegError("No corpus: give --corpus FOLDER or set MULTIVERSEG_CORPUS.")
     began = time.monotonic()
     sizes = (per_dataset, tasks)
     predictor = Predictor(model=model, device=device)
-    fitting, testing = corpus_tasks(corpus, "train", "val", *sizes), corpus_tasks(corpus, "eval", None, *sizes)
+    fitting = chosen_tasks(validation_tasks(corpus, model), *sizes)
+    testing = chosen_tasks(Corpus.load(corpus, "eval", "any").tasks(None, min_images=6), *sizes)
     samples = gather(predictor, fitting, targets, seed, lambda items: progress(items, "Fitting", len(fitting)))
     found = fit(samples)
     tests = gather(predictor, testing, targets, seed, lambda items: progress(items, "Testing", len(testing)))
@@ -67,19 +72,16 @@ def calibration(
     typer.echo(f'"calibration": {json.dumps(entry)}')
 
 
-def corpus_tasks(corpus: Path, split: str, fold: str | None, per_dataset: int, count: int) -> list[EvaluationTask]:
-    """Tasks of a corpus with six images and more, as many of each dataset as of the others. The licence is no matter: nothing is trained."""
+def chosen_tasks(every: Sequence[Task], per_dataset: int, count: int) -> list[EvaluationTask]:
+    """``count`` of these tasks, as many of each dataset as of the others."""
     import numpy as np
 
     from ..evaluation.quick import EvaluationTask
-    from ..training.corpus import Corpus, CorpusError
 
-    by_dataset: dict[str, list[Any]] = {}
-    for task in Corpus.load(corpus, split, "any").tasks(fold, min_images=6):
+    by_dataset: dict[str, list[Task]] = {}
+    for task in every:
         by_dataset.setdefault(task.dataset.name, []).append(task)
     chosen = [group[n] for n in range(per_dataset) for group in by_dataset.values() if n < len(group)][:count]
-    if not chosen:
-        raise CorpusError(f"{corpus} has no task with six images of split {split!r}{f', fold {fold!r}' if fold else ''}.")
     tasks = []
     for task in chosen:
         data = task.dataset

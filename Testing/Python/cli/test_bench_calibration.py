@@ -4,6 +4,7 @@ import json
 
 import pytest
 from MultiverSegLib.core.calibration import Calibration
+from MultiverSegLib.core.checkpoints import read_checkpoint
 from MultiverSegLib.core.predictor import Predictor
 from MultiverSegLib.core.registry import Registry
 from MultiverSegLib.core.resources import resource_path
@@ -13,7 +14,13 @@ def test_the_command_prints_the_line_for_the_list_of_models(command, tmp_path):
     pytest.importorskip("matplotlib")
     from MultiverSegLib.training.smoke import make_corpus
 
-    make_corpus(tmp_path / "corpus", datasets=3, images=60)
+    corpus = make_corpus(tmp_path / "corpus", datasets=3, images=80)
+    unknown = command("bench", "calibration", "--corpus", corpus, "--tasks", 2, "--targets", 1)
+    assert unknown.code and "trained on" in unknown.error_line, "what it was not trained on has no validation subjects"
+    known = read_checkpoint(Registry().path("compact"))["training"]["datasets"][0]
+    (corpus / "made0.npz").rename(corpus / f"{known}.npz")
+    manifest = corpus / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("made0", known))
     ran = command("bench", "calibration", "--corpus", tmp_path / "corpus", "--tasks", 2, "--targets", 1, "-o", tmp_path / "out")
     assert ran.code == 0, ran.err
     entry = json.loads((tmp_path / "out" / "calibration.json").read_text())
