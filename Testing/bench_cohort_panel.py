@@ -20,8 +20,8 @@ sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "MultiverSegSlicer")]
 
 import numpy as np  # noqa: E402
 
-# PySide6 takes a reference too many of None in some calls; before Python 3.12, where None has none, a long run would end by that.
-_NONES = [None] * 4_000_000
+# PySide6 takes a reference too many of these in some calls; before Python 3.12, where they are not counted, a long run would end by that.
+_COUNTED = [None, True, False] * 4_000_000
 
 
 def _write(path: Path, array: np.ndarray, spacing: tuple[float, float, float], compress: bool) -> None:

@@ -67,9 +67,8 @@ class CohortPanel:
         self.ahead = AheadBox(layout, self.desk, self.panel.service, self._order, self._may_show, self._stepped, self.message.setText)
         second = qt.QHBoxLayout()
         self.previous_button = button(_("Previous"), _("Go to the case before."), _("Previous case"))
-        self.accept_button = button(
-            _("Accept and next"), _("Accept the open case and go to the next (Ctrl+Enter)."), _("Accept and next case")
-        )
+        tip = _("Accept all that is segmented in the open case and go to the next (Ctrl+Enter).")
+        self.accept_button = button(_("Accept and next"), tip, _("Accept and next case"))
         self.skip_button = button(_("Skip"), _("Leave the open case out and go to the next."), _("Skip case"))
         for widget in (self.previous_button, self.accept_button, self.skip_button):
             second.addWidget(widget)
@@ -119,7 +118,7 @@ class CohortPanel:
         self.ahead.close()
         self.desk.close()
         settings.use_contexts(None)
-        self.panel.library.accept_case = None
+        self.panel.library.accept_case = self.panel.library.cohort_context = None
 
     # Opening
 
@@ -143,7 +142,7 @@ class CohortPanel:
         """Works on an open cohort: its contexts become the panel's, its next case is opened."""
         self.desk.take(cohort)
         settings.use_contexts(cohort.folder / "context")
-        self.panel.library.accept_case = self._accept_here
+        self.panel.library.accept_case, self.panel.library.cohort_context = self._accept_here, self._context
         self.order.setCurrentIndex(max(0, self.order.findData(cohort.setting("order"))))
         self.panel.library.forget()
         if not cohort.read_only:
@@ -159,7 +158,7 @@ class CohortPanel:
         self.guarded(self._show_nothing)
         self.desk.close()
         settings.use_contexts(None)
-        self.panel.library.accept_case = None
+        self.panel.library.accept_case = self.panel.library.cohort_context = None
         self.panel.library.forget()
         remove_curve()
         self.update()
@@ -231,10 +230,13 @@ class CohortPanel:
         """Accepts the open case (all structures that are segmented) and opens the next."""
         self.guarded(lambda: self._open_case(lambda: self.desk.accept_and_next(order=self._order())))
 
+    def _context(self, structure: str):
+        """The cohort's own examples of one of its structures."""
+        return self.desk.contexts.get(structure) if self.desk.cohort and structure in self.desk.cohort.state.structures else None
+
     def _accept_here(self, structure: str):
         """The effect's own button: accepts one structure of the open case and stays there; gives the example."""
         self.desk.work.accept([structure])
-        self.panel.library.forget()
         self.update()
         example = self.desk.cohort.case(self.desk.case_id).work(structure).example
         return self.desk.contexts.find(structure, example)
@@ -250,7 +252,6 @@ class CohortPanel:
         if self.desk.cohort is None or structure not in self.desk.cohort.state.structures:
             return False
         self.desk.contexts.remove(structure, example.id)
-        self.panel.library.forget()
         self.update()
         return True
 
@@ -299,7 +300,6 @@ class CohortPanel:
                 action()
         finally:
             if self.desk.work is not before:
-                self.panel.library.forget()
                 self._show_case()
             else:
                 self._activate()
@@ -392,7 +392,7 @@ class CohortPanel:
         return f"{cohort.state.name}: {progress(cohort.state)}"
 
     def guarded(self, function) -> None:
-        """Runs a step and says what went wrong."""
+        """Runs a step; says what went wrong."""
         try:
             function()
         except MultiverSegError as error:

@@ -16,12 +16,14 @@ class ContextLibrary:
     """Opens each structure's ContextSet once. ``folder``: function that gives the root, asked anew each time.
 
     ``listeners``: functions without arguments, called after an example was added by ``notify``. ``accept_case``: while a cohort is open,
-    function that accepts a structure of its open case and gives the example.
+    function that accepts a structure of its open case and gives the example, and ``cohort_context`` gives the cohort's own ContextSet of a
+    structure (None: not one of the cohort's), which is not read a second time.
     """
 
     def __init__(self, folder) -> None:
         self.listeners: list = []
         self.accept_case = None
+        self.cohort_context = None
         self._folder = folder
         self._open: dict[Path, ContextSet] = {}
 
@@ -41,6 +43,9 @@ class ContextLibrary:
         name = structure.strip()
         if not name:
             raise ContextError("Name the structure first: its examples are kept under that name.")
+        found = self.cohort_context(name) if self.cohort_context is not None else None
+        if found is not None:
+            return found
         folder = Path(self._folder()) / folder_name(name)
         if folder not in self._open:
             self._open[folder] = ContextSet(folder)

@@ -21,6 +21,7 @@ class Gallery:
         self.context = context
         self.show_plane = show_plane
         self.remove_example = remove_example
+        self._shown: list[str] = []
         ui.moveExampleUpButton.connect("clicked()", self.move_up)
         ui.removeExampleButton.connect("clicked()", self.remove)
         ui.showExampleButton.connect("clicked()", self.show)
@@ -29,14 +30,18 @@ class Gallery:
         ui.contextListWidget.connect("itemSelectionChanged()", self._update_buttons)
 
     def update(self) -> None:
-        """Show the examples of the structure chosen now."""
+        """Show the examples of the structure chosen now; pictures are drawn only for those that are new."""
         listing, context = self.ui.contextListWidget, self.context()
-        listing.clear()
         examples = list(context) if context is not None else []
-        for example in examples:
+        ids = [example.id for example in examples]
+        if ids[: len(self._shown)] != self._shown:
+            listing.clear()
+            self._shown = []
+        for example in examples[len(self._shown) :]:
             item = qt.QListWidgetItem(thumbnail(example), example.case or _("unnamed"))
             item.setToolTip(tooltip(example))
             listing.addItem(item)
+        self._shown = ids
         self.ui.contextSummaryLabel.text = summary(examples)
         self._update_buttons()
 

@@ -194,6 +194,8 @@ def test_a_case_opened_again_is_not_predicted_from_its_own_result(study):
     for _ in range(2):
         click_structure(study)
         panel.accept_button.click()
+    panel.ahead.background.kind = ""  # whose calls are not the ones looked at
+    study.host.wait_until(lambda: not panel.ahead.background.busy)
     panel.go_to("p0")
     study.presenter.predict(study.red.node)
     study.settle()
@@ -221,5 +223,7 @@ def test_going_from_case_to_case_leaves_no_node(study):
         panel.go_to(f"p{turn % 3}")
         study.host.process_events(0.02)
         study.host.render()
-        counts.append(study.slicer.mrmlScene.GetNumberOfNodes())
-    assert len(set(counts[2:])) == 1, counts
+        # one more or less: a volume that was read ahead has no storage node
+        stored = len(study.slicer.util.getNodesByClass("vtkMRMLVolumeArchetypeStorageNode"))
+        counts.append(study.slicer.mrmlScene.GetNumberOfNodes() - stored)
+    assert stored <= 1 and len(set(counts[2:])) == 1, counts
