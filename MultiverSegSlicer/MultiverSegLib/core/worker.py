@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import queue
+import gc
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,43 +16,56 @@ Callback = Callable[[Any], None]
 
 @dataclass(eq=False)
 class _Request:
-    work: Any
+    work: Callable[[], Any]
     callback: Callback
     cancel: threading.Event = field(default_factory=threading.Event)
+    outcome: Any = None
+    collection: _NoCollection = field(default_factory=lambda: _NoCollection())
+
+    def compute(self) -> None:
+        try:
+            self.outcome = self.work()
+        except Exception as error:
+            self.outcome = error
+
+    def answer(self) -> None:
+        """Call the callback."""
+        self.collection.end()
+        self.callback(Cancelled("Cancelled.") if self.cancel.is_set() else self.outcome)
 
 
 class InferenceWorker:
-    """Computes requests one at a time in a thread that starts with the first request.
-
-    Args:
-        predictor: a Predictor, or a function without arguments that makes one (called once, in the thread: importing PyTorch takes seconds).
-            Needed only for requests that are a mapping.
-        dispatcher: ``dispatcher(callback, outcome)``, called in the worker's thread, delivers outcomes; None: they wait for ``poll``.
+    """Computes requests one at a time in a thread that starts with the first request. Outcomes wait for ``poll``.
 
     A new request cancels the one that runs and drops the one that waits. Every callback is called exactly once.
+
+    Requests hold what the caller's callbacks hold: widgets, and nodes that may have left their scene meanwhile. Whoever drops the last
+    reference to such a thing destroys it, and only the caller's thread may. So the thread here never holds a request outside of
+    attributes and hands every one back under the lock, and Python's garbage collection, which runs in any thread, waits from ``submit``
+    until ``poll``, ``cancel`` or ``close``.
     """
 
-    def __init__(self, predictor: Any = None, dispatcher: Callable[[Callback, Any], None] | None = None) -> None:
-        self._source, self._predictor = predictor, None
-        self._dispatcher = dispatcher
+    def __init__(self) -> None:
         self._condition = threading.Condition()
         self._waiting: _Request | None = None
         self._running: _Request | None = None
+        self._finished: list[_Request] = []
         self._closed = False
-        self._finished: queue.SimpleQueue[tuple[Callback, Any]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def submit(self, work: Callable[[], Any] | Mapping[str, Any], callback: Callback) -> None:
-        """Have ``work`` computed: a function without arguments, or the arguments of ``Predictor.predict`` by name. Returns at once.
+    def submit(self, work: Callable[[], Any], callback: Callback) -> None:
+        """Have ``work()`` computed. Returns at once.
 
         Raises:
             MultiverSegError: the worker is closed.
         """
+        _orphans.clear()
         request = _Request(work, callback)
         with self._condition:
+            self._drop()
             if self._closed:
+                request.collection.end()
                 raise MultiverSegError("The prediction thread was closed: start a new one.")
-            self._drop("A newer request took its place.")
             self._waiting = request
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="MultiverSeg inference", daemon=True)
@@ -62,7 +75,7 @@ class InferenceWorker:
     def cancel(self) -> None:
         """Drop what waits and stop what runs, at the latest after the forward pass it is in."""
         with self._condition:
-            self._drop("Cancelled.")
+            self._drop()
 
     @property
     def busy(self) -> bool:
@@ -72,14 +85,14 @@ class InferenceWorker:
 
     def poll(self) -> int:
         """Call the callbacks of finished requests in the caller's thread; gives their number."""
-        delivered = 0
+        answered = 0
         while True:
-            try:
-                callback, outcome = self._finished.get_nowait()
-            except queue.Empty:
-                return delivered
-            callback(outcome)
-            delivered += 1
+            with self._condition:
+                if not self._finished:
+                    return answered
+                request = self._finished.pop(0)
+            request.answer()
+            answered += 1
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until nothing runs or waits; False if that took longer than ``timeout`` seconds. Outcomes still need ``poll``."""
@@ -90,51 +103,70 @@ class InferenceWorker:
         """Cancel everything and end the thread, waiting ``timeout`` seconds for it at most. Idempotent."""
         with self._condition:
             self._closed = True
-            self._drop("Cancelled.")
+            self._drop()
             self._condition.notify_all()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join(timeout)
 
     # --- details
 
-    def _drop(self, reason: str) -> None:
-        """Under the lock. The running request's outcome becomes Cancelled in any case."""
+    def _drop(self) -> None:
+        """Under the lock. The running request's outcome becomes Cancelled in any case. Nobody may ask for the outcomes any more."""
         if self._running is not None:
             self._running.cancel.set()
+            self._running.collection.end()
         if self._waiting is not None:
-            dropped, self._waiting = self._waiting, None
-            self._deliver(dropped.callback, Cancelled(reason))
+            self._waiting.cancel.set()
+            self._finished.append(self._waiting)
+            self._waiting = None
+        for request in self._finished:
+            request.collection.end()
 
     def _work(self) -> None:
-        while True:
-            with self._condition:
-                self._running = None
-                self._condition.notify_all()
-                self._condition.wait_for(lambda: self._closed or self._waiting is not None)
-                if self._closed:
-                    return
-                request, self._waiting = self._waiting, None
-                self._running = request
-            outcome = self._outcome(request)
-            if request.cancel.is_set():
-                outcome = Cancelled("Cancelled.")
-            self._deliver(request.callback, outcome)
+        while self._take():
+            self._running.compute()
+            self._hand_back()
 
-    def _outcome(self, request: _Request) -> Any:
-        try:
-            if not isinstance(request.work, Mapping):
-                return request.work()
-            if self._predictor is None:
-                self._predictor = self._source if hasattr(self._source, "predict") else self._source()
-            return self._predictor.predict(**{"cancel": request.cancel, **request.work})
-        except Exception as error:
-            return error
+    def _take(self) -> bool:
+        """Wait for a request and begin it; False at the end."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._closed or self._waiting is not None)
+            if self._closed:
+                _orphans.append(self._finished)
+                return False
+            self._running, self._waiting = self._waiting, None
+            return True
 
-    def _deliver(self, callback: Callback, outcome: Any) -> None:
-        if self._dispatcher is None:
-            self._finished.put((callback, outcome))
-            return
-        try:
-            self._dispatcher(callback, outcome)
-        except Exception as error:  # the thread must outlive a broken receiver
-            threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread())))
+    def _hand_back(self) -> None:
+        with self._condition:
+            self._finished.append(self._running)
+            self._running = None
+            self._condition.notify_all()
+
+
+#: What ended workers had not delivered: nobody may be left to do it, and their thread must not be the one that destroys it.
+_orphans: list[list[_Request]] = []
+
+
+class _NoCollection:
+    """No automatic garbage collection in any thread until ``end``, of this one and all others; begun and ended in the caller's thread."""
+
+    _lock, _count, _was_enabled = threading.Lock(), 0, True
+
+    def __init__(self) -> None:
+        self._ended = False
+        with self._lock:
+            if _NoCollection._count == 0:
+                _NoCollection._was_enabled = gc.isenabled()
+                gc.disable()
+            _NoCollection._count += 1
+
+    def end(self) -> None:
+        """Idempotent."""
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+            _NoCollection._count -= 1
+            if _NoCollection._count == 0 and _NoCollection._was_enabled:
+                gc.enable()

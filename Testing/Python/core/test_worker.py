@@ -1,3 +1,4 @@
+import gc
 import threading
 import time
 
@@ -6,7 +7,7 @@ import pytest
 import torch
 from MultiverSegLib.core.errors import Cancelled, MultiverSegError
 from MultiverSegLib.core.networks import MultiverSegNet
-from MultiverSegLib.core.predictor import Prediction, Predictor
+from MultiverSegLib.core.predictor import Predictor
 from MultiverSegLib.core.worker import InferenceWorker
 
 
@@ -103,29 +104,74 @@ def test_close_ends_the_thread_and_answers_everyone():
         worker.submit(lambda: 1, outcomes.append)
 
 
-def test_dispatcher_delivers_at_once():
-    done = threading.Event()
+class Held:
+    """Something that only the caller's thread may destroy: tells which one did."""
+
+    ended: list[str] = []
+
+    def __init__(self):
+        self.myself = None
+
+    def __call__(self, *_):
+        return None
+
+    def __del__(self):
+        Held.ended.append(threading.current_thread().name)
+
+
+@pytest.mark.parametrize("ending", ["polled", "cancelled", "superseded", "closed", "abandoned", "failed"])
+def test_the_thread_never_destroys_what_a_request_holds(ending):
+    Held.ended.clear()
+    for _ in range(20):
+        worker, slow = InferenceWorker(), Slow("x")
+        held = [Held(), Held()]
+
+        def work(slow=slow, held=held[0], ending=ending):
+            return slow() if ending != "failed" else slow() / 0
+
+        worker.submit(work, lambda outcome, held=held[1]: None)
+        del held, work
+        assert slow.started.wait(10)
+        if ending == "superseded":
+            worker.submit(lambda: None, lambda outcome: None)
+        if ending in ("closed", "abandoned"):
+            worker.close(timeout=0)
+        if ending == "cancelled":
+            worker.cancel()
+        thread = worker._thread
+        if ending == "abandoned":
+            del worker
+        slow.go.set()
+        if ending in ("closed", "abandoned"):
+            thread.join(10)
+        else:
+            deadline = time.monotonic() + 10
+            while not worker.poll() or worker.busy:  # at once: the thread has just handed it over
+                assert time.monotonic() < deadline
+            worker.close()
+    assert gc.isenabled()
+    other = InferenceWorker()
+    other.submit(lambda: None, lambda outcome: None)  # what was abandoned is let go by the next worker's caller
+    other.close()
+    worker = None
+    gc.collect()
+    assert Held.ended and set(Held.ended) == {"MainThread"}
+
+
+def test_no_garbage_is_collected_in_the_thread(worker):
+    def work():
+        for _ in range(5000):
+            knot = Held()
+            knot.myself = [knot]
+        return gc.isenabled()
+
     outcomes = []
-    worker = InferenceWorker(dispatcher=lambda callback, outcome: (callback(outcome), done.set()))
-    worker.submit(lambda: 7, outcomes.append)
-    assert done.wait(10) and outcomes == [7]
-    worker.close()
-
-
-def test_predictor_is_made_once_in_the_thread():
-    made = []
-
-    def factory():
-        made.append(threading.current_thread())
-        return Predictor(MultiverSegNet(5, 5, (4, 4)))
-
-    worker, outcomes = InferenceWorker(factory), []
-    for _ in range(2):
-        worker.submit({"image": np.zeros((128, 128))}, outcomes.append)
-        collect(worker, outcomes)
-    worker.close()
-    assert len(made) == 1 and made[0] is not threading.main_thread()
-    assert all(isinstance(o, Prediction) for o in outcomes)
+    Held.ended.clear()
+    worker.submit(work, outcomes.append)
+    collect(worker, outcomes)
+    assert outcomes == [False] and gc.isenabled()
+    gc.collect()
+    assert len(Held.ended) == 5000 and set(Held.ended) == {"MainThread"}
 
 
 def test_cancel_ends_a_batch_within_one_forward_pass():
