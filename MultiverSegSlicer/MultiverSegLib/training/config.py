@@ -58,9 +58,11 @@ class PromptConfig(_Section):
     steps: int = Field(3, ge=1, description="steps that the network learns from")
     long_share: float = Field(0.0, ge=0, le=1, description="share of batches whose interaction began before these steps")
     long_steps: int = Field(7, ge=1, description="up to this many steps earlier (drawn from 1 to this)")
-    single_share: float = Field(0.5, ge=0, le=1, description="corrections that are one centre click")
+    click_share: float = Field(0.2, ge=0, le=1, description="interactions of single centre clicks alone, as the evaluation protocol's")
+    scribble_share: float = Field(0.1, ge=0, le=1, description="interactions of centerline scribbles alone, as the evaluation protocol's")
     absent_share: float = Field(0.4, ge=0, le=1, description="targets without prompts in the first step, where there is context")
-    box_share: float = Field(0.25, ge=0, le=1)
+    box_share: float = Field(0.25, ge=0, le=1, description="targets with a box among the first prompts")
+    later_box_share: float = Field(0.0, ge=0, le=1, description="corrections that are a box")
 
 
 class StageConfig(_Section):

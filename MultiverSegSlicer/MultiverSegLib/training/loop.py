@@ -25,7 +25,7 @@ from .config import TrainConfig
 from .corpus import Corpus
 from .losses import SegmentationLoss
 from .pretrained import load_imagenet_encoder
-from .prompts import corrections, initial_prompts
+from .prompts import corrections, draw_manners, initial_prompts
 
 STATE = "state.pt"
 
@@ -114,12 +114,14 @@ class Interaction(nn.Module):
         """
         predict = bind(self.network, image, context)
         absent = torch.rand(len(label), device=label.device) < (0.0 if context is None else self.options.absent_share)
-        prompts = initial_prompts(label, absent, self.options.box_share)
+        options = self.options
+        manners = draw_manners(len(label), options.click_share, options.scribble_share, label.device)
+        prompts = initial_prompts(label, absent, options.box_share, manners)
         logits = torch.zeros_like(label)
         losses, inputs, outputs = [], [], []
-        for step in range(-before, self.options.steps):
+        for step in range(-before, options.steps):
             if step > -before:
-                prompts = corrections(label, (logits > 0).to(label), prompts, self.options.single_share)
+                prompts = corrections(label, (logits > 0).to(label), prompts, manners, options.later_box_share)
             target = torch.cat([image, prompts, logits], 1)
             if step < 0:
                 with torch.no_grad():

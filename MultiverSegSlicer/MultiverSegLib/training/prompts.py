@@ -150,9 +150,8 @@ def draw(region: Tensor, counts: Tensor, kind: int) -> Tensor:
 KIND_WEIGHTS = (0.34, 0.20, 0.08, 0.11, 0.18, 0.09)
 
 
-def _draw_mixed(region: Tensor, counts: Tensor) -> Tensor:
-    """As ``draw``, with a kind of its own for each row."""
-    kinds = torch.multinomial(torch.tensor(KIND_WEIGHTS, device=region.device), len(region), replacement=True)
+def _draw_each(region: Tensor, counts: Tensor, kinds: Tensor) -> Tensor:
+    """As ``draw``, with a kind of its own (``kinds`` [B]) for each row."""
     out = torch.zeros_like(region)
     for kind in kinds.unique().tolist():
         rows = (kinds == kind) & (counts > 0)
@@ -161,43 +160,65 @@ def _draw_mixed(region: Tensor, counts: Tensor) -> Tensor:
     return out
 
 
-def initial_prompts(label: Tensor, absent: Tensor, box_share: float = 0.3) -> Tensor:
-    """The first step's prompts [B, 3, H, W]: 1-3 positive and 0-3 negative clicks or scribbles, a box, or both.
+#: How somebody works through one image: changing between all kinds of prompts, or as one of the two evaluation protocols does.
+MIXED, CLICKS_ONLY, SCRIBBLES_ONLY = range(3)
+
+
+def draw_manners(count: int, click_share: float, scribble_share: float, device: torch.device | str = "cpu") -> Tensor:
+    """[count] of MIXED, CLICKS_ONLY and SCRIBBLES_ONLY with these shares."""
+    chance = torch.rand(count, device=device)
+    return torch.where(chance < click_share, CLICKS_ONLY, torch.where(chance < click_share + scribble_share, SCRIBBLES_ONLY, MIXED))
+
+
+def _kinds(manners: Tensor) -> Tensor:
+    """A kind of prompt (see ``draw``) for each row: the manner's own, or a random one."""
+    random = torch.multinomial(torch.tensor(KIND_WEIGHTS, device=manners.device), len(manners), replacement=True)
+    return torch.where(manners == CLICKS_ONLY, 0, torch.where(manners == SCRIBBLES_ONLY, 4, random))
+
+
+def initial_prompts(label: Tensor, absent: Tensor, box_share: float = 0.3, manners: Tensor | None = None) -> Tensor:
+    """The first step's prompts [B, 3, H, W]: 1-3 positive and 0-3 negative clicks or scribbles, a box, or both; in the manner of a protocol
+    one centre click, or a positive and a negative centerline.
 
     Args:
         absent: bool [B]; these rows get no prompt at all (their context must do).
         box_share: share of rows with a box; a third of these has nothing else.
+        manners: [B], see ``draw_manners``; all mixed where not given.
     """
     b, device = len(label), label.device
+    manners = torch.full((b,), MIXED, device=device) if manners is None else manners
     with_box = torch.rand(b, device=device) < box_share
     only_box = with_box & (torch.rand(b, device=device) < 1 / 3)
     marks = (~only_box & ~absent).long()
-    single = torch.rand(b, device=device) < 0.5
+    single = (torch.rand(b, device=device) < 0.5) | (manners != MIXED)
     positive = torch.where(single, 1, torch.randint(1, 4, (b,), device=device)) * marks
-    negative = torch.where(single, 0, torch.randint(0, 4, (b,), device=device)) * marks
+    negative = torch.where(single, (manners == SCRIBBLES_ONLY).long(), torch.randint(0, 4, (b,), device=device)) * marks
     box = boxes(label) * (with_box & ~absent).to(label)[:, None, None, None]
-    return torch.cat([box, _draw_mixed(label, positive), _draw_mixed(1 - label, negative)], 1)
+    return torch.cat([box, _draw_each(label, positive, _kinds(manners)), _draw_each(1 - label, negative, _kinds(manners))], 1)
 
 
-def corrections(label: Tensor, prediction: Tensor, prompts: Tensor, single_share: float = 0.5) -> Tensor:
+def corrections(label: Tensor, prediction: Tensor, prompts: Tensor, manners: Tensor | None = None, box_share: float = 0.0) -> Tensor:
     """``prompts`` with 1-3 corrections added in the error region of ``prediction`` [B, 1, H, W] (values 0/1).
 
-    A share ``single_share`` of the rows gets a single centre click on the largest error, as the evaluation does; the others clicks or
-    scribbles anywhere in it.
+    In the manner of a protocol it is one centre click on the largest error, or one centerline; otherwise half of the rows get such a
+    click, the others clicks or scribbles anywhere in it. A share ``box_share`` of the rows that are wrong somewhere get a box in place of
+    these, in place of an earlier box too.
     """
     b, device = len(label), label.device
+    manners = torch.full((b,), MIXED, device=device) if manners is None else manners
     missed, excess = label * (1 - prediction), prediction * (1 - label)
     weight = torch.stack([missed.flatten(1).sum(1), excess.flatten(1).sum(1)], 1)
     on_missed = torch.rand(b, device=device) * weight.sum(1) < weight[:, 0]
     region = torch.where(on_missed[:, None, None, None], missed, excess)
-    counts = torch.randint(1, 4, (b,), device=device)
-    center = torch.rand(b, device=device) < single_share
-    drawn = _draw_mixed(region, counts * (~center).long())
-    if center.any():
-        drawn[center] = center_clicks(region[center])
+    boxed = (torch.rand(b, device=device) < box_share) & (weight.sum(1) > 0)
+    center = (manners == CLICKS_ONLY) | ((manners == MIXED) & (torch.rand(b, device=device) < 0.5))
+    counts = torch.where(center | (manners == SCRIBBLES_ONLY), 1, torch.randint(1, 4, (b,), device=device)) * ~boxed
+    drawn = _draw_each(region, counts, torch.where(center, 0, _kinds(manners)))
     sign = on_missed.to(label)[:, None, None, None]
-    added = torch.cat([torch.zeros_like(drawn), drawn * sign, drawn * (1 - sign)], 1)
-    return torch.maximum(prompts, added)
+    after = torch.maximum(prompts, torch.cat([torch.zeros_like(drawn), drawn * sign, drawn * (1 - sign)], 1))
+    if boxed.any():
+        after[boxed, :1] = boxes(label[boxed])
+    return after
 
 
 def weak_prompts(label: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 import gc
 import threading
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_close_ends_the_thread_and_answers_everyone():
 class Held:
     """Something that only the caller's thread may destroy: tells which one did."""
 
-    ended: list[str] = []
+    ended: ClassVar[list[str]] = []
 
     def __init__(self):
         self.myself = None

@@ -184,7 +184,7 @@ def test_encoding_once_gives_the_same_losses_as_encoding_at_each_step():
 
 
 def test_steps_before_are_done_but_not_learned_from():
-    settings = config(prompts={"single_share": 1.0, "absent_share": 0.0, "box_share": 0.0})
+    settings = config(prompts={"click_share": 1.0, "scribble_share": 0.0, "absent_share": 0.0, "box_share": 0.0})
     network = build_network(settings.model)
     image, label = torch.rand(3, 1, 32, 32), (torch.rand(3, 1, 32, 32) > 0.7).float()
     interaction = Interaction(network, settings)

@@ -171,14 +171,56 @@ def test_wrong_masks_are_wrong_but_about_the_structure():
     assert torch.equal(P.wrong_masks(torch.zeros(1, 1, 32, 32)), torch.zeros(1, 1, 32, 32))
 
 
-def test_the_share_of_single_clicks_is_kept():
+def test_the_shares_of_manners_are_kept():
+    torch.manual_seed(0)
+    manners = P.draw_manners(4000, 0.5, 0.2)
+    for manner, share in ((P.CLICKS_ONLY, 0.5), (P.SCRIBBLES_ONLY, 0.2), (P.MIXED, 0.3)):
+        assert abs((manners == manner).float().mean() - share) < 0.03
+
+
+def test_in_the_manner_of_clicks_every_step_is_one_centre_click():
+    label, prediction = regions(5, 0.3, n=50), regions(6, 0.3, n=50)
+    torch.manual_seed(0)
+    clicks, nothing = torch.full((50,), P.CLICKS_ONLY), torch.zeros(50, 3, 32, 32)
+    first = P.initial_prompts(label, torch.zeros(50, dtype=torch.bool), 0.0, clicks)
+    assert torch.equal(first[:, 1:2], P.center_clicks(label)) and not first[:, ::2].any()
+    added = P.corrections(label, prediction, nothing, clicks)
+    missed, excess = P.center_clicks(label * (1 - prediction)), P.center_clicks(prediction * (1 - label))
+    for row in range(50):
+        assert torch.equal(added[row, 1], missed[row, 0]) != torch.equal(added[row, 2], excess[row, 0])
+    assert (added.flatten(1).sum(1) == 1).all()
+
+
+def test_in_the_manner_of_scribbles_the_first_step_marks_both_sides_and_every_other_one():
+    label, prediction = regions(5, 0.3, n=50, size=64), regions(6, 0.3, n=50, size=64)
+    torch.manual_seed(0)
+    lines, nothing = torch.full((50,), P.SCRIBBLES_ONLY), torch.zeros(50, 3, 64, 64)
+    first = P.initial_prompts(label, torch.zeros(50, dtype=torch.bool), 0.0, lines)
+    assert first[:, 1].flatten(1).any(1).all() and first[:, 2].flatten(1).any(1).all()
+    added = P.corrections(label, prediction, nothing, lines)
+    sides = added[:, 1:].flatten(2).any(2).sum(1)
+    assert (sides == 1).all() and added.flatten(1).sum(1).mean() > 5
+
+
+def test_a_mixed_manner_draws_single_clicks_and_more():
     label, prediction = regions(5, 0.3, n=200), regions(6, 0.3, n=200)
     torch.manual_seed(0)
-    nothing = torch.zeros(200, 3, 32, 32)
-    assert (P.corrections(label, prediction, nothing, single_share=1.0).flatten(1).sum(1) == 1).all()
-    many = (P.corrections(label, prediction, nothing, single_share=0.0).flatten(1).sum(1) > 1).float().mean()
-    some = (P.corrections(label, prediction, nothing, single_share=0.5).flatten(1).sum(1) > 1).float().mean()
-    assert abs(some - many / 2) < 0.15 and many > 0.6
+    count = P.corrections(label, prediction, torch.zeros(200, 3, 32, 32)).flatten(1).sum(1)
+    assert 0.4 < (count == 1).float().mean() < 0.75 and count.max() > 8
+
+
+def test_a_box_may_come_later_and_takes_an_earlier_ones_place():
+    label, prediction = regions(5, 0.1, n=100), regions(6, 0.3, n=100)
+    prediction[0] = label[0]
+    before = torch.zeros(100, 3, 32, 32)
+    before[:, 0, :4, :4] = 1
+    torch.manual_seed(0)
+    after = P.corrections(label, prediction, before, box_share=0.5)
+    boxed = (after[:, 0] != before[:, 0]).flatten(1).any(1)
+    assert 0.35 < boxed.float().mean() < 0.65 and not boxed[0]
+    assert not after[boxed, 1:].any(), "in place of marks"
+    assert (after[boxed, :1] * label[boxed]).flatten(1).any(1).all()
+    assert not after[boxed, 0, 0, 0].all(), "the earlier box is gone"
 
 
 @pytest.mark.parametrize("size", [32, 48])
