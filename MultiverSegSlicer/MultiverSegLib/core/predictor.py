@@ -27,6 +27,8 @@ CONTEXT_CHANNELS = ("image", "mask", "box", "positive", "negative")
 _KEPT_ENCODINGS = 512
 #: Of these, how many are computed in one pass: bounds the memory where a large context is met for the first time.
 _ENCODED_AT_ONCE = 32
+#: The axes that are flipped: nothing, and both, which turns an image by 180 degrees.
+_UPRIGHT, _TURNED = (), (-2, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +95,7 @@ class Predictor:
         self._registry = registry
         self._notices: list[str] = []
         self._device = _find_device(device)
-        self._encodings: OrderedDict[str, tuple[Tensor, ...]] = OrderedDict()
+        self._encodings: OrderedDict[tuple[str, tuple[int, ...]], tuple[Tensor, ...]] = OrderedDict()
         self._kept: _Kept | None = None
         self._partner: tuple[str, nn.Module] | None = None
         self._partner_name = ""
@@ -238,12 +240,23 @@ class Predictor:
         return np.nan_to_num(result[:, 0].cpu().numpy().astype(np.float32))
 
     def _run(self, network: nn.Module, target: Tensor, examples: Sequence[Example]) -> Tensor:
-        if hasattr(network, "decode") and len(target) == 1:
+        """target [B,5,128,128] -> logits [B,1,128,128]; see ``networks.CachingNetwork`` for ``looks_twice``."""
+        logits = self._look(network, target, examples)
+        if examples and getattr(network, "looks_twice", False):
+            alone = ~target[:, 1:].flatten(1).any(1)  # nothing but the examples says what is wanted
+            if alone.any():
+                turned = self._look(network, target[alone].flip(_TURNED), examples, _TURNED).flip(_TURNED)
+                logits[alone] = (logits[alone] + turned) / 2
+        return logits
+
+    def _look(self, network: nn.Module, target: Tensor, examples: Sequence[Example], flip: tuple[int, ...] = _UPRIGHT) -> Tensor:
+        """``flip``: axes along which the target was flipped, and the examples are to be."""
+        if hasattr(network, "decode") and len(target) == 1 and flip == _UPRIGHT:
             return network.decode(target, *self._read(network, target, examples))
         if not examples:
             return network(target, None)
         if hasattr(network, "encode_context"):
-            features = tuple(f.expand(len(target), *f.shape[1:]) for f in self._encoded(network, examples))
+            features = tuple(f.expand(len(target), *f.shape[1:]) for f in self._encoded(network, examples, flip))
             return network.forward_with_features(target, features)
         context = self._context(network, examples)
         return network(target, context.expand(len(target), *context.shape[1:]))
@@ -262,19 +275,19 @@ class Predictor:
                 entry[2:] = pixels.prompts
         return torch.from_numpy(context[:, :, : network.context_channels]).to(self._device)
 
-    def _encoded(self, network: nn.Module, examples: Sequence[Example]) -> list[Tensor]:
-        """The encodings of the examples, each [1,N,...]; an example is encoded once."""
+    def _encoded(self, network: nn.Module, examples: Sequence[Example], flip: tuple[int, ...] = _UPRIGHT) -> list[Tensor]:
+        """The encodings of the examples, each [1,N,...]; an example is encoded once, and once more where it is flipped."""
         import torch
 
-        fresh = [e for e in examples if e.id not in self._encodings]
+        fresh = [e for e in examples if (e.id, flip) not in self._encodings]
         for start in range(0, len(fresh), _ENCODED_AT_ONCE):
             part = fresh[start : start + _ENCODED_AT_ONCE]
-            encoded = network.encode_context(self._context(network, part))
+            encoded = network.encode_context(self._context(network, part).flip(flip))
             for i, example in enumerate(part):
-                self._encodings[example.id] = tuple(f[:, i : i + 1].clone() for f in encoded)
+                self._encodings[example.id, flip] = tuple(f[:, i : i + 1].clone() for f in encoded)
         for example in examples:
-            self._encodings.move_to_end(example.id)
-        features = [torch.cat(parts, dim=1) for parts in zip(*(self._encodings[e.id] for e in examples), strict=True)]
+            self._encodings.move_to_end((example.id, flip))
+        features = [torch.cat(parts, dim=1) for parts in zip(*(self._encodings[e.id, flip] for e in examples), strict=True)]
         while len(self._encodings) > _KEPT_ENCODINGS:
             self._encodings.popitem(last=False)
         return features

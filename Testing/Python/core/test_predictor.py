@@ -227,6 +227,34 @@ def test_a_network_with_cached_context_predicts_as_its_plain_forward():
     assert len({logits.tobytes() for logits in found}) == len(found)
 
 
+def test_examples_alone_are_looked_at_twice_upright_and_turned():
+    net = cached_network()
+    predictor, examples = Predictor(net), [full(1), weak(2), full(3)]
+
+    def turned_by_hand(image, examples):
+        turned = [
+            Example(
+                e.image[::-1, ::-1],
+                None if e.mask is None else e.mask[::-1, ::-1],
+                None if e.prompts is None else e.prompts[:, ::-1, ::-1],
+                case=f"turned {e.case}",
+            )
+            for e in examples
+        ]
+        return plain(net, predictor, image[::-1, ::-1], None, None, turned)[::-1, ::-1]
+
+    upright = plain(net, predictor, IMAGE, None, None, examples)
+    both = (upright + turned_by_hand(IMAGE, examples)) / 2
+    assert np.abs(both - upright).max() > 0.01
+    for _ in range(2):  # from what was kept too
+        np.testing.assert_allclose(predictor.predict(IMAGE, None, None, examples).logits, both, atol=1e-4)
+    batch = predictor.predict_batch([IMAGE, IMAGE, IMAGE], [None, PROMPTS, None], [None, None, LOGITS], examples)
+    np.testing.assert_allclose(batch[0].logits, both, atol=1e-4)
+    np.testing.assert_allclose(batch[1].logits, plain(net, predictor, IMAGE, PROMPTS, None, examples), atol=1e-4)
+    np.testing.assert_allclose(batch[2].logits, plain(net, predictor, IMAGE, None, LOGITS, examples), atol=1e-4)
+    np.testing.assert_allclose(predictor.predict(IMAGE).logits, plain(net, predictor, IMAGE, None, None, []), atol=1e-4)
+
+
 HALF = """
 import sys
 sys.path[:0] = {paths!r}

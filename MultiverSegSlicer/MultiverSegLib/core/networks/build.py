@@ -53,6 +53,9 @@ class CachingNetwork(Network, Protocol):
     ``forward(t, c)`` must equal ``forward_with_features(t, encode_context(c))``. It may also offer ``encode_target(image [B,1,H,W])``,
     ``read(encoded, features)``, ``decode(t, encoded, readings)``, which together equal ``forward_with_features``, and ``empty_context(image)``: what
     depends on the image and the examples alone is then computed once for all clicks on it.
+
+    ``looks_twice``: where examples are all that a prediction has to go by, the predictor gives the mean of the logits for the images as they
+    are and turned by 180 degrees. Networks that don't say so look once.
     """
 
     def encode_context(self, context: Tensor) -> tuple[Tensor, ...]:

@@ -192,6 +192,7 @@ class CachedContextNet(nn.Module):
     """
 
     family = "cached"
+    looks_twice = True
 
     def __init__(
         self,
