@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import sys
@@ -255,6 +256,7 @@ class Host:
         sys.modules.update(self._saved_modules)
         self.app.bind(None)
         shutil.rmtree(self.folder, ignore_errors=True)
+        gc.collect()  # views and widgets of this host end here, in this thread, not in the middle of a later test
 
 
 def _namespace(prefix):
