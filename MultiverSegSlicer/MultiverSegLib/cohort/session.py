@@ -28,7 +28,7 @@ from ..mrml.segments import get_segment, max_slice
 from ..mrml.slice_plane import SlicePlane, coverage_of
 from ..mrml.writing import SegmentWriter
 from .examples import example_of, settings_of
-from .steps import Inverse, Step, given_logits, told_by_hand
+from .steps import Inverse, Step, told_by_hand
 
 #: Called as ``observer(session, request, prediction)`` in the main thread: with (session, None, None) before a request reads the nodes, and with
 #: all three after a prediction was written. A cohort keeps its journal by it, whoever made the session.
@@ -164,7 +164,7 @@ class SliceSession:
         image = self.image()
         examples = self._examples(image)
         self._mind_manual_edits()
-        logits = given_logits(self._done)
+        logits = self._done[-1].before
         if channels is None and logits is None and not examples:
             raise PromptError("There is nothing to go by: give a prompt on this slice, or a context with at least one example.")
         self._serial += 1

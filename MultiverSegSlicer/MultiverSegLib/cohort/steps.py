@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..core.prompts import Box, Prompts
+from ..core.prompts import Prompts
 
 #: Logits given to the network where a person painted or erased. Networks answer within about 5, but keep a painted mask better (Dice 0.93
 #: instead of 0.81 on a hippocampus, bundled model) when it comes a little surer than their own.
@@ -33,23 +32,6 @@ class Step:
     @property
     def after(self) -> np.ndarray | None:
         return self.before if self.prediction is None else self.prediction.logits
-
-
-def given_logits(steps: Sequence[Step]) -> np.ndarray | None:
-    """The previous logits for the prediction of the last of ``steps``: what stood on the slice when it began.
-
-    A box that is new begins afresh, unless a person painted meanwhile: networks learn boxes as first prompts, and next to their own earlier
-    result hardly look at one (a click, then a box: Dice 0.61 with it, 0.88 without; 40 slices of hippocampi, bundled model).
-    """
-    step = steps[-1]
-    earlier = steps[-2] if len(steps) > 1 else None
-    if earlier is None or earlier.prediction is None or step.before is not earlier.prediction.logits:
-        return step.before
-    return step.before if set(_boxes(step.prompts)) <= set(_boxes(earlier.prompts)) else None
-
-
-def _boxes(prompts: Prompts) -> list[Box]:
-    return [prompt for prompt in prompts if isinstance(prompt, Box)]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def plot_curves(folder: Path) -> Path:
     from matplotlib import pyplot as plt
 
     log, validation = _read(folder / "log.csv"), _read(folder / "validation.csv")
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(11, 3.5), layout="constrained")
     for key in (k for k in log if k.startswith("loss_")):
         window = min(10, len(log[key]))
         axes[0].plot(log["step"][window - 1 :], np.convolve(log[key], np.ones(window) / window, "valid"), label=f"step {key[5:]}", lw=1)
@@ -41,7 +41,7 @@ def plot_curves(folder: Path) -> Path:
     axes[1].set(xlabel="training step", ylabel="Dice", title="Validation subjects")
     for axis in axes:
         if axis.lines:
-            axis.legend(frameon=False, fontsize=8)
+            axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         axis.spines[["top", "right"]].set_visible(False)
     path = folder / "curves.png"
     figure.savefig(path, dpi=110)

@@ -10,7 +10,7 @@ import pytest
 from MultiverSegLib.cohort.session import SliceSession, Strokes
 from MultiverSegLib.cohort.steps import EDIT_LOGIT
 from MultiverSegLib.core.errors import PromptError, SegmentationError
-from MultiverSegLib.core.prompts import Box, Point, Prompts
+from MultiverSegLib.core.prompts import Point, Prompts
 from scipy import ndimage
 
 SIZE = (40, 36, 12)  # i, j, k
@@ -138,27 +138,6 @@ def test_corrections_see_the_previous_prediction_as_logits(scene):
     assert predictor.seen[0][2] is None
     assert np.array_equal(predictor.seen[1][2], first.logits)
     assert predictor.seen[1][1][1].sum() == 1 and predictor.seen[1][1][2].sum() == 1
-
-
-def test_a_new_box_begins_afresh_unless_somebody_painted(scene):
-    predictor = DiscPredictor()
-    session = make(scene, predictor)
-    session.add(Point(ras(scene[0], 10, 20, 6)))
-    session.predict()
-    session.add(Box(ras(scene[0], 12, 20, 6), (14.0, 14.0, 6.0)))
-    boxed = session.predict()
-    session.predict()
-    session.add(Point(ras(scene[0], 14, 20, 6)))
-    clicked = session.predict()
-    given = [seen[2] for seen in predictor.seen]
-    assert given[1] is None and given[2] is None, "asking again is the same question"
-    assert predictor.seen[1][1][0].any() and predictor.seen[1][1][1].any(), "all prompts count"
-    assert np.array_equal(given[3], boxed.logits), "a click after the box corrects it"
-    paint(scene, 5, 30, 6)
-    session.add(Box(ras(scene[0], 30, 30, 6), (6.0, 6.0, 6.0)))
-    session.predict()
-    assert predictor.seen[4][2] is not None and predictor.seen[4][2].max() >= EDIT_LOGIT, "what was painted stays"
-    assert not np.array_equal(predictor.seen[4][2], clicked.logits)
 
 
 def test_asking_twice_gives_the_same_answer(scene):
