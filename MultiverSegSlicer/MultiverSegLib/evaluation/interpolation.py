@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -37,20 +41,33 @@ def fill_by_morphology(slices: Mapping[int, np.ndarray], count: int) -> np.ndarr
     """Morphological contour interpolation (Zukić et al., Insight Journal 2016) by ITK's remote module; as ``fill_by_distance``.
 
     Raises:
-        CohortError: the package itk-morphologicalcontourinterpolation is not installed.
+        CohortError: the package itk-morphologicalcontourinterpolation is not installed, or it crashed.
     """
+    known = sorted(slices)
+    volume = np.zeros((count, *np.shape(slices[known[0]])), np.uint8)
+    for index in known:
+        volume[index] = np.asarray(slices[index]) != 0
+    try:
+        return _other_process().submit(_interpolate, volume).result()
+    except BrokenProcessPool as error:
+        _other_process.cache_clear()
+        raise CohortError("Morphological interpolation crashed in its process; signed distances need no such package.") from error
+
+
+@lru_cache(maxsize=1)
+def _other_process() -> ProcessPoolExecutor:
+    """Where the package runs: it damages the memory of its process (version 2.1.2 with ITK 5.4), which then dies sooner or later."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+
+
+def _interpolate(volume: np.ndarray) -> np.ndarray:
     try:
         import itk
 
         interpolator = itk.MorphologicalContourInterpolator
     except (ImportError, AttributeError) as error:
         raise CohortError("Morphological interpolation needs the Python package itk-morphologicalcontourinterpolation.") from error
-    known = sorted(slices)
-    volume = np.zeros((count, *np.shape(slices[known[0]])), np.uint8)
-    for index in known:
-        volume[index] = np.asarray(slices[index]) != 0
-    image = itk.image_from_array(volume)
-    filled = interpolator.New(Input=image, Axis=2, HeuristicAlignment=True)
+    filled = interpolator.New(Input=itk.image_from_array(volume), Axis=2, HeuristicAlignment=True)
     filled.Update()
     return itk.array_from_image(filled.GetOutput()) != 0
 
