@@ -298,9 +298,17 @@ class Predictor:
         if self._kept is None or not image.equal(self._kept.image):
             self._kept = _Kept(image.clone(), network.encode_target(image))
         if self._kept.ids != ids:
-            features = self._encoded(network, examples) if examples else network.encode_context(network.empty_context(target))
+            features = self._encoded(network, examples) if examples else self._no_examples(network, target)
             self._kept.ids, self._kept.readings = ids, network.read(self._kept.encoded, tuple(features))
         return self._kept.encoded, self._kept.readings
+
+    def _no_examples(self, network: nn.Module, target: Tensor) -> tuple[Tensor, ...]:
+        """The encoding of the dummy entry, which is always the same."""
+        key = "", _UPRIGHT
+        if key not in self._encodings:
+            self._encodings[key] = network.encode_context(network.empty_context(target))
+        self._encodings.move_to_end(key)
+        return self._encodings[key]
 
     def _autocast(self) -> Any:
         import contextlib

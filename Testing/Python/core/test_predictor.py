@@ -208,9 +208,10 @@ def plain(net, predictor, image, prompts, logits, examples):
 def test_a_network_with_cached_context_predicts_as_its_plain_forward():
     net = cached_network()
     predictor = Predictor(net)
-    encoded = []
-    encode = net.encode_target
+    encoded, contexts = [], []
+    encode, encode_context = net.encode_target, net.encode_context
     net.encode_target = lambda image: encoded.append(1) or encode(image)
+    net.encode_context = lambda context: contexts.append(context.shape[1]) or encode_context(context)
     a, b, c = full(1), weak(2), full(3)
     steps = [
         (IMAGE, PROMPTS, None, [a, b, c]),
@@ -219,9 +220,11 @@ def test_a_network_with_cached_context_predicts_as_its_plain_forward():
         (IMAGE, PROMPTS, LOGITS, []),
         (1 - IMAGE, PROMPTS, LOGITS, []),
         (1 - IMAGE, PROMPTS, LOGITS, [a]),
+        (1 - IMAGE, PROMPTS, None, []),
     ]
     found = [predictor.predict(*step).logits for step in steps]
     assert len(encoded) == 2, "an image is encoded once for all clicks and contexts"
+    assert contexts == [3, 1], "three examples, and the dummy entry for none"
     for step, logits in zip(steps, found, strict=True):
         np.testing.assert_allclose(logits, plain(net, predictor, *step), atol=1e-4)
     assert len({logits.tobytes() for logits in found}) == len(found)
