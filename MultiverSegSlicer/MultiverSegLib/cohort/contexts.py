@@ -72,8 +72,8 @@ class Contexts:
     def summary(self, structure: str) -> str:
         """What the context holds, for a person: "3 full, 5 weak" (weak: prompts without a mask)."""
         examples = self.get(structure).examples
-        full = sum(e.mask is not None for e in examples)
-        weak = len(examples) - full
+        weak = sum(e.weak for e in examples)
+        full = len(examples) - weak
         return f"{full} full, {weak} weak" if weak else f"{full} full"
 
     def _put_aside(self, structure: str, example: Example) -> None:

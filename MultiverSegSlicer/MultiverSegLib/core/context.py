@@ -256,7 +256,7 @@ class ContextSet:
             self._kept.move_to_end(place.number)
             return self._kept[place.number]
 
-        return Example.lazy(facts, pixels)
+        return Example.lazy(facts, pixels, weak=not place.mask)
 
     def _load(self) -> None:
         path = self.folder / files.MANIFEST

@@ -63,7 +63,7 @@ class Example:
         ContextError: arrays of another size, or neither mask nor prompts.
     """
 
-    __slots__ = ("_feature", "_pixels", "axis", "case", "date", "grid_to_ras", "id", "model", "settings", "structure")
+    __slots__ = ("_feature", "_pixels", "_weak", "axis", "case", "date", "grid_to_ras", "id", "model", "settings", "structure")
 
     def __init__(
         self,
@@ -83,8 +83,8 @@ class Example:
         self._set(facts, date or datetime.now().astimezone().isoformat(timespec="seconds"), _hash(pixels, case, structure), pixels)
 
     @classmethod
-    def lazy(cls, facts: dict[str, Any], pixels: Pixels | Callable[[], Pixels]) -> Example:
-        """An example from its ``facts()`` whose pixels are read when first needed.
+    def lazy(cls, facts: dict[str, Any], pixels: Pixels | Callable[[], Pixels], weak: bool | None = None) -> Example:
+        """An example from its ``facts()`` whose pixels are read when first needed. ``weak``: see there; None: the pixels tell.
 
         Raises:
             ContextError: a fact is missing or malformed.
@@ -92,12 +92,12 @@ class Example:
         example = cls.__new__(cls)
         try:
             settings = None if facts.get("settings") is None else ImageSettings.from_json(facts["settings"])
-            example._set({**facts, "settings": settings}, str(facts["date"]), str(facts["id"]), pixels)
+            example._set({**facts, "settings": settings}, str(facts["date"]), str(facts["id"]), pixels, weak)
         except (KeyError, TypeError, ValueError, MultiverSegError) as error:
             raise ContextError(f"the facts of an example are malformed ({error})") from error
         return example
 
-    def _set(self, facts: dict[str, Any], date: str, identity: str, pixels: Any) -> None:
+    def _set(self, facts: dict[str, Any], date: str, identity: str, pixels: Any, weak: bool | None = None) -> None:
         matrix = facts.get("grid_to_ras")
         if matrix is not None:
             matrix = np.array(matrix, dtype=float)
@@ -106,7 +106,7 @@ class Example:
             matrix.setflags(write=False)
         values = {name: str(facts.get(name) or "") for name in ("case", "structure", "axis", "model")}
         values |= {"grid_to_ras": matrix, "settings": facts.get("settings"), "date": date, "id": identity}
-        for name, value in {**values, "_pixels": pixels, "_feature": None}.items():
+        for name, value in {**values, "_pixels": pixels, "_weak": weak, "_feature": None}.items():
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -144,6 +144,11 @@ class Example:
     @property
     def prompts(self) -> np.ndarray | None:
         return self.pixels.prompts
+
+    @property
+    def weak(self) -> bool:
+        """Whether it has prompts only, no mask; a stored example reads no pixels for it."""
+        return self.pixels.mask is None if self._weak is None else self._weak
 
     @property
     def feature(self) -> np.ndarray:

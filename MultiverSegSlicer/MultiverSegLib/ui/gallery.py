@@ -97,8 +97,8 @@ class Gallery:
 
 def summary(examples) -> str:
     """How many examples there are, in words."""
-    full = sum(example.mask is not None for example in examples)
-    weak = len(examples) - full
+    weak = sum(example.weak for example in examples)
+    full = len(examples) - weak
     if not examples:
         return _("No examples yet: accept a segmentation to make the first one.")
     if weak:

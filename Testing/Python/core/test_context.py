@@ -116,6 +116,17 @@ def test_a_folder_gives_back_what_was_added(tmp_path):
         assert new.facts() == old.facts()
 
 
+def test_whether_an_example_is_weak_is_known_without_reading_it(tmp_path, monkeypatch):
+    given = [example(1), weak(2), example(3, prompts=weak(4).prompts)]
+    assert [e.weak for e in given] == [False, True, False]
+    context = ContextSet(tmp_path / "c")
+    for entry in given:
+        context.add(entry)
+    stored = ContextSet(tmp_path / "c")
+    monkeypatch.setattr(context_files, "read_pixels", lambda *_: pytest.fail("pictures were read"))
+    assert [e.weak for e in stored] == [False, True, False]
+
+
 def test_memory_and_folder_hold_the_same_pixels(tmp_path):
     in_memory, on_disk = ContextSet().add(example()), ContextSet(tmp_path / "c").add(example())
     assert np.array_equal(in_memory.image, on_disk.image)
