@@ -210,7 +210,7 @@ class Predictor:
 
     def _choose(self, examples: Sequence[Example]) -> tuple[str, nn.Module, tuple[Example, ...], str]:
         channels = self._network.context_channels
-        used = tuple(e for e in examples if channels > 2 or e.mask is not None) if channels else ()
+        used = tuple(e for e in examples if channels > 2 or not e.weak) if channels else ()
         notice = ""
         if channels and len(used) < len(examples):
             notice = f"{self.model} needs masks: {len(examples) - len(used)} of {len(examples)} examples have none and were left out"

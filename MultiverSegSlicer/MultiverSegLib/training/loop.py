@@ -113,8 +113,8 @@ class Interaction(nn.Module):
         ``before``: so many steps are done first without learning from them, so that it also learns what to do with many prompts.
         """
         predict = bind(self.network, image, context)
-        absent = torch.rand(len(label), device=label.device) < (0.0 if context is None else self.options.absent_share)
         options = self.options
+        absent = torch.rand(len(label), device=label.device) < (0.0 if context is None else options.absent_share)
         manners = draw_manners(len(label), options.click_share, options.scribble_share, label.device)
         prompts = initial_prompts(label, absent, options.box_share, manners)
         logits = torch.zeros_like(label)
