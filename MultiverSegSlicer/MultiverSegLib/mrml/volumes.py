@@ -314,7 +314,7 @@ def write_node(node: Any, path: str | Path, error: type[Exception], check: Calla
     if storage is None:
         raise error(f"{path} can't be written: unknown file format for {node.GetName()}.")
     try:
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent.absolute()) as folder:
             draft = Path(folder, path.name)
             storage.SetFileName(str(draft))
             storage.ResetFileNameList()

@@ -61,6 +61,14 @@ def test_slicers_own_arrays_are_read_back(host):
         assert np.array_equal(get_segment(segmentation, segment_id, volume), mask)
 
 
+def test_a_relative_path_is_relative_to_the_current_folder(host, tmp_path, monkeypatch):
+    segmentation, _ids = filled(CASE.node())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    save_segmentation(segmentation, "results/case.seg.nrrd")
+    assert [p.name for p in (tmp_path / "results").iterdir()] == ["case.seg.nrrd"]
+
+
 def test_one_slice_of_a_shared_layer_is_written_without_harm_to_the_neighbour(host):
     volume = CASE.node()
     apart = [MASKS[0], MASKS[1] & ~MASKS[0]]
