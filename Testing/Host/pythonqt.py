@@ -25,7 +25,7 @@ import types
 import weakref
 
 import shiboken6
-from PySide6 import QtCore
+from PySide6 import QtCore, QtWidgets
 
 exceptions: list[BaseException] = []
 """Exceptions raised in slots, event handlers and effect methods since the host was started."""
@@ -317,7 +317,10 @@ class PythonQtInstanceWrapper(metaclass=PythonQtClassWrapper):
         return hash(shiboken6.getCppPointer(self._object)[0]) if isinstance(self._object, QtCore.QObject) else hash(id(self._object))
 
     def __bool__(self):
-        return shiboken6.isValid(self._object)
+        if not shiboken6.isValid(self._object):
+            return False
+        # generated wrappers: bool __nonzero__(QVBoxLayout* obj) { return !obj->isEmpty(); } (generator/shellheadergenerator.cpp:434)
+        return not (isinstance(self._object, QtWidgets.QLayout) and self._object.isEmpty())
 
     def __repr__(self):
         return f"{type(self).__name__} (at: {hex(id(self._object))})"

@@ -26,7 +26,8 @@ QUIET_MS = 1500
 
 
 class CohortPanel:
-    """``ui``: the named widgets of the panel (the section is ``ui.cohortCollapsibleButton``, its layout ``ui.cohortLayout``);
+    """``ui``: the named widgets of the panel (the section is ``ui.cohortCollapsibleButton``; its layout is empty, so
+    ``childWidgetVariables`` leaves it out: PythonQt calls an empty layout false);
     ``panel``: the Panel, whose parameter node names the nodes worked on."""
 
     def __init__(self, ui, panel) -> None:
@@ -37,7 +38,7 @@ class CohortPanel:
         self._seen = None
         self._structure = ""
         self._opening = False
-        self._make_controls(ui.cohortLayout)
+        self._make_controls(ui.cohortCollapsibleButton.layout())
         self.quiet = qt.QTimer()
         self.quiet.setSingleShot(True)
         self.quiet.setInterval(QUIET_MS)

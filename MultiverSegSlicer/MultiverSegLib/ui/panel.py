@@ -43,7 +43,7 @@ class Panel(VTKObservationMixin):
         self.setup = SetupBox(self.ui, self._setup_changed)
         self.gallery = Gallery(self.ui, self.context, self.show_example, self.remove_example)
         self.predict = PredictBox(self.ui, self)
-        self.uncertainty = UncertaintyBox(self.ui.editorLayout)
+        self.uncertainty = UncertaintyBox(self.ui.editorCollapsibleButton.layout())
         self.cohort = CohortPanel(self.ui, self)
         self.ui.structureComboBox.lineEdit().connect("editingFinished()", self._structure_edited)
         self.ui.structureComboBox.connect("activated(int)", lambda index: self._structure_edited())

@@ -189,3 +189,16 @@ def test_dialogs_do_not_block(slicer_host):
     assert qt.QMessageBox.question(None, "Delete?", "Really?") == qt.QMessageBox.No
     slicer.util.errorDisplay("It went wrong")
     assert slicer_host.dialogs.texts() == ["Choose", "Really?", "It went wrong"]
+
+
+def test_an_empty_layout_is_false_and_left_out_of_the_child_variables(qt):
+    import slicer
+
+    widget = qt.QWidget()
+    layout = qt.QVBoxLayout(widget)
+    layout.setObjectName("rows")
+    assert not layout
+    assert not hasattr(slicer.util.childWidgetVariables(widget), "rows")
+    layout.addWidget(qt.QLabel("liver"))
+    assert layout
+    assert hasattr(slicer.util.childWidgetVariables(widget), "rows")
