@@ -213,7 +213,7 @@ def load_mask(volume: Any, path: Path, value: int | str | None = None) -> np.nda
     Raises:
         SegmentationError: missing, unreadable, or no such label in it.
     """
-    node = segments.load_segmentation(Path(path).absolute(), volume)  # MRML resolves relative paths against the scene's folder
+    node = segments.load_segmentation(path, volume)
     try:
         chosen = [i for i in segments.segment_ids(node) if value is None or _means(node, i, value)]
         if not chosen:

@@ -12,12 +12,12 @@ _LIB = Path(__file__).resolve().parent.parent
 def resource_path(*parts: str) -> Path:
     """Path of a shipped resource, e.g. ``resource_path("Models", "models.json")``.
 
-    The source tree has ``Resources/`` at its top; Slicer's build copies it beside the module file.
+    The source tree has ``Resources/`` at its top; Slicer's build copies it beside the module file, the wheel into the package.
 
     Raises:
-        MultiverSegError: no such resource in either layout.
+        MultiverSegError: no such resource in any layout.
     """
-    candidates = [base.joinpath("Resources", *parts) for base in (_LIB.parent, _LIB.parent.parent)]
+    candidates = [base.joinpath("Resources", *parts) for base in (_LIB, _LIB.parent, _LIB.parent.parent)]
     for candidate in candidates:
         if candidate.exists():
             return candidate

@@ -17,6 +17,7 @@ import numpy as np
 from ..core.errors import PromptError
 from ..core.files import write_text
 from ..core.prompts import Box, Point, Prompt, Prompts, Scribble
+from .paths import absolute
 from .volumes import matrix_to_numpy, numpy_to_matrix, remove_node
 
 # Markups files don't keep a curve's type and know no width: the first point's description has both.
@@ -47,7 +48,7 @@ def load_markups(path: str | Path) -> list[Any]:
     import slicer
     import slicer.util
 
-    path = Path(path)
+    path = absolute(path)
     if not path.is_file():
         raise PromptError(f"{path} does not exist: check the path of the prompts.")
     if path.suffix.lower() == ".json":
@@ -192,7 +193,7 @@ def save_prompts(prompts: Prompts, path: str | Path) -> None:
     Raises:
         PromptError: no prompts, wrong ending, or the file can't be written.
     """
-    path = Path(path)
+    path = absolute(path)
     if not path.name.lower().endswith(".mrk.json"):
         raise PromptError(f"{path} can't be written: the name of a prompts file must end with .mrk.json.")
     if not path.parent.is_dir():

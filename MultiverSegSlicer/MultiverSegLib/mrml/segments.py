@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.errors import SegmentationError, VolumeError
 from .labelmaps import editable_voxels, find_segment, image_array, lattice_offset, notify, overlap, segment_voxels
+from .paths import absolute
 from .slice_plane import AXES
 from .volumes import (
     array_of,
@@ -176,7 +177,7 @@ def load_segmentation(path: str | Path, volume: Any = None, name: str | None = N
     """
     import slicer
 
-    path = Path(path)
+    path = absolute(path)
     if not path.is_file():
         raise SegmentationError(f"{path} does not exist: check the path of the segmentation.")
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name or stem(path).removesuffix(".seg"))

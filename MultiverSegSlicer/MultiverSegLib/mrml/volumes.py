@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import VolumeError
+from .paths import absolute
 from .plain import PlainVolume
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img.gz", ".img", ".dcm")
@@ -35,7 +36,7 @@ def load_volume(path: str | Path, name: str | None = None, labelmap: bool = Fals
     Raises:
         VolumeError: missing, unreadable, 4D, or not scalar.
     """
-    path = Path(path)
+    path = absolute(path)
     if path.is_dir():
         from .dicom import load_dicom
 
@@ -53,7 +54,7 @@ def read_plain(path: str | Path, name: str | None = None) -> PlainVolume:
     else float64."""
     import SimpleITK as sitk
 
-    path = Path(path)
+    path = absolute(path)
     if path.is_dir():
         from .dicom import read_plain_dicom
 
@@ -99,6 +100,7 @@ def read_files(files: list[Path], name: str, labelmap: bool = False) -> Any:
     import slicer
 
     scene = slicer.mrmlScene
+    files = [absolute(file) for file in files]
     storage = scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
     storage.SetFileName(str(files[0]))
     storage.ResetFileNameList()
@@ -304,7 +306,7 @@ def write_node(node: Any, path: str | Path, error: type[Exception], check: Calla
     Args:
         check: called with the written file before it is moved; raises VolumeError if that isn't whole (not every writer tells).
     """
-    path = Path(path)
+    path = absolute(path)
     if not path.parent.is_dir():
         raise error(f"{path} can't be written: the folder {path.parent} does not exist.")
     if path.is_dir():
@@ -314,7 +316,7 @@ def write_node(node: Any, path: str | Path, error: type[Exception], check: Calla
     if storage is None:
         raise error(f"{path} can't be written: unknown file format for {node.GetName()}.")
     try:
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent.absolute()) as folder:
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
             draft = Path(folder, path.name)
             storage.SetFileName(str(draft))
             storage.ResetFileNameList()
