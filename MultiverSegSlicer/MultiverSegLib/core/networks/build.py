@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..errors import CheckpointError
 from .cached import CachedContextNet
 from .multiverseg import MultiverSegNet
+from .neuroverse3d import Neuroverse3D
 from .scribbleprompt import ScribblePromptUNet
 
 #: The published configurations by name; `compact` networks carry their own description in their checkpoint.
@@ -24,10 +25,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "cross_activation": False,
     },
     "scribbleprompt": {"family": "scribbleprompt", "target_channels": 5, "features": [192] * 4},
+    "neuroverse3d": {"family": "neuroverse3d", "widths": [32, 64, 128, 256, 512]},
 }
 
 #: Network classes by the "family" of their description.
-FAMILIES: dict[str, type[nn.Module]] = {"multiverseg": MultiverSegNet, "cached": CachedContextNet, "scribbleprompt": ScribblePromptUNet}
+FAMILIES: dict[str, type[nn.Module]] = {
+    "multiverseg": MultiverSegNet,
+    "cached": CachedContextNet,
+    "scribbleprompt": ScribblePromptUNet,
+    "neuroverse3d": Neuroverse3D,
+}
 
 
 @runtime_checkable
