@@ -99,11 +99,15 @@ def print_table(cohort: Cohort) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE)
-    for column in ("case", "status", "structure", "clicks", "seconds", "confidence", "saved Dice", "note"):
-        table.add_column(column, justify="right" if column in ("clicks", "seconds", "confidence", "saved Dice") else "left")
+    for column in ("case", "status", "structure", "clicks", "seconds", "confidence", "first vs. accepted", "note"):
+        table.add_column(column, justify="right" if column in ("clicks", "seconds", "confidence", "first vs. accepted") else "left")
     for row in rows(cohort):
         table.add_row(*row)
     Console().print(table)
+    if any(w.first_vs_accepted_dice is not None for case in cohort.cases for w in case.works.values()):
+        typer.echo(
+            "first vs. accepted: Dice of the first prediction with what was accepted from it (1: accepted as it was); not an accuracy"
+        )
 
 
 def rows(cohort: Cohort) -> list[list[str]]:
@@ -121,7 +125,7 @@ def rows(cohort: Cohort) -> list[list[str]]:
                 str(work.clicks),
                 f"{case.active_seconds:.0f}",
                 _number(confidence),
-                _number(work.saved_dice),
+                _number(work.first_vs_accepted_dice),
             ]
             found.append([*cells, case.note or work.doubt])
     return found

@@ -23,13 +23,13 @@ from ..core.prompts import Prompts
 from ..mrml import labelmaps, markups, segments, volumes
 from ..mrml.slice_plane import AXES, SlicePlane
 from .ahead import Cut
-from .changes import apply_change, change_between, unpack_bits, unpack_map
+from .changes import apply_change, change_between, unpack_map
 from .cohort import Cohort
 from .confidence import mask_dice
 from .contexts import Contexts
 from .examples import example_of
 from .nodes import CaseNodes, load_mask, segment_slice
-from .recorder import CaseRecorder, restored_prompts
+from .recorder import CaseRecorder, restored_masks, restored_prompts
 from .records import ACCEPTED, NEEDS_REVIEW, SKIPPED
 from .session import PredictionRequest, SliceSession, observers
 from .storage import save_with
@@ -213,7 +213,7 @@ class CaseWork:
             self._save_prompts(structure)
             example = self._example(structure)
             self.contexts.replace_case(structure, example)
-            facts = {"example": example.id, "saved_dice": self._saved_dice(structure), **self._measures(structure)}
+            facts = {"example": example.id, "first_vs_accepted_dice": self._first_vs_accepted_dice(structure), **self._measures(structure)}
             self.recorder.accepted(structure, self._masks[structure], **facts)
         return chosen
 
@@ -319,15 +319,19 @@ class CaseWork:
         volume = float(mask.sum() * abs(np.linalg.det(matrix[:3, :3])) / 1000)
         return {"area_mm2": round(float(areas.max() * pixel), 3), "volume_ml": round(volume, 5)}
 
-    def _saved_dice(self, structure: str) -> float | None:
-        """Dice, on the voxels of its plane, of the structure's first prediction in this case against the accepted mask; None without one."""
+    def _first_vs_accepted_dice(self, structure: str) -> float | None:
+        """Dice of what the structure's first prediction in this case left on its slice against what is accepted there; None without one.
+
+        Voxels are compared with voxels: the network's own grid is coarser, so that even a result accepted untouched would differ from it.
+        """
         first = self.recorder.first_prediction(structure)
         if first is None or "plane" not in first:
             return None
-        predicted = unpack_bits(first["mask"], (128, 128)).astype(np.float32)
-        pasted = SlicePlane.from_json(first["plane"]).paste(predicted, self.nodes.volume)
-        accepted = pasted.sheet.take(self._masks[structure]) & pasted.in_view
-        return round(mask_dice(pasted.mask, accepted), 4)
+        so_far = (e for e in self.cohort.journal.events(case=self.case_id) if e["seq"] <= first["seq"] and e.get("structure") == structure)
+        accepted = self._masks[structure]
+        written = restored_masks(so_far, accepted.shape).get(structure, np.zeros_like(accepted))
+        sheet = SlicePlane.from_json(first["plane"]).sheet_of(self.nodes.volume)
+        return round(mask_dice(sheet.take(written) & sheet.in_view, sheet.take(accepted) & sheet.in_view), 4)
 
     def _save_prompts(self, structure: str) -> Path | None:
         prompts = self.prompts(structure)

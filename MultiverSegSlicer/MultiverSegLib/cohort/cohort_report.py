@@ -58,9 +58,9 @@ def build_report(cohort: Cohort) -> Report:
     if done.clicks_per_case is not None:
         figures["interactions a case"] = f"{done.clicks_per_case:.1f}"
         figures["active seconds a case"] = f"{done.seconds_per_case:.0f}"
-    saved = [w.saved_dice for c in accepted for w in c.works.values() if w.saved_dice is not None]
+    saved = [w.first_vs_accepted_dice for c in accepted for w in c.works.values() if w.first_vs_accepted_dice is not None]
     if saved:
-        figures["first prediction's Dice"] = f"{np.mean(saved):.3f}"
+        figures["first prediction vs. accepted (Dice)"] = f"{np.mean(saved):.3f}"
     for structure in cohort.structures:
         figures[f"context of {structure.name}"] = Contexts(cohort).summary(structure.name)
     models = sorted({w.model for c in cohort.cases for w in c.works.values() if w.model})
@@ -79,7 +79,7 @@ def table_csv(cohort: Cohort) -> str:
     kinds = sorted({kind for c in cohort.cases for w in c.works.values() for kind in w.interactions})
     columns = list(dict.fromkeys(name for case in cohort.cases for name in case.columns))
     head = ["case", "structure", "status", "who", "when", "interactions", *kinds, "active_seconds", "model", "context_size", "confidence"]
-    head += ["saved_dice", "area_mm2", "volume_ml", "note", *columns]
+    head += ["first_vs_accepted_dice", "area_mm2", "volume_ml", "note", *columns]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)
@@ -87,7 +87,16 @@ def table_csv(cohort: Cohort) -> str:
         for structure in cohort.structures:
             w = case.work(structure.name)
             row = [case.id, structure.name, case.status, w.who, w.when, w.clicks, *(w.interactions.get(k, 0) for k in kinds)]
-            row += [case.active_seconds, w.model, w.context_size, w.confidence, w.saved_dice, w.area_mm2, w.volume_ml, case.note or w.doubt]
+            row += [
+                case.active_seconds,
+                w.model,
+                w.context_size,
+                w.confidence,
+                w.first_vs_accepted_dice,
+                w.area_mm2,
+                w.volume_ml,
+                case.note or w.doubt,
+            ]
             writer.writerow(["" if v is None else v for v in (*row, *(case.columns.get(c, "") for c in columns))])
     return out.getvalue()
 
@@ -114,9 +123,9 @@ def methods_paragraph(cohort: Cohort) -> str:
         what = _listed([f"{number} {_plural(kind, number)}" for kind, number in sorted(kinds.items())]) or "no interaction"
         seconds = np.mean([case.active_seconds for case in accepted])
         text += f" This took {what} in all, {sum(kinds.values()) / len(accepted):.1f} a case, and {seconds:.0f} s of active work a case on average."
-    saved = [w.saved_dice for w in works if w.saved_dice is not None]
+    saved = [w.first_vs_accepted_dice for w in works if w.first_vs_accepted_dice is not None]
     if saved:
-        text += f" The first prediction agreed with the accepted result with a Dice of {np.mean(saved):.2f} (SD {np.std(saved):.2f}, n = {len(saved)})."
+        text += f" The first prediction agreed with what was accepted from it with a Dice of {np.mean(saved):.2f} (SD {np.std(saved):.2f}, n = {len(saved)}), which tells how much was corrected, not how accurate the results are."
     left = [c for c in cohort.cases if c.status == SKIPPED]
     if left:
         reasons = _listed(sorted({c.note for c in left if c.note}))
@@ -133,13 +142,13 @@ def _plots(cohort: Cohort) -> list[Plot]:
     clicks = [Curve(s.name, x, [c.work(s.name).clicks for c in done]) for s in cohort.structures]
     plots = [Plot("Interactions a case", "case, in the order of acceptance", "interactions", clicks)]
     first = [
-        Curve(s.name, [n for n, c in zip(x, done, strict=True) if c.work(s.name).saved_dice is not None], dice)
+        Curve(s.name, [n for n, c in zip(x, done, strict=True) if c.work(s.name).first_vs_accepted_dice is not None], dice)
         for s in cohort.structures
-        if (dice := [c.work(s.name).saved_dice for c in done if c.work(s.name).saved_dice is not None])
+        if (dice := [c.work(s.name).first_vs_accepted_dice for c in done if c.work(s.name).first_vs_accepted_dice is not None])
     ]
     if first:
-        note = "The first prediction of each case against what was accepted in the end."
-        plots.append(Plot("What the model saved", "case, in the order of acceptance", "Dice", first, note, top=1))
+        note = "How much of each first prediction was kept (Dice, 1: accepted as it was). It does not say whether either is right."
+        plots.append(Plot("First prediction vs. accepted", "case, in the order of acceptance", "Dice", first, note, top=1))
     return plots
 
 
@@ -156,7 +165,7 @@ def _report_case(cohort: Cohort, case: Case, with_pictures: bool) -> ReportCase:
         w, prefix = case.work(structure.name), f"{structure.name}: " if len(cohort.structures) > 1 else ""
         worked = w.touched or w.status == ACCEPTED
         values[f"{prefix}interactions"] = w.clicks if worked else ""
-        values[f"{prefix}first Dice"] = _text(w.saved_dice, 3)
+        values[f"{prefix}first vs. accepted (Dice)"] = _text(w.first_vs_accepted_dice, 3)
         values[f"{prefix}area (mm²)"] = _text(w.area_mm2, 1)
         values[f"{prefix}volume (ml)"] = _text(w.volume_ml, 2)
         values[f"{prefix}context"] = w.context_size if worked else ""

@@ -141,8 +141,10 @@ def _active(state: State, event: Event) -> State:
 
 def _accepted(state: State, event: Event) -> State:
     case = state.case(event["case"])
-    kept = ("saved_dice", "example", "area_mm2", "volume_ml", "mask_sha256")
+    kept = ("first_vs_accepted_dice", "example", "area_mm2", "volume_ml", "mask_sha256")
     changes = {k: event[k] for k in kept if k in event}
+    if "saved_dice" in event:  # as the first version called it
+        changes.setdefault("first_vs_accepted_dice", event["saved_dice"])
     case = case.with_work(event["structure"], status=ACCEPTED, who=event["who"], when=event["time"], doubt="", proposal={}, **changes)
     done = all(case.work(name).status == ACCEPTED and not case.work(name).doubt for name in state.structures)
     return state.with_case(replace(case, status=ACCEPTED if done else IN_PROGRESS, note=""))

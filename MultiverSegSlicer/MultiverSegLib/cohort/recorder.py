@@ -118,7 +118,7 @@ class CaseRecorder:
 
         Args:
             mask: the accepted voxels [k, j, i].
-            facts: example, area_mm2, volume_ml, saved_dice and the like; None is left out.
+            facts: example, area_mm2, volume_ml, first_vs_accepted_dice and the like; None is left out.
         """
         self._clock.touch()
         self.pause()

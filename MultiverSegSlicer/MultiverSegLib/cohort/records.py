@@ -71,8 +71,9 @@ class Labels:
 class Work:
     """The bookkeeping of one structure in one case. Areas in mm², volumes in ml, times in UTC.
 
-    ``saved_dice`` compares the first prediction with the accepted result: what the model saved. ``doubt`` says why a result should
-    be looked at again (an example it was predicted with was removed, say).
+    ``first_vs_accepted_dice``: agreement (Dice) of what the first prediction wrote on its slice with what was accepted there. It says how much
+    was changed afterwards, nothing about how right the result is: a proposal accepted untouched has 1. ``doubt`` says why a result should be
+    looked at again (an example it was predicted with was removed, say).
     """
 
     status: str = TODO
@@ -84,7 +85,7 @@ class Work:
     confidence: float | None = None
     predicted_with: tuple[str, ...] = ()
     first_prediction: int | None = None
-    saved_dice: float | None = None
+    first_vs_accepted_dice: float | None = None
     example: str = ""
     area_mm2: float | None = None
     volume_ml: float | None = None
@@ -175,6 +176,8 @@ def context_folder_name(structure: str) -> str:
 def _work(data: Any) -> Work:
     data = dict(data) if isinstance(data, Mapping) else {}
     data["predicted_with"] = tuple(data.get("predicted_with", ()))
+    if "saved_dice" in data:  # as the first version called it
+        data.setdefault("first_vs_accepted_dice", data.pop("saved_dice"))
     return _build(Work, data, "work on a structure")
 
 

@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from ..cohort.records import ACCEPTED, IN_PROGRESS, STATUSES, TODO
 from .widgets import described
 
-COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "saved Dice")
+COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "first vs. accepted")
 PROPOSED = "proposed"
 _ROW_HEIGHT = 22
 #: Background of the status chip; readable with black text in light and dark themes.
@@ -44,6 +44,11 @@ class CohortTable:
         self.widget = described(qt.QTableWidget(), _("The cases of the cohort. Double-click one to open it."), _("Cases"))
         self.widget.setColumnCount(len(COLUMNS))
         self.widget.setHorizontalHeaderLabels([_(name) for name in COLUMNS])
+        self.widget.horizontalHeaderItem(COLUMNS.index("first vs. accepted")).setToolTip(
+            _(
+                "How much of the first prediction was kept: its Dice with what was accepted (1: accepted as it was). It says nothing about accuracy."
+            )
+        )
         self.widget.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         self.widget.setSelectionMode(qt.QAbstractItemView.SingleSelection)
         self.widget.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
@@ -147,7 +152,7 @@ def cells(case, structure: str) -> list:
         work.clicks,
         round(case.active_seconds),
         None if confidence is None else round(confidence, 2),
-        None if work.saved_dice is None else round(work.saved_dice, 3),
+        None if work.first_vs_accepted_dice is None else round(work.first_vs_accepted_dice, 3),
     ]
 
 

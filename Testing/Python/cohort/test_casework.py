@@ -71,7 +71,7 @@ def test_a_case_from_the_first_click_to_its_example(cohort):
     case, done = cohort.case("p0"), cohort.case("p0").work("blob")
     assert case.status == "accepted" and case.active_seconds == 30.0, "a pause of more than a minute is no work"
     assert done.interactions == {"positive point": 1, "negative point": 2, "undo": 1, "edit": 1}
-    assert done.model == "bright" and done.context_size == 0 and 0.5 < done.saved_dice <= 1
+    assert done.model == "bright" and done.context_size == 0 and 0.5 < done.first_vs_accepted_dice <= 1
     (example,) = Contexts(cohort).get("blob").examples
     assert example.id == done.example and example.case == "p0"
     assert done.volume_ml == pytest.approx(work._masks["blob"].sum() * 0.9 * 0.8 * 2.5 / 1000, abs=1e-5)
@@ -80,6 +80,16 @@ def test_a_case_from_the_first_click_to_its_example(cohort):
     nodes = CaseNodes(cohort, "p0")
     assert np.array_equal(nodes.mask("blob") != 0, work._masks["blob"])
     nodes.close()
+
+
+def test_a_prediction_accepted_untouched_agrees_with_itself(cohort):
+    work = CaseWork(cohort, "p0", BrightModel())
+    session = work.session("blob")
+    click_in(session)
+    session.predict()
+    work.accept()
+    work.close()
+    assert cohort.case("p0").work("blob").first_vs_accepted_dice == 1.0
 
 
 def test_replay_is_identical_to_the_bit(cohort):

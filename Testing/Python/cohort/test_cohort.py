@@ -22,7 +22,9 @@ def _work_through(cohort):
     cohort.record("predicted", case="a", examples=["e2"], **PREDICTED)
     cohort.record("edited", case="a", structure="liver", change=None)
     cohort.record("active", case="a", seconds=12.5)
-    cohort.record("accepted", case="a", structure="liver", example="x", saved_dice=0.9, area_mm2=10.0, volume_ml=1.0, mask_sha256="s")
+    cohort.record(
+        "accepted", case="a", structure="liver", example="x", first_vs_accepted_dice=0.9, area_mm2=10.0, volume_ml=1.0, mask_sha256="s"
+    )
 
 
 def test_bookkeeping_of_a_case(tmp_path):
@@ -31,7 +33,7 @@ def test_bookkeeping_of_a_case(tmp_path):
         case, work = cohort.case("a"), cohort.case("a").work("liver")
         assert case.status == work.status == "accepted" and case.active_seconds == 12.5
         assert work.interactions == {"positive point": 2, "box": 1, "edit": 1} and work.clicks == 4
-        assert work.predicted_with == ("e1", "e2") and work.context_size == 1 and work.saved_dice == 0.9
+        assert work.predicted_with == ("e1", "e2") and work.context_size == 1 and work.first_vs_accepted_dice == 0.9
         assert work.when and work.who == cohort.journal.who
         assert [c.status for c in cohort.cases[1:]] == ["todo", "todo"]
 
@@ -182,3 +184,14 @@ def test_records_come_back(tmp_path):
 def test_file_safe():
     assert file_safe("a/b:c*?.nii", ()) == "a_b_c_.nii"
     assert file_safe("A", ["a"]) == "A_2" and file_safe("...", ()) == "case"
+
+
+def test_a_journal_and_a_snapshot_of_the_first_version_are_read(tmp_path):
+    """It called the agreement of first prediction and accepted result "saved_dice"."""
+    with paper_cohort(tmp_path) as cohort:
+        cohort.record("accepted", case="a", structure="liver", saved_dice=0.9)
+        assert cohort.case("a").work("liver").first_vs_accepted_dice == 0.9
+    path = tmp_path / "cohort.json"
+    path.write_text(path.read_text().replace("first_vs_accepted_dice", "saved_dice"))
+    with Cohort.open(tmp_path) as again:
+        assert again.case("a").work("liver").first_vs_accepted_dice == 0.9

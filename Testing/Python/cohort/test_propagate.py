@@ -143,7 +143,7 @@ def test_a_proposal_is_shown_accepted_and_measured(cohort):
     assert work.nodes.mask("blob").any()
     work.accept()
     done = cohort.case("p2").work("blob")
-    assert done.saved_dice > 0.99 and done.clicks == 0 and done.model == "bright" and done.context_size == 2
+    assert done.first_vs_accepted_dice > 0.99 and done.clicks == 0 and done.model == "bright" and done.context_size == 2
     assert cohort.case("p2").status == "accepted" and not done.proposal
     assert [c.id for c in remaining(cohort.state, "least certain")] in (["p3", "p4"], ["p4", "p3"])
     desk.close()

@@ -42,7 +42,7 @@ def test_the_next_case_opens_predicted_and_stays_a_proposal_until_accepted(begun
     assert panel.desk.case_id == "p2" and panel.desk.work.nodes.mask("blob").any()
     assert table(begun, 1) == ["accepted", "accepted", "proposed"]
     work = panel.desk.cohort.case("p1").work("blob")
-    assert work.clicks == 0 and work.saved_dice > 0.9 and work.model == "disc"
+    assert work.clicks == 0 and work.first_vs_accepted_dice > 0.9 and work.model == "disc"
     shown = panel.desk.work.nodes.mask("blob")
     begun.editor.undo()
     assert np.array_equal(panel.desk.work.nodes.mask("blob"), shown), "a proposal is nothing to undo"

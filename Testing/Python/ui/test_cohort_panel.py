@@ -67,7 +67,7 @@ def test_clicks_in_the_view_are_journaled_and_ctrl_enter_goes_on(study):
     assert panel.desk.case_id == "p1" and "1 of 3, 1.0 clicks a case" in panel.message.text
     assert table(study, 1)[0] == "accepted" and table(study, 3)[0] == "1"
     work = panel.desk.cohort.case("p0").work("blob")
-    assert work.interactions == {"positive point": 1} and work.model == "disc" and work.saved_dice > 0.8
+    assert work.interactions == {"positive point": 1} and work.model == "disc" and work.first_vs_accepted_dice > 0.8
     assert panel.results.widget.count == 1 and panel.desk.cohort.segmentation_path("p0").is_file()
 
     study.presenter.predict(study.red.node)
