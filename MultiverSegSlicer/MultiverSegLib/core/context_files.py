@@ -1,28 +1,35 @@
-"""Files of a context folder: ``image_N.png``, ``mask_N.png``, ``prompts_N.png`` and ``context.json``, readable without us; and zips of them."""
+"""Files of a context folder: ``image_ID.png``, ``mask_ID.png``, ``prompts_ID.png`` and ``context.json``, readable without us; and zips of them.
+
+ID is the example's, so that two processes never write one name for two examples. Folders of older versions, and zips, have numbers there.
+"""
 
 from __future__ import annotations
 
-import io
 import json
+import lzma
+import os
 import re
 import struct
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import ContextError
-from .examples import Pixels, from_bytes, to_bytes
-from .files import replacing
+from .examples import Example, Pixels, from_bytes, to_bytes
+from .files import beside, replacing
 from .grid import GRID_SIZE
 
 MANIFEST = "context.json"
 FORMAT = "multiverseg-context"
-VERSION = 1
+VERSION = 2
+#: Pictures with numbers for names: older folders, and all zips, which other programs read.
+NUMBERED_VERSION = 1
 KINDS = ("image", "mask", "prompts")
-PNG_NAME = re.compile(r"(image|mask|prompts)_(\d{1,9})\.png")
+PNG_NAME = re.compile(r"(image|mask|prompts)_([0-9a-f]{16}|[0-9]{1,9})\.png")
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEIGHTS = {"image": GRID_SIZE, "mask": GRID_SIZE, "prompts": 3 * GRID_SIZE}
@@ -39,20 +46,34 @@ def read_manifest(content: bytes | str, origin: object) -> list[dict[str, Any]]:
     """
     try:
         data = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ContextError(f"{origin} is damaged: {MANIFEST} is no JSON.") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("examples"), list):
         raise ContextError(f"{origin} is not a context: {MANIFEST} is some other program's.")
-    if data.get("version") != VERSION:
+    if data.get("version") not in (NUMBERED_VERSION, VERSION):
         raise ContextError(f"{origin} was written by a newer version ({data.get('version')!r}): update the extension.")
     if data.get("grid_size") != GRID_SIZE:
         raise ContextError(f"{origin} has images of {data.get('grid_size')!r} pixels, expected {GRID_SIZE}: make a new context.")
     return data["examples"]
 
 
-def manifest(entries: Iterable[str]) -> str:
+def pictures_name(entry: Mapping[str, Any]) -> str:
+    """What the names of an entry's pictures end with.
+
+    Raises:
+        ValueError: neither its id nor a number.
+    """
+    name = entry["pictures"] if "pictures" in entry else entry["number"]
+    if isinstance(name, int) and not isinstance(name, bool):
+        name = str(name)
+    if not isinstance(name, str) or not PNG_NAME.fullmatch(f"image_{name}.png"):
+        raise ValueError(f"no name of pictures: {name!r}"[:80])
+    return name
+
+
+def manifest(entries: Iterable[str], version: int = VERSION) -> str:
     """The content of ``context.json``, one example (as JSON) a line."""
-    head = json.dumps({"format": FORMAT, "version": VERSION, "grid_size": GRID_SIZE})[:-1]
+    head = json.dumps({"format": FORMAT, "version": version, "grid_size": GRID_SIZE})[:-1]
     return f'{head}, "examples": [\n' + ",\n".join(entries) + "\n]}\n"
 
 
@@ -87,31 +108,41 @@ def read_png(path: Path, kind: str) -> np.ndarray:
 
 
 def write_png(path: Path, values: np.ndarray) -> None:
-    """Values in 0..1, [128,128] or [3,128,128], as an 8-bit grey picture; atomic."""
+    """Values in 0..1, [128,128] or [3,128,128], as an 8-bit grey picture: whole or not at all, not yet flushed (see ``files.flush_all``).
+
+    Raises:
+        OSError: the folder can't be written.
+    """
     import SimpleITK as sitk
 
     picture = sitk.GetImageFromArray(to_bytes(values).reshape(-1, GRID_SIZE))
-    with replacing(path) as temporary:
-        try:
-            sitk.WriteImage(picture, str(temporary), useCompression=True)
-        except RuntimeError as error:
-            raise OSError(f"{path} can't be written.") from error
+    temporary = beside(path)
+    try:
+        sitk.WriteImage(picture, str(temporary), useCompression=True)
+        os.replace(temporary, path)
+    except RuntimeError as error:
+        raise OSError(f"{path} can't be written.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def read_pixels(folder: Path, number: int, has_mask: bool = True, has_prompts: bool = False) -> Pixels:
-    """The pixels of example ``number``."""
-    mask = read_png(folder / f"mask_{number}.png", "mask") if has_mask else None
+def read_pixels(folder: Path, name: str, has_mask: bool = True, has_prompts: bool = False) -> Pixels:
+    """The pixels of the example whose pictures end with ``name``."""
+    mask = read_png(folder / f"mask_{name}.png", "mask") if has_mask else None
     if mask is not None and 0 < mask.max() < 0.5:  # some programs write 0 and 1 instead of 0 and 255
         mask = mask / mask.max()
-    prompts = read_png(folder / f"prompts_{number}.png", "prompts") if has_prompts else None
-    return Pixels.checked(read_png(folder / f"image_{number}.png", "image"), mask, prompts)
+    prompts = read_png(folder / f"prompts_{name}.png", "prompts") if has_prompts else None
+    return Pixels.checked(read_png(folder / f"image_{name}.png", "image"), mask, prompts)
 
 
-def write_pixels(folder: Path, number: int, pixels: Pixels) -> None:
-    """Writes the pictures of example ``number``."""
+def write_pixels(folder: Path, name: str, pixels: Pixels) -> list[Path]:
+    """Writes the pictures of an example and gives their paths; they still have to be flushed."""
+    written = []
     for kind, values in zip(KINDS, (pixels.image, pixels.mask, pixels.prompts), strict=True):
         if values is not None:
-            write_png(folder / f"{kind}_{number}.png", values)
+            written.append(folder / f"{kind}_{name}.png")
+            write_png(written[-1], values)
+    return written
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -122,11 +153,11 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            names = [info for info in opened.infolist() if not info.is_dir()]
+            names = [info for info in opened.infolist() if not info.filename.endswith("/")]
             if len(names) > MAX_FILES:
                 raise ContextError(f"{archive} holds {len(names)} files, more than {MAX_FILES}: nothing was imported.")
             _unpack_entries(opened, [info for info in names if _wanted(info.filename, archive)], folder, archive)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise ContextError(f"{archive} is missing, damaged or no zip archive: nothing was imported.") from error
 
 
@@ -134,7 +165,7 @@ def _wanted(name: str, archive: Path) -> bool:
     parts = _parts(name)
     if name.startswith(("/", "\\")) or ".." in parts or ":" in name:
         raise ContextError(f"{archive} has a path that leads outside of it ({name}): nothing was imported.")
-    hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
+    hidden = any(part.startswith((".", "__MACOSX")) for part in parts) or not parts[-1]
     return not hidden and (parts[-1] == MANIFEST or PNG_NAME.fullmatch(parts[-1]) is not None)
 
 
@@ -161,12 +192,15 @@ def _unpack_entries(opened: zipfile.ZipFile, entries: list[zipfile.ZipInfo], fol
         raise ContextError(f"{archive} holds no image_N.png and mask_N.png: nothing was imported.")
 
 
-def pack(archive: Path, folder: Path) -> None:
-    """Zips the pictures and the manifest of a folder; atomic."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as opened:
-        for path in sorted(folder.iterdir()):
-            if path.name == MANIFEST or PNG_NAME.fullmatch(path.name):
-                opened.write(path, path.name)
-    with replacing(archive) as temporary:
-        temporary.write_bytes(content.getvalue())
+def pack(archive: Path, examples: Sequence[Example], scratch: Path) -> None:
+    """Writes a zip with ``image_N.png``, ``mask_N.png`` and the manifest; atomic. ``scratch``: an empty folder to work in."""
+    lines, names = [], []
+    for number, example in enumerate(examples):
+        pixels = example.pixels
+        names += [path.name for path in write_pixels(scratch, str(number), pixels)]
+        parts = {"mask": pixels.mask is not None, "prompts": pixels.prompts is not None}
+        lines.append(json.dumps({**example.facts(), "number": number, **parts}))
+    with replacing(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr(MANIFEST, manifest(lines, NUMBERED_VERSION))
+        for name in names:
+            opened.write(scratch / name, name)

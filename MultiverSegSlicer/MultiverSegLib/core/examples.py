@@ -80,7 +80,7 @@ class Example:
     ) -> None:
         pixels = Pixels.checked(image, mask, prompts)
         facts = {"case": case, "structure": structure, "axis": axis, "grid_to_ras": grid_to_ras, "settings": settings, "model": model}
-        self._set(facts, date or datetime.now().astimezone().isoformat(timespec="seconds"), _hash(pixels, case, structure), pixels)
+        self._set(facts, date or datetime.now().astimezone().isoformat(timespec="seconds"), example_id(pixels, case, structure), pixels)
 
     @classmethod
     def lazy(cls, facts: dict[str, Any], pixels: Pixels | Callable[[], Pixels], weak: bool | None = None) -> Example:
@@ -220,7 +220,8 @@ def _checked(array: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
     return array
 
 
-def _hash(pixels: Pixels, case: str, structure: str) -> str:
+def example_id(pixels: Pixels, case: str, structure: str) -> str:
+    """The 16 hexadecimal digits that name an example: a hash of its pixels in 256 steps, case and structure."""
     digest = hashlib.sha256()
     parts = [to_bytes(pixels.image), pixels.mask, None if pixels.prompts is None else to_bytes(pixels.prompts)]
     for part in parts:

@@ -82,7 +82,7 @@ def test_context_remembers_features(tmp_path):
     reopened.remove(reopened.examples[1].id)
     reopened.add(Example(disc(30, 64), MASK, case="new"))
     assert reopened.selection(image, "most_similar", 1)[0].case == "new"
-    (tmp_path / "c" / ".features.npz").write_bytes(b"junk")
+    (tmp_path / "c" / ".features").write_bytes(b"junk")
     assert ContextSet(tmp_path / "c").selection(image, "most_similar", 1)[0].case == "new"
 
 
