@@ -62,6 +62,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     state = content.get("model", content) if isinstance(content, dict) else None
     if not state or not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
         raise CheckpointError(f"{path} holds no network weights: give a checkpoint of MultiverSeg, UniverSeg or ScribblePrompt.")
+    for name, value in state.items():
+        if value.layout is not torch.strided or value.is_quantized or value.is_complex():
+            raise CheckpointError(f"{path} holds weights of an unusual kind ({name}: {value.layout}, {value.dtype}): get the file again.")
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise CheckpointError(
+                f"{path} is damaged: {name} holds values that are not finite. Get the file again, or take an earlier one."
+            )
     extra = {k: v for k, v in content.items() if k not in ("model", "architecture")} if state is not content else {}
     return {"architecture": content.get("architecture") if state is not content else None, "model": state, **extra}
 
@@ -88,7 +95,10 @@ def load_checkpoint(path: str | Path) -> nn.Module:
     from .networks import build_network
 
     content = read_checkpoint(path)
-    architecture = content["architecture"] or _guess_architecture(content["model"])
+    try:
+        architecture = content["architecture"] or _guess_architecture(content["model"])
+    except (IndexError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has weights of shapes that no known network has: get the file again.") from error
     if architecture is None:
         raise CheckpointError(f"{path} is of an unknown architecture: give a checkpoint of MultiverSeg, UniverSeg or ScribblePrompt.")
     if not isinstance(architecture, Mapping | str):

@@ -65,11 +65,13 @@ class Registry:
         self._resources = Path(resources) if resources is not None else resource_path("Models")
         shipped = _read_list(self._resources / _LIST)
         self._default = str(shipped.get("default", "compact"))
-        self._models = {m.name: m for m in map(_model, shipped.get("models", []))}
+        self._models = {m.name: m for m in map(_model, _rows(shipped, "models", list, self._resources / _LIST))}
         self._added: dict[str, dict[str, Any]] = {}
         self._verified: dict[Path, tuple[int, int]] = {}
         if (self.folder / _LIST).is_file():
-            self._added = _read_list(self.folder / _LIST).get("files", {})
+            self._added = _rows(_read_list(self.folder / _LIST), "files", dict, self.folder / _LIST)
+            for name in self._added:
+                self._described(name, self.folder / _LIST)
 
     @property
     def default(self) -> str:
@@ -94,10 +96,7 @@ class Registry:
             raise CheckpointError(
                 f"Unknown model {name!r}: use one of {', '.join(m.name for m in self.list())}, or the path of a checkpoint."
             )
-        known, added = self._models.get(name), self._added.get(name)
-        if added is None:
-            return known
-        return _model({"title": name, **({} if known is None else vars(known)), **added, "name": name})
+        return self._models[name] if name not in self._added else self._described(name, self.folder / _LIST)
 
     def available(self, name: str) -> bool:
         """Whether the weights are here and whole."""
@@ -154,7 +153,7 @@ class Registry:
         if info is None or not info.url:
             raise CheckpointError(f"No address is known for {name}: give its weights as a file.")
         with self._writing(self.folder / info.file) as temporary:
-            _download(info.url, temporary, progress, cancel)
+            _download(info, temporary, progress, cancel)
             if problem := _difference(temporary, info):
                 raise CheckpointError(f"The download of {name} is not what it should be ({problem}): try again later. Nothing was changed.")
             try:
@@ -205,6 +204,14 @@ class Registry:
         self._verified.clear()
 
     # --- details
+
+    def _described(self, name: str, origin: Path) -> ModelInfo:
+        known, added = self._models.get(name), self._added[name]
+        if not isinstance(added, dict):
+            raise CheckpointError(
+                f"The list of models {origin} has a malformed entry ({name!r}): delete the file and add the weights again."
+            )
+        return _model({"title": name, **({} if known is None else vars(known)), **added, "name": name})
 
     def _place(self, info: ModelInfo) -> Path:
         return (self._resources if info.bundled else self.folder) / info.file
@@ -268,21 +275,44 @@ def _cache_folder() -> Path:
 def _read_list(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"The list of models {path} can't be read ({error}): reinstall the extension or delete the file.") from error
     if not isinstance(data, dict) or data.get("version") != 1:
         raise CheckpointError(f"The list of models {path} is of another version: update the extension.")
     return data
 
 
+def _rows(data: dict[str, Any], key: str, kind: type, origin: Path) -> Any:
+    rows = data.get(key, kind())
+    if not isinstance(rows, kind):
+        raise CheckpointError(f"The list of models {origin} has no usable {key!r}: reinstall the extension or delete the file.")
+    return rows
+
+
+#: What the fields of a list of models hold.
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("name", "title", "file", "licence", "source", "note", "training_data"), (str,)),
+    **dict.fromkeys(("url", "sha256", "empty_context"), (str, type(None))),
+    "size": (int, type(None)),
+    "architecture": (dict, str),
+    "calibration": (dict,),
+    "bundled": (bool,),
+}
+
+
 def _model(data: Any) -> ModelInfo:
     known = {f.name for f in fields(ModelInfo)}
+    if not isinstance(data, dict):
+        raise CheckpointError(f"The list of models has a malformed entry ({str(data)[:60]}).")
+    for name, kinds in _KINDS.items():
+        if name in data and (not isinstance(data[name], kinds) or (name == "size" and isinstance(data[name], bool))):
+            raise CheckpointError(f"The list of models has a malformed entry: {name} is {str(data[name])[:60]!r}.")
     try:
         info = ModelInfo(**{k: v for k, v in data.items() if k in known})
-    except (AttributeError, TypeError) as error:
+    except TypeError as error:
         raise CheckpointError(f"The list of models has a malformed entry ({error}).") from error
-    if not _NAME.fullmatch(info.name) or Path(info.file).name != info.file or not info.file:
-        raise CheckpointError(f"The list of models has an unusable name or file: {info.name!r}, {info.file!r}.")
+    if not _NAME.fullmatch(info.name) or not info.file or Path(info.file).name != info.file or "\0" in info.file:
+        raise CheckpointError(f"The list of models has an unusable name or file: {info.name[:80]!r}, {info.file[:80]!r}.")
     return info
 
 
@@ -315,29 +345,61 @@ def _difference(path: Path, info: ModelInfo) -> str:
     return ""
 
 
-def _download(url: str, path: Path, progress: Any, cancel: Any) -> None:
+def _download(info: ModelInfo, path: Path, progress: Any, cancel: Any) -> None:
+    import http.client
     import urllib.error
     import urllib.request
 
-    if not url.startswith(("https://", "http://")):
-        raise CheckpointError(f"The address {url} is not a web address.")
-    done = 0
-    try:
-        with urllib.request.urlopen(url, timeout=30) as response, path.open("wb") as stream:
-            length = response.headers.get("Content-Length")
-            total = int(length) if length and length.isdigit() else None
-            while block := response.read(1 << 16):
-                if cancel is not None and cancel():
-                    raise Cancelled("The download was cancelled.")
-                stream.write(block)
-                done += len(block)
-                if done > _MAX_BYTES:
-                    raise CheckpointError(f"{url} gives more than {_MAX_BYTES >> 30} GB: that is not a model.")
-                if progress is not None:
-                    progress(done, total)
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
-        raise CheckpointError(
-            f"{url} can't be fetched ({getattr(error, 'reason', error)}): check the connection or give a file."
-        ) from error
+    url = str(info.url)
+    _check_address(url, info)
+
+    class Redirects(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, request: Any, stream: Any, code: int, message: str, headers: Any, target: str) -> Any:
+            _check_address(target, info)
+            return super().redirect_request(request, stream, code, message, headers, target)
+
+    done, total = 0, None
+    with path.open("wb") as stream:
+        try:
+            with urllib.request.build_opener(Redirects).open(url, timeout=30) as response:
+                length = response.headers.get("Content-Length")
+                total = int(length) if length and length.isascii() and length.isdecimal() else None
+                for block in _blocks(response, cancel):
+                    done += len(block)
+                    if done > _MAX_BYTES:
+                        raise CheckpointError(f"{url} gives more than {_MAX_BYTES >> 30} GB: that is not a model.")
+                    try:
+                        stream.write(block)
+                    except OSError as error:
+                        raise CheckpointError(f"{path.parent} can't be written: {error.strerror or error}.") from error
+                    if progress is not None:
+                        progress(done, total)
+        except (http.client.HTTPException, OSError, ValueError) as error:  # URLError, time-outs and TLS are OSErrors
+            reason = " ".join(str(getattr(error, "reason", "") or error).split())[:200] or type(error).__name__
+            raise CheckpointError(f"{url} can't be fetched ({reason}): check the connection or give a file.") from error
     if total is not None and done != total:
         raise CheckpointError(f"The download from {url} broke off after {done} of {total} bytes: try again.")
+
+
+def _blocks(response: Any, cancel: Any) -> Iterator[bytes]:
+    while block := response.read(1 << 16):
+        if cancel is not None and cancel():
+            raise Cancelled("The download was cancelled.")
+        yield block
+
+
+def _check_address(url: str, info: ModelInfo) -> None:
+    """Raises CheckpointError unless what the address gives is the origin's: by https, by a checksum known beforehand, or from this computer."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        scheme, host = parts.scheme, parts.hostname
+    except ValueError as error:
+        raise CheckpointError(f"The address {url} is not a web address ({error}).") from error
+    if scheme not in ("https", "http") or not host:
+        raise CheckpointError(f"The address {url} is not a web address.")
+    if scheme == "http" and info.sha256 is None and host not in ("127.0.0.1", "::1", "localhost"):
+        raise CheckpointError(
+            f"{url} is not encrypted, and no checksum of {info.name} is known: anybody on the way could change it. Get the file yourself and add it."
+        )

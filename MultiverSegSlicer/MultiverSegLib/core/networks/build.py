@@ -83,12 +83,14 @@ def build_network(architecture: Mapping[str, Any] | str) -> nn.Module:
             raise CheckpointError(f"Unknown architecture {architecture!r}: use one of {', '.join(PRESETS)}.")
         architecture = PRESETS[architecture]
     options = dict(architecture)
-    family = FAMILIES.get(options.pop("family", "multiverseg"))
+    family = options.pop("family", "multiverseg")
+    family = FAMILIES.get(family) if isinstance(family, str) else None
     if family is None:
         raise CheckpointError(
             f"Unknown network family {architecture.get('family')!r}: use one of {', '.join(FAMILIES)}, or update the extension."
         )
     try:
         return family(**options)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"The architecture {dict(architecture)} can't be built: {error}") from error
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RuntimeError) as error:  # whatever a foreign file says
+        text = " ".join(f"The architecture {str(dict(architecture))[:200]} can't be built: {error}".split())
+        raise CheckpointError(text) from error
