@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import CohortError
+from .checking import fits
 
 
 def pack_bits(mask: np.ndarray) -> str:
@@ -63,6 +64,8 @@ def apply_change(mask: np.ndarray, change: dict[str, Any] | None) -> np.ndarray:
     result = np.asarray(mask) != 0
     if change is None:
         return result.copy() if result is mask else result
+    if not _is_change(change):
+        raise CohortError("The journal holds a damaged change of a mask: restore it from a copy.")
     if list(result.shape) != list(change["shape"]):
         raise CohortError(
             f"A change of a {tuple(change['shape'])} mask can't be applied to one of {result.shape}: the volume was exchanged."
@@ -71,6 +74,16 @@ def apply_change(mask: np.ndarray, change: dict[str, Any] | None) -> np.ndarray:
     result = result.copy()
     result[where] ^= unpack_bits(change["bits"], result[where].shape)
     return result
+
+
+def _is_change(change: Any) -> bool:
+    """Whether a change has its shape, a box within it, and bits."""
+    if not isinstance(change, dict):
+        return False
+    shape, box = change.get("shape"), change.get("box")
+    if not fits(shape, list[int]) or not fits(box, list[list[int]]) or not isinstance(change.get("bits"), str) or len(box) != len(shape):
+        return False
+    return all(len(side) == 2 and 0 <= side[0] <= side[1] <= size for side, size in zip(box, shape, strict=True))
 
 
 def mask_sha256(mask: np.ndarray) -> str:

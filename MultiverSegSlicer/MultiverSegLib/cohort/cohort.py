@@ -17,16 +17,19 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from textwrap import indent
 from typing import Any
 
 from ..core.errors import CohortError
 from ..core.files import remove_leftovers
+from ..core.names import structure_folder
+from .checking import check_fields
+from .events import check_event
 from .history import State, after
 from .journal import Event, Journal
 from .lock import CohortLock, Holder, login_name
-from .records import Case, Structure, case_from_json, context_folder_name, file_safe, structure_from_json, to_json
+from .records import Case, Structure, case_from_json, checked_settings, file_safe, structure_from_json, to_json
 from .storage import read_json, write_atomically
 
 VERSION = 1
@@ -56,6 +59,8 @@ class Cohort:
         self.holder = holder
         self._lock = lock
         self._texts: dict[str, tuple[Case, str]] = {}
+        self._context_folders: dict[str, Path] = {}
+        self.reconciled = False  # the contexts with the journal, see ``contexts.Contexts``
 
     @classmethod
     def create(
@@ -78,19 +83,26 @@ class Cohort:
         holder = lock.acquire()
         if holder is not None:
             raise CohortError(f"{folder} is being set up by {holder}.")
-        cohort = cls(folder, State(), Journal(folder / "journal.jsonl", who or login_name()), lock, None)
-        cohort.record(
-            "created",
-            name=name or folder.name,
-            settings={**DEFAULTS, **(settings or {})},
-            structures=[to_json(s) for s in structures],
-            cases=[to_json(c) for c in cases],
-        )
+        cohort = cls(folder, State(), _journal(folder, who), lock, None)
+        try:
+            cohort.record(
+                "created",
+                name=name or folder.name,
+                settings={**DEFAULTS, **(settings or {})},
+                structures=[to_json(s) for s in structures],
+                cases=[to_json(c) for c in cases],
+            )
+        except BaseException:
+            cohort._give_up_creating()
+            raise
         return cohort
 
     @classmethod
-    def open(cls, folder: Path | str, who: str = "", read_only: bool = False) -> Cohort:
+    def open(cls, folder: Path | str, who: str = "", read_only: bool = False, wait: float = 0.0) -> Cohort:
         """Opens the cohort in ``folder`` (or the folder of a given cohort.json); read-only if someone else holds it.
+
+        Args:
+            wait: seconds to wait for somebody else to give it back.
 
         Raises:
             CohortError: no cohort there, damaged, or of a newer version.
@@ -102,18 +114,19 @@ class Cohort:
         lock, holder = None, None
         if not read_only:
             lock = CohortLock(folder / "cohort.lock", who)
-            holder = lock.acquire()
+            holder = lock.acquire(wait)
             lock = None if holder else lock
         try:
-            journal = Journal(folder / "journal.jsonl", who or login_name())
+            journal = _journal(folder, who)
             cohort = cls(folder, _load(folder, journal), journal, lock, holder)
-        except CohortError:
+            if lock:
+                for place in (folder, *(folder / name for name in _FOLDERS), *(folder / "context").glob("*/")):
+                    if not place.is_symlink():  # what others write in a folder of theirs is not ours to delete
+                        remove_leftovers(place)
+        except BaseException:
             if lock:
                 lock.release()
             raise
-        if lock:
-            for place in (folder, *(folder / name for name in _FOLDERS), *(folder / "context").glob("*/")):
-                remove_leftovers(place)
         return cohort
 
     @property
@@ -157,7 +170,8 @@ class Cohort:
         """CohortError if changes can't be stored, saying who holds the cohort."""
         if self._lock is None:
             by = f"held by {self.holder}" if self.holder else "opened for reading only"
-            raise CohortError(f"The cohort {self.folder} is {by}: nothing can be changed in it.")
+            hint = f" (if nobody works on it any more, delete {self.folder / 'cohort.lock'})" if self.holder else ""
+            raise CohortError(f"The cohort {self.folder} is {by}: nothing can be changed in it{hint}.")
         if not self._lock.held:
             raise CohortError(f"The cohort {self.folder} was taken over by {self._lock.holder()}: close it and open it again.")
 
@@ -185,11 +199,14 @@ class Cohort:
 
     def close(self) -> None:
         """Saves and gives the lock back. A second call does nothing."""
-        if self._lock is not None:
-            if self._lock.held:
+        lock, self._lock = self._lock, None
+        if lock is None:
+            return
+        try:
+            if lock.held:
                 self.save()
-            self._lock.release()
-        self._lock = None
+        finally:
+            lock.release()
 
     def __enter__(self) -> Cohort:
         return self
@@ -198,7 +215,9 @@ class Cohort:
         self.close()
 
     def resolve(self, path: str) -> Path:
-        """The place of a stored path."""
+        """The place of a stored path; a path with a drive's letter stays as it is, so that a message names what was stored."""
+        if os.name != "nt" and PureWindowsPath(path).drive:
+            return Path(path)
         return Path(os.path.normpath(self.folder / path))
 
     def segmentation_path(self, case_id: str) -> Path:
@@ -211,7 +230,22 @@ class Cohort:
         return self.folder / "proposals" / f"{case_id}.{self._file_name(structure)}.seg.nrrd"
 
     def context_folder(self, structure: str) -> Path:
-        return self.folder / "context" / context_folder_name(self.state.structure(structure).name)
+        """The folder of a structure's context; no two structures share one, not even where case does not count."""
+        self.state.structure(structure)
+        for name in self.state.structures:
+            if name not in self._context_folders:
+                taken = [place.name for place in self._context_folders.values()]
+                self._context_folders[name] = structure_folder(self.folder / "context", name, taken)
+        return self._context_folders[structure]
+
+    def _give_up_creating(self) -> None:
+        """Leaves nothing behind that would say that there is a cohort."""
+        try:
+            (self.folder / "cohort.json").unlink(missing_ok=True)
+            self.journal.path.unlink(missing_ok=True)
+        finally:
+            self._lock.release()
+            self._lock = None
 
     def _text(self) -> str:
         """``snapshot`` as JSON. A case is turned into text once, not at every change of another: cases are never changed in place."""
@@ -255,6 +289,10 @@ def snapshot(state: State) -> dict[str, Any]:
     }
 
 
+def _journal(folder: Path, who: str) -> Journal:
+    return Journal(folder / "journal.jsonl", who or login_name(), check=check_event)
+
+
 def _load(folder: Path, journal: Journal) -> State:
     state = State()
     if (folder / "cohort.json").is_file():
@@ -270,19 +308,23 @@ def _load(folder: Path, journal: Journal) -> State:
 def _from_snapshot(data: Any, path: Path) -> State:
     if not isinstance(data, dict) or not isinstance(data.get("version"), int):
         raise CohortError(f"{path} is not a cohort of MultiverSeg.")
-    if data["version"] > VERSION:
+    if isinstance(data["version"], bool) or data["version"] > VERSION:
         raise CohortError(f"{path} was written by a newer version (format {data['version']}, known {VERSION}): update the extension.")
     try:
         structures = [structure_from_json(s) for s in data["structures"]]
         cases = [case_from_json(c) for c in data["cases"]]
-        state = State(str(data["name"]), int(data["seq"]), dict(data["settings"]))
-    except (KeyError, TypeError, ValueError) as error:
+        check_fields(data, {"name": str, "seq": int, "settings": Mapping[str, Any]}, "cohort.json")
+        state = State(data["name"], data["seq"], checked_settings(data["settings"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CohortError(f"{path} is damaged ({error!r}): restore it from a copy.") from error
+    except CohortError as error:
+        raise CohortError(f"{path} is damaged: {str(error).removeprefix('cohort.json: ')} Restore it from a copy.") from error
     return replace(state, structures={s.name: s for s in structures}, cases={c.id: c for c in cases})
 
 
 def _check_new(folder: Path, cases: list[Case], structures: list[Structure]) -> None:
-    if (folder / "cohort.json").exists() or (folder / "journal.jsonl").exists():
+    journal = _journal(folder, "")
+    if (folder / "cohort.json").exists() or journal.path.is_symlink() or journal.foreign or len(journal):
         raise CohortError(f"There is a cohort in {folder} already: open it, or choose another folder.")
     for place in _FOLDERS:
         if (folder / place).is_dir() and any((folder / place).iterdir()):

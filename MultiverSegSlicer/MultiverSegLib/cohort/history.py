@@ -7,8 +7,26 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.errors import CohortError
+from .checking import shown
+from .events import check_event
 from .journal import Event
-from .records import ACCEPTED, IN_PROGRESS, NEEDS_REVIEW, STATUSES, TODO, Case, Structure, case_from_json, structure_from_json
+from .records import (
+    ACCEPTED,
+    IN_PROGRESS,
+    NEEDS_REVIEW,
+    SKIPPED,
+    STATUSES,
+    TODO,
+    Case,
+    Structure,
+    case_from_json,
+    checked_settings,
+    source_from_json,
+    structure_from_json,
+)
+
+#: Why a result that was accepted is looked at again.
+CHANGED = "changed after it was accepted"
 
 
 @dataclass(frozen=True)
@@ -39,15 +57,25 @@ class State:
 
 
 def after(state: State, event: Event) -> State:
-    """The state once ``event`` has happened. Unknown kinds (of a later version) change nothing."""
+    """The state once ``event`` has happened. Unknown kinds (of a later version) change nothing.
+
+    Raises:
+        CohortError: an unknown case or structure, or an event that lacks something.
+    """
+    check_event(event)
     change = _CHANGES.get(event["event"])
-    state = change(state, event) if change else state
+    try:
+        state = change(state, event) if change else state
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CohortError(
+            f"Event {event.get('seq')} of the journal ({event['event']!r}) is damaged ({error!r}): restore it from a copy."
+        ) from error
     return replace(state, seq=event["seq"])
 
 
 def _created(state: State, event: Event) -> State:
     structures = {s.name: s for s in map(structure_from_json, event["structures"])}
-    return _cases(replace(state, name=event["name"], settings=event["settings"], structures=structures), event)
+    return _cases(replace(state, name=event["name"], settings=checked_settings(event["settings"]), structures=structures), event)
 
 
 def _structure(state: State, event: Event) -> State:
@@ -60,7 +88,7 @@ def _cases(state: State, event: Event) -> State:
 
 
 def _setting(state: State, event: Event) -> State:
-    return replace(state, settings={**state.settings, event["name"]: event["value"]})
+    return replace(state, settings=checked_settings({**state.settings, event["name"]: event["value"]}))
 
 
 def _labels(state: State, event: Event) -> State:
@@ -70,21 +98,38 @@ def _labels(state: State, event: Event) -> State:
 
 def _status(state: State, event: Event) -> State:
     if event["status"] not in STATUSES:
-        raise CohortError(f"Unknown status {event['status']!r}; known are {', '.join(STATUSES)}.")
+        raise CohortError(f"Unknown status {shown(event['status'])}; known are {', '.join(STATUSES)}.")
     case = state.case(event["case"])
+    if event["status"] == SKIPPED:  # what was accepted of it is no example any more
+        for name, work in case.works.items():
+            case = case.with_work(name, example="") if work.example else case
     return state.with_case(replace(case, status=event["status"], note=event.get("note", "")))
 
 
-def _begun(case: Case) -> Case:
-    return replace(case, status=IN_PROGRESS) if case.status == TODO else case
+def _relinked(state: State, event: Event) -> State:
+    case = replace(state.case(event["case"]), volume=source_from_json(event["volume"]))
+    return _labels(state.with_case(case), event) if "labels" in event else state.with_case(case)
 
 
 def _opened(state: State, event: Event) -> State:
-    return state.with_case(_begun(state.case(event["case"])))
+    case = state.case(event["case"])
+    return state.with_case(replace(case, status=IN_PROGRESS) if case.status == TODO else case)
+
+
+def _worked_on(case: Case, structure: str, **changes: Any) -> Case:
+    """Somebody did something about a structure: what was left out or accepted is in progress again."""
+    work = case.work(structure)
+    if work.status in (TODO, ACCEPTED):
+        changes["status"] = IN_PROGRESS
+    if work.status == ACCEPTED:
+        changes["doubt"] = work.doubt or CHANGED
+    if case.status in (TODO, SKIPPED, ACCEPTED):
+        case = replace(case, status=IN_PROGRESS)
+    return case.with_work(structure, **changes)
 
 
 def _prompt(state: State, event: Event) -> State:
-    return _interacted(state, event, event["counts"])
+    return _interacted(state, event, event["counts"]) if event["counts"] else state
 
 
 def _edited(state: State, event: Event) -> State:
@@ -96,34 +141,26 @@ def _command(state: State, event: Event) -> State:
 
 
 def _interacted(state: State, event: Event, counts: Mapping[str, int]) -> State:
-    case = _begun(state.case(event["case"]))
+    case = state.case(event["case"])
     done = dict(case.work(event["structure"]).interactions)
     for kind, number in counts.items():
         done[kind] = done.get(kind, 0) + number
-    return state.with_case(_reworked(case, event["structure"], interactions=done))
-
-
-def _reworked(case: Case, structure: str, **changes: Any) -> Case:
-    if case.work(structure).status == TODO:
-        changes.setdefault("status", IN_PROGRESS)
-    return case.with_work(structure, **changes)
+    return state.with_case(_worked_on(case, event["structure"], interactions=done))
 
 
 def _predicted(state: State, event: Event) -> State:
-    case = _begun(state.case(event["case"]))
+    case = state.case(event["case"])
     work = case.work(event["structure"])
-    with_examples = tuple(dict.fromkeys((*work.predicted_with, *event["examples"])))
-    return state.with_case(
-        _reworked(
-            case,
-            event["structure"],
-            model=event["model"],
-            context_size=len(event["examples"]),
-            confidence=event["confidence"],
-            predicted_with=with_examples,
-            first_prediction=work.first_prediction or event["seq"],
-        )
-    )
+    if work.status == ACCEPTED and not event.get("change"):
+        return state  # looked at once more, and nothing came of it
+    facts = {
+        "model": event["model"],
+        "context_size": len(event["examples"]),
+        "confidence": event["confidence"],
+        "predicted_with": tuple(dict.fromkeys((*work.predicted_with, *event["examples"]))),
+        "first_prediction": work.first_prediction or event["seq"],
+    }
+    return state.with_case(_worked_on(case, event["structure"], **facts))
 
 
 def _proposed(state: State, event: Event) -> State:
@@ -151,11 +188,17 @@ def _accepted(state: State, event: Event) -> State:
 
 
 def _reopened(state: State, event: Event) -> State:
+    """The acceptance of the case, or of some ``structures`` of it, is taken back, and what it gave to the contexts with it."""
     case = state.case(event["case"])
-    for name, work in case.works.items():
-        if work.status == ACCEPTED:
-            case = case.with_work(name, status=IN_PROGRESS)
+    for name in event.get("structures", tuple(case.works)):
+        work = case.work(name)
+        if work.status == ACCEPTED or work.example:
+            case = case.with_work(name, status=IN_PROGRESS, example="", doubt="")
     return state.with_case(replace(case, status=IN_PROGRESS))
+
+
+def _example_added(state: State, event: Event) -> State:
+    return state.with_case(state.case(event["case"]).with_work(event["structure"], example=event["example"]))
 
 
 def _example_removed(state: State, event: Event) -> State:
@@ -181,9 +224,11 @@ _CHANGES: dict[str, Callable[[State, Event], State]] = {
     "cases": _cases,
     "setting": _setting,
     "labels": _labels,
+    "relinked": _relinked,
     "status": _status,
     "opened": _opened,
     "prompt": _prompt,
+    "undone": _prompt,
     "edited": _edited,
     "predicted": _predicted,
     "shown": _predicted,
@@ -193,5 +238,6 @@ _CHANGES: dict[str, Callable[[State, Event], State]] = {
     "active": _active,
     "accepted": _accepted,
     "reopened": _reopened,
+    "example added": _example_added,
     "example removed": _example_removed,
 }

@@ -12,6 +12,8 @@ from typing import Any
 from ..core.errors import CohortError
 
 Event = dict[str, Any]
+#: How every journal begins.
+_FIRST = b'{"seq":1,"time":'
 
 
 def now() -> str:
@@ -25,12 +27,17 @@ class Journal:
     Every event gets ``seq`` (1, 2, 3, ... without gaps), ``time`` (UTC) and ``who``. An append is flushed to the disk before
     it returns. A line that was being written when the process died has no line end (or is not JSON): it is cut off before the next
     append and ignored when the journal is read. The places of the events are kept in memory, so that one case's are read at once.
+
+    ``check``: raises CohortError for an event, read from the file, that can't be.
     """
 
-    def __init__(self, path: Path | str, who: str = "", clock: Callable[[], str] = now) -> None:
+    def __init__(
+        self, path: Path | str, who: str = "", clock: Callable[[], str] = now, check: Callable[[Event], None] = lambda event: None
+    ) -> None:
         self.path = Path(path)
         self.who = who
         self._clock = clock
+        self._check = check
         self._mended = False
         self._places: list[int] = []
         self._by_case: dict[str | None, list[int]] = {}
@@ -45,6 +52,10 @@ class Journal:
         try:
             return self._append(kind, fields)
         except OSError as error:
+            if self.path.is_symlink():
+                raise CohortError(
+                    f"{self.path} is a link to another file, which is not written to: put the journal itself there."
+                ) from error
             raise CohortError(f"Can't write {self.path}: {error.strerror or error}. Check the disk space.") from error
 
     def __len__(self) -> int:
@@ -66,7 +77,18 @@ class Journal:
         with open(self.path, "rb") as handle:
             for number in wanted:
                 handle.seek(self._places[number])
-                yield json.loads(handle.readline())
+                event = json.loads(handle.readline())
+                self._check(event)
+                yield event
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the file is there, but not the beginning of a journal (which is what a crash at the very first event may leave)."""
+        self._look()
+        if self._places or not self.path.exists():
+            return False
+        with open(self.path, "rb") as handle:
+            return not _FIRST.startswith(handle.read(len(_FIRST)))
 
     def _append(self, kind: str, fields: dict[str, Any]) -> Event:
         self._look()
@@ -74,7 +96,7 @@ class Journal:
             self._mend()
         event = {"seq": len(self._places) + 1, "time": self._clock(), "who": self.who, "event": kind, **fields}
         line = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8") + b"\n"
-        with open(self.path, "ab", buffering=0) as handle:
+        with open(self.path, "ab", buffering=0, opener=not_through_links) as handle:
             try:
                 handle.write(line)
                 os.fsync(handle.fileno())
@@ -85,9 +107,15 @@ class Journal:
         return json.loads(line)
 
     def _mend(self) -> None:
-        """Cuts off a torn last line."""
+        """Cuts off a torn last line. A file that isn't a journal is left alone.
+
+        Raises:
+            CohortError: the file is some other program's.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab") as handle:
+        if self.foreign:
+            raise CohortError(f"{self.path} is not a journal of MultiverSeg: nothing was written to it. Choose another folder.")
+        with open(self.path, "ab", opener=not_through_links) as handle:
             if self._end < handle.seek(0, os.SEEK_END):
                 handle.truncate(self._end)
         self._mended = True
@@ -117,11 +145,16 @@ class Journal:
         self._end += size
 
 
+def not_through_links(path: str, flags: int) -> int:
+    """An opener that refuses symbolic links where the system can: what a link in somebody else's folder points to is not ours to write."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 def _parse(line: bytes) -> Event | None:
     if not line.endswith(b"\n"):
         return None
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from ..core.errors import CohortError
+from ..core.names import kept_by_windows, shortened
+from .checking import check_fields, hints_of, shown
 
 TODO, IN_PROGRESS, ACCEPTED, SKIPPED, NEEDS_REVIEW = STATUSES = ("todo", "in progress", "accepted", "skipped", "needs review")
 AXES = ("axial", "coronal", "sagittal", "i", "j", "k")
 _COLORS = ((0.90, 0.45, 0.30), (0.30, 0.65, 0.90), (0.45, 0.80, 0.40), (0.85, 0.75, 0.30), (0.65, 0.45, 0.85), (0.40, 0.80, 0.75))
+
+#: What a proposal and the settings hold (see ``Work.proposal`` and ``cohort.DEFAULTS``).
+_PROPOSAL = {
+    "kind": str,
+    "model": str,
+    "examples": list[str],
+    "confidence": float | None,
+    "informative": float | None,
+    "known": int,
+    "file": str,
+    "index": int,
+    "seq": int,
+}
+_SETTINGS = {
+    "model": str,
+    "strategy": str,
+    "cap": int | None,
+    "order": str,
+    "idle_after_s": float,
+    "refresh_after": int,
+}
 
 T = TypeVar("T")
 
@@ -146,9 +169,11 @@ def structure_from_json(data: Any) -> Structure:
 
 
 def case_from_json(data: Any) -> Case:
-    """Inverse of ``to_json``; CohortError for missing or unknown fields or statuses."""
+    """Inverse of ``to_json``; CohortError for missing, unknown or mistyped fields, for statuses unknown, and for an id that is no file's name."""
     data = dict(data) if isinstance(data, Mapping) else {}
-    data["volume"] = _build(Source, data.get("volume"), "volume of a case")
+    check_id(data.get("id"))
+    check_fields(data, {"labels": list, "works": Mapping[str, Any]}, "cohort.json: a case")
+    data["volume"] = source_from_json(data.get("volume"))
     data["labels"] = tuple(_build(Labels, entry, "label file of a case") for entry in data.get("labels", ()))
     data["works"] = {name: _work(entry) for name, entry in data.get("works", {}).items()}
     case = _build(Case, data, "case")
@@ -157,9 +182,30 @@ def case_from_json(data: Any) -> Case:
     return case
 
 
+def source_from_json(data: Any) -> Source:
+    """CohortError for missing, unknown or mistyped fields."""
+    return _build(Source, data, "volume of a case")
+
+
+def checked_settings(data: Any) -> dict[str, Any]:
+    """A cohort's settings; CohortError where one is of another type."""
+    settings = dict(data) if isinstance(data, Mapping) else {}
+    check_fields(settings, _SETTINGS, "cohort.json: the settings")
+    return settings
+
+
+def check_id(case_id: Any) -> None:
+    """CohortError unless a case's id, from which the names of its files are made, is a file's name and nothing but that."""
+    if not isinstance(case_id, str) or _without_path(case_id) != case_id or len(case_id.encode("utf-8")) > 200:
+        raise CohortError(
+            f"{shown(case_id)} can't be the id of a case: results are stored under it, so it must be letters, digits, '-', '_' and '.'."
+        )
+
+
 def file_safe(name: str, taken: Iterable[str] = ()) -> str:
     """``name`` as a file name on every system, different (ignoring case) from all in ``taken``."""
-    safe = re.sub(r"[^\w.-]+", "_", name).strip("._") or "case"
+    safe = shortened(_without_path(unicodedata.normalize("NFC", name)))
+    safe = f"{safe}_" if kept_by_windows(safe) else safe
     used = {other.lower() for other in taken}
     candidate, number = safe, 2
     while candidate.lower() in used:
@@ -167,14 +213,14 @@ def file_safe(name: str, taken: Iterable[str] = ()) -> str:
     return candidate
 
 
-def context_folder_name(structure: str) -> str:
-    """The name of a structure's context folder: one folder on every system, and can be turned back into the structure's name."""
-    name = quote(structure, safe=" ()-_,+äöüÄÖÜßéèàçñ")
-    return name.replace(".", "%2E") if name.startswith(".") or name.endswith(".") else name
+def _without_path(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "case"
 
 
 def _work(data: Any) -> Work:
     data = dict(data) if isinstance(data, Mapping) else {}
+    check_fields(data, {"predicted_with": list[str], "proposal": Mapping[str, Any]}, "cohort.json: a work on a structure")
+    check_fields(data.get("proposal", {}), _PROPOSAL, "cohort.json: a proposal")
     data["predicted_with"] = tuple(data.get("predicted_with", ()))
     if "saved_dice" in data:  # as the first version called it
         data.setdefault("first_vs_accepted_dice", data.pop("saved_dice"))
@@ -187,6 +233,8 @@ def _build(kind: type[T], data: Any, what: str) -> T:
     unknown = set(data) - {f.name for f in fields(kind)}
     if unknown:
         raise CohortError(f"cohort.json: a {what} has the unknown field {sorted(unknown)[0]!r}.")
+    hints = hints_of(kind)
+    check_fields(data, hints, f"cohort.json: a {what}")
     try:
         return kind(**data)
     except TypeError as error:

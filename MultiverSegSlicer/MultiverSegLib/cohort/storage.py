@@ -54,10 +54,10 @@ def read_json(path: Path | str) -> Any:
         CohortError: missing, unreadable or not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))  # programs of Windows begin text with a mark
     except OSError as error:
         raise CohortError(f"Can't read {path}: {error.strerror or error}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CohortError(f"{path} is not a JSON file ({error}). Restore it from a copy; nothing was changed.") from error
 
 

@@ -117,7 +117,7 @@ class Prompts:
                 raise PromptError(f"Unknown prompt {entry!r}: 'kind' must be one of {', '.join(_KINDS)}.")
             try:
                 items.append(kind(**fields))
-            except TypeError as error:
+            except (TypeError, ValueError) as error:
                 raise PromptError(f"Malformed prompt {entry!r}: {error}.") from error
         return Prompts(tuple(items))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 from ..cohort.nodes import CASE_ATTRIBUTE
 from ..core.context import ContextSet
 from ..core.errors import ContextError
+from ..core.names import structure_folder, structure_of
 from ..core.selection import BY_FEATURES, select
 from . import settings
 
@@ -32,7 +32,7 @@ class ContextLibrary:
         root = Path(self._folder())
         if not root.is_dir():
             return []
-        return sorted(unquote(p.name) for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        return sorted(structure_of(p) for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
     def context(self, structure: str) -> ContextSet:
         """The context of a structure; empty, and without a folder on disk, until its first example.
@@ -46,7 +46,7 @@ class ContextLibrary:
         found = self.cohort_context(name) if self.cohort_context is not None else None
         if found is not None:
             return found
-        folder = Path(self._folder()) / folder_name(name)
+        folder = structure_folder(Path(self._folder()), name)
         if folder not in self._open:
             self._open[folder] = ContextSet(folder)
         return self._open[folder]
@@ -105,9 +105,3 @@ def shared() -> ContextLibrary:
     if _shared is None:
         _shared = ContextLibrary(settings.contexts_folder)
     return _shared
-
-
-def folder_name(structure: str) -> str:
-    """A name that is one folder on every system and can be turned back into the structure's name."""
-    name = quote(structure, safe=" ()-_,+äöüÄÖÜßéèàçñ")
-    return name.replace(".", "%2E") if name.startswith(".") or name.endswith(".") else name

@@ -195,3 +195,15 @@ def test_a_journal_and_a_snapshot_of_the_first_version_are_read(tmp_path):
     path.write_text(path.read_text().replace("first_vs_accepted_dice", "saved_dice"))
     with Cohort.open(tmp_path) as again:
         assert again.case("a").work("liver").first_vs_accepted_dice == 0.9
+
+
+def test_structures_that_differ_by_case_alone_have_folders_of_their_own(tmp_path):
+    with paper_cohort(tmp_path, structures=("Liver", "liver", "CON", "x" * 300)) as cohort:
+        names = [cohort.context_folder(s.name).name.lower() for s in cohort.structures]
+        assert len(set(names)) == 4 and "con" not in names and max(map(len, names)) < 100
+        assert len(cohort.prompts_path("a", "x" * 300).name) < 150
+
+
+@pytest.mark.parametrize(("name", "safe"), [("CON", "CON_"), ("x" * 200, "x" * 80), ("Le\u0301a", "Léa")])
+def test_ids_are_names_of_files_everywhere(name, safe):
+    assert file_safe(name) == safe

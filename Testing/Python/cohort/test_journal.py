@@ -50,3 +50,38 @@ def test_nan_is_refused_and_leaves_the_journal_whole(tmp_path):
     with pytest.raises(ValueError):
         journal.append("b", value=float("nan"))
     assert journal.append("c")["seq"] == 2
+
+
+@pytest.mark.parametrize("content", [b"a note without a line end", b'{"seq":1,"tim3":"', b"\x00\x00"])
+def test_a_file_that_is_no_journal_is_left_alone(tmp_path, content):
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(CohortError, match="not a journal"):
+        Journal(path).append("a")
+    assert path.read_bytes() == content
+
+
+def test_the_beginning_of_a_first_line_is_a_torn_line(tmp_path):
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(b'{"seq":1,"time":"2026-')
+    assert Journal(path).append("a")["seq"] == 1
+
+
+def test_a_link_is_read_but_not_written(tmp_path):
+    Journal(tmp_path / "theirs").append("a")
+    stored = (tmp_path / "theirs").read_bytes()
+    (tmp_path / "j.jsonl").symlink_to(tmp_path / "theirs")
+    journal = Journal(tmp_path / "j.jsonl")
+    assert len(journal) == 1
+    with pytest.raises(CohortError, match="link to another file"):
+        journal.append("b")
+    assert (tmp_path / "theirs").read_bytes() == stored
+
+
+def test_deep_nesting_is_damage(tmp_path):
+    path = tmp_path / "j.jsonl"
+    Journal(path).append("a")
+    with open(path, "ab") as handle:
+        handle.write(b"[" * 200_000 + b"\n{}\n")
+    with pytest.raises(CohortError, match="Line 2"):
+        len(Journal(path))

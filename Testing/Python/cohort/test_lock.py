@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -101,3 +102,58 @@ def test_of_many_who_find_a_stale_lock_one_wins(tmp_path):
     for racer in racers:
         racer.communicate("")
     assert sorted(results) == ["lost"] * 5 + ["won"]
+
+
+@pytest.mark.parametrize("changes", [{"pid": -1}, {"pid": 0}, {"pid": True}, {"pid": "12"}, {"pid": None}, {"who": 5}, {"token": []}])
+def test_a_lock_file_that_makes_no_sense_does_not_hold(tmp_path, changes):
+    first = CohortLock(tmp_path / "lock")
+    first.acquire()
+    _forge(first, **changes)
+    assert CohortLock(tmp_path / "lock").acquire() is None
+
+
+def test_a_lock_of_a_later_version_holds(tmp_path):
+    first = CohortLock(tmp_path / "lock", "anna")
+    first.acquire()
+    _forge(first, token="theirs", colour="blue")
+    assert CohortLock(tmp_path / "lock").acquire().who == "anna"
+
+
+@pytest.mark.parametrize("changes", [{"namespace": "pid:[1]"}, {"boot": "another start"}])
+def test_a_process_that_cannot_be_looked_up_holds_until_it_falls_silent(tmp_path, changes):
+    """In another container, or before the computer was started again, the same number means another process."""
+    first = CohortLock(tmp_path / "lock")
+    first.acquire()
+    _forge(first, pid=2**22 + 1, token="theirs", **changes)
+    assert CohortLock(tmp_path / "lock").acquire() is not None
+    silent = time.time() - 200
+    os.utime(first.path, (silent, silent))
+    assert CohortLock(tmp_path / "lock").acquire() is None
+
+
+def test_a_clock_that_was_set_back_does_not_lock_out_for_ever(tmp_path):
+    first = CohortLock(tmp_path / "lock")
+    first.acquire()
+    _forge(first, host="elsewhere", token="theirs")
+    ahead = time.time() + 3600
+    os.utime(first.path, (ahead, ahead))
+    assert CohortLock(tmp_path / "lock").acquire() is None
+
+
+def test_waiting_for_a_held_cohort(tmp_path):
+    first = paper_cohort(tmp_path)
+    began = time.monotonic()
+    with Cohort.open(tmp_path, wait=0.5) as second:
+        assert second.read_only and time.monotonic() - began >= 0.5
+        with pytest.raises(CohortError, match=r"delete .*cohort\.lock"):
+            second.check_writable()
+    threading.Timer(0.3, first.close).start()
+    with Cohort.open(tmp_path, wait=20) as third:
+        assert not third.read_only and time.monotonic() - began < 15
+
+
+def test_a_guard_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "lock.guard").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CohortError, match="link to another file"):
+        CohortLock(tmp_path / "lock").acquire()
+    assert not (tmp_path / "elsewhere").exists()
