@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format docs clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -16,6 +16,7 @@ help:
 	@echo "make demo    segment the sample cohort case by case and write demo-output/report.html"
 	@echo "make test    run all tests"
 	@echo "make lint    check style (make format: repair it)"
+	@echo "make docs    build the documents as a site into build/site"
 	@echo "make clean   remove $(VENV) and demo-output"
 
 demo: $(VENV)/.installed-run
@@ -35,8 +36,12 @@ format: $(VENV)/.installed-dev
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
+docs: $(VENV)/.installed-docs
+	@echo "==> Building build/site"
+	@$(RUN) -m mkdocs build --quiet --strict
+
 clean:
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) demo-output build
 
 $(VENV)/.made-in:
 	@set -e; python=; \
@@ -58,3 +63,8 @@ $(VENV)/.installed-dev: $(VENV)/.made-in pyproject.toml constraints.txt
 	@echo "==> Installing MultiverSeg, its extras and the test tools into $(VENV) (takes minutes the first time)"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,eval,cluster,test]"
 	@touch $(VENV)/.installed-run $@
+
+$(VENV)/.installed-docs: $(VENV)/.made-in pyproject.toml constraints.txt
+	@echo "==> Installing what builds the documents into $(VENV)"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt "mkdocs>=1.6" "mkdocs-material>=9.5" "mkdocstrings[python]>=0.29"
+	@touch $@
