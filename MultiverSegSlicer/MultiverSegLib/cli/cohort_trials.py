@@ -55,15 +55,17 @@ class Trial:
 
 def load_trials(folder: Path, axis: str = "coronal", limit: int | None = None) -> list[Trial]:
     """The labelled cases of a folder (``cases_from_folder``'s rules); every non-zero voxel is the structure."""
-    from ..cohort.nodes import load_mask, load_source_files, voxel_axis
+    from ..cohort.nodes import load_source_files
     from ..cohort.sources import cases_from_folder
     from ..cohort.volume_work import SliceStack
     from ..mrml import segments, volumes
+    from ..mrml.axes import voxel_axis
+    from ..mrml.masks import EVERY_LABEL, load_mask
 
     trials = []
     for case in [c for c in cases_from_folder(folder, folder, ["structure"]) if c.labels][:limit]:
         volume = load_source_files(case.volume, folder / case.volume.path, case.id)
-        mask = load_mask(volume, folder / case.labels[0].path)
+        mask = load_mask(volume, folder / case.labels[0].path, EVERY_LABEL)
         own = voxel_axis(volume, axis)
         stack = SliceStack(volume, own, ImageSettings())
         segmentation = segments.new_segmentation(volume)

@@ -11,13 +11,13 @@ from typing import Any
 from ..cohort.casework import CaseWork
 from ..cohort.cohort import Cohort
 from ..cohort.labels import plane_of_prompts
-from ..cohort.nodes import load_mask
 from ..cohort.replay import Replay, replay
 from ..cohort.volume_work import VolumeWork
-from ..core.errors import MultiverSegError
+from ..core.errors import MultiverSegError, SegmentationError
 from ..core.prompts import Prompts
 from ..core.selection import select
 from ..mrml import markups, segments
+from ..mrml.masks import load_mask
 from ..mrml.slice_plane import SlicePlane
 from .console import step
 
@@ -77,19 +77,23 @@ def propagate_volume(work: CaseWork, name: str, confirmed: Iterable[int] = ()) -
 
 
 def bring_in(work: CaseWork, path: Path, names: Sequence[str]) -> None:
-    """Puts a segmentation made elsewhere into the case: segments by name; a file with one label serves a cohort of one structure."""
-    brought = 0
+    """Puts a segmentation made elsewhere into the case: segments by name; a file with one label serves one structure.
+
+    Raises:
+        SegmentationError: the file can't be used, or has neither a segment of such a name nor one label alone.
+    """
+    problem, brought = None, 0
     for name in names:
         try:
-            mask = load_mask(work.nodes.volume, path, name)
-        except MultiverSegError:
-            if len(work.cohort.structures) > 1 and len(names) > 1:
-                continue
-            mask = load_mask(work.nodes.volume, path)
+            wanted = {"value": name} if len(names) > 1 else {"structure": name}
+            mask = load_mask(work.nodes.volume, path, **wanted)
+        except SegmentationError as error:
+            problem = error
+            continue
         segments.set_segment(work.nodes.segmentation, work.nodes.segment_id(name), work.nodes.volume, mask)
         brought += 1
-    if not brought:
-        raise MultiverSegError(f"{path} has no segment called {' or '.join(names)}: give --structure for a file with one label.")
+    if problem is not None and not brought:
+        raise problem
 
 
 def replay_cases(cohort: Cohort, cases: Sequence[str], device: str) -> Iterator[Replay]:

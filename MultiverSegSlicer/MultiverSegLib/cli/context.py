@@ -77,11 +77,11 @@ def add(
     """
     from ..cohort.examples import example_of
     from ..core.context import ContextSet
+    from ..mrml.axes import own_axis
     from ..mrml.host import start
     from ..mrml.segments import load_segmentation, max_slice
     from ..mrml.slice_plane import SlicePlane
     from ..mrml.volumes import ijk_to_ras, load_volume
-    from .choose import slice_axis
     from .console import step
 
     if axis not in ("auto", "i", "j", "k"):
@@ -98,7 +98,7 @@ def add(
     structure = structure or (known[0].structure if known else None)
     segment_id, name = _find_segment(segments, structure, segmentation)
     axes = [e.axis for e in context.examples if e.axis]
-    axis = axis if axis != "auto" else (axes[0] if axes else slice_axis(ijk_to_ras(node)))
+    axis = axis if axis != "auto" else (axes[0] if axes else own_axis(ijk_to_ras(node)))
     index = max_slice(segments, segment_id, node, axis) if slice_ == "max" else int(slice_)
     plane = SlicePlane.from_volume(node, axis, index, settings)
     example = context.add(example_of(node, segments, segment_id, plane, settings, case or node.GetName(), structure or name))
@@ -210,6 +210,7 @@ def _find_segment(segmentation: Any, name: str | None, path: Path) -> tuple[str,
     Raises:
         SegmentationError: no such segment, or a choice that nobody made.
     """
+    from ..mrml.label_files import listed
     from ..mrml.segments import segment_ids
 
     names = {i: segmentation.GetSegmentation().GetSegment(i).GetName() for i in segment_ids(segmentation)}
@@ -217,7 +218,7 @@ def _find_segment(segmentation: Any, name: str | None, path: Path) -> tuple[str,
     if not found and len(names) == 1 and (name is None or not path.name.lower().endswith(".seg.nrrd")):
         found = [*names]
     if not found:
-        raise SegmentationError(f"{path} has the segments {', '.join(names.values())}: name one of them with --structure.")
+        raise SegmentationError(f"{path} has the segments {listed(names.values())}: name one of them with --structure.")
     return found[0], names[found[0]]
 
 

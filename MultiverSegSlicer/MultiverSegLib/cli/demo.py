@@ -262,12 +262,17 @@ class DemoRun:
 
 def _slice(array: np.ndarray, axis: str, index: int) -> np.ndarray:
     """Slice of a [k, j, i] array: the two other axes, in order."""
-    return array.take(index, axis=2 - "ijk".index(axis)).astype(bool)
+    from ..mrml.axes import on_slice
+
+    return array[on_slice(axis, index)].astype(bool)
 
 
 def _max_index(mask: np.ndarray, axis: str) -> int:
-    number = 2 - "ijk".index(axis)
-    return int(mask.sum(axis=tuple(n for n in range(3) if n != number)).argmax())
+    import numpy as np
+
+    from ..mrml.axes import array_axis
+
+    return int(np.moveaxis(mask, array_axis(axis), 0).sum(axis=(1, 2)).argmax())
 
 
 def _to_point(click: Any, volume: Any, axis: str, index: int) -> Any:
@@ -275,10 +280,11 @@ def _to_point(click: Any, volume: Any, axis: str, index: int) -> Any:
     import numpy as np
 
     from ..core.prompts import Point
+    from ..mrml.axes import array_axis
     from ..mrml.volumes import ijk_to_ras
 
     place = [int(v) for v in click.points[0]]
-    place.insert(2 - "ijk".index(axis), index)  # k, j, i
+    place.insert(array_axis(axis), index)  # k, j, i
     return Point(tuple((ijk_to_ras(volume) @ np.array([*place[::-1], 1.0]))[:3]), click.positive)
 
 
@@ -288,6 +294,7 @@ def _overlay(session: Any, truth: np.ndarray, outcome: Outcome) -> Overlay:
 
     from ..cohort.report import Overlay
     from ..core.prompts import Point
+    from ..mrml.axes import on_slice
 
     plane = session.plane
     sheet = plane.sheet_of(session.volume_node)
@@ -300,9 +307,7 @@ def _overlay(session: Any, truth: np.ndarray, outcome: Outcome) -> Overlay:
         for sign in (True, False)
     }
     whole = np.zeros(session.voxels().shape, np.uint8)
-    place = [slice(None)] * 3
-    place[2 - "ijk".index(plane.axis)] = plane.index
-    whole[tuple(place)] = truth
+    whole[on_slice(plane.axis, plane.index)] = truth
     reference = sheet.to_grid(sheet.take(whole))[0] >= 0.5
     before = "" if outcome.first_dice != outcome.first_dice else f"Dice {outcome.first_dice:.2f} before any click, "
     return Overlay(

@@ -212,21 +212,21 @@ class Job:
             )
 
     def _choose_plane(self) -> None:
+        from ..mrml.axes import axis_number, axis_of_prompts, slice_of_prompts
         from ..mrml.slice_plane import SlicePlane
         from ..mrml.volumes import dimensions_of, ijk_to_ras
-        from .choose import choose_axis, choose_slice
 
         matrix, dimensions = ijk_to_ras(self.volume_node), dimensions_of(self.volume_node)
         painted = self._painted_voxels()
         if self.axis == "auto":
             strokes = [Scribble(tuple(map(tuple, voxels @ matrix[:3, :3].T + matrix[:3, 3]))) for voxels in painted]
             pointed = self.prompts.extended(strokes)
-            self.axis = (None if pointed else self._axis_of_context()) or choose_axis(pointed, matrix)
-        number = "ijk".index(self.axis)
+            self.axis = (None if pointed else self._axis_of_context()) or axis_of_prompts(pointed, matrix)
+        number = axis_number(self.axis)
         if self.slice.isdigit():
             index = int(self.slice)
         elif self.slice == "auto" and self.prompts:
-            index = choose_slice(self.prompts, matrix, dimensions, self.axis)
+            index = slice_of_prompts(self.prompts, matrix, dimensions, self.axis)
         elif self.slice == "auto" and painted:
             index = _most_frequent(painted[0][:, number])
         else:

@@ -21,14 +21,16 @@ from ..core.errors import CohortError, SegmentationError
 from ..core.imaging import ImageSettings
 from ..core.prompts import Prompts
 from ..mrml import labelmaps, markups, segments, volumes
-from ..mrml.slice_plane import AXES, SlicePlane
+from ..mrml.axes import axis_number, on_slice
+from ..mrml.masks import load_mask
+from ..mrml.slice_plane import SlicePlane
 from .ahead import Cut
 from .changes import apply_change, change_between, unpack_map
 from .cohort import Cohort
 from .confidence import mask_dice
 from .contexts import Contexts
 from .examples import example_of
-from .nodes import CaseNodes, load_mask, segment_slice
+from .nodes import CaseNodes, segment_slice
 from .recorder import CaseRecorder, restored_masks, restored_prompts
 from .records import ACCEPTED, NEEDS_REVIEW, SKIPPED
 from .session import PredictionRequest, SliceSession, observers
@@ -91,7 +93,7 @@ class CaseWork:
         elif proposed is not None:
             index = int(proposed)
         else:
-            index = volumes.dimensions_of(self.nodes.volume)[AXES.index(axis)] // 2
+            index = volumes.dimensions_of(self.nodes.volume)[axis_number(axis)] // 2
         return SlicePlane.from_volume(self.nodes.volume, axis, index, settings)
 
     def settings(self, structure: str) -> ImageSettings:
@@ -295,9 +297,7 @@ class CaseWork:
         if plane is None or plane.axis is None:
             return before, self.nodes.mask(structure) != 0
         now = before.copy()
-        where = [slice(None)] * 3
-        where[2 - AXES.index(plane.axis)] = plane.index
-        now[tuple(where)] = segment_slice(
+        now[on_slice(plane.axis, plane.index)] = segment_slice(
             self.nodes.segmentation, self.nodes.segment_id(structure), self.nodes.volume, plane.axis, plane.index
         )
         return before, now
@@ -312,7 +312,7 @@ class CaseWork:
     def _measures(self, structure: str) -> dict[str, float]:
         """Area of the max slice in mm² and volume in ml, counted in voxels."""
         mask, matrix = self._masks[structure], volumes.ijk_to_ras(self.nodes.volume)
-        axis = AXES.index(self.nodes.axis(structure))
+        axis = axis_number(self.nodes.axis(structure))
         areas = mask.sum(axis=tuple(a for a in range(3) if a != 2 - axis))
         sides = [matrix[:3, a] for a in range(3) if a != axis]
         pixel = float(np.linalg.norm(np.cross(*sides)))

@@ -14,10 +14,11 @@ from .. import __version__
 from ..core.errors import MultiverSegError
 from ..core.prompts import Box, Prompts, Scribble
 from ..mrml import segments
+from ..mrml.masks import load_mask
 from ..mrml.slice_plane import SlicePlane
 from .cohort import Cohort
 from .contexts import Contexts
-from .nodes import load_mask, load_source
+from .nodes import load_source
 from .order import progress
 from .records import ACCEPTED, SKIPPED, Case
 from .report import Curve, Overlay, Plot, Report, ReportCase, write_report
@@ -197,7 +198,7 @@ def _pictures(cohort: Cohort, case: Case) -> list[Overlay]:
 def _picture(cohort: Cohort, case: Case, structure: Any, volume: Any) -> Overlay:
     from .labels import example_of_mask
 
-    example = example_of_mask(volume, load_mask(volume, cohort.segmentation_path(case.id), structure.name), structure, case.id)
+    example = example_of_mask(volume, load_mask(volume, cohort.segmentation_path(case.id), structure=structure.name), structure, case.id)
     plane = SlicePlane(example.grid_to_ras, _thickness(example.grid_to_ras, volume))
     outlines = {"result": example.mask > 0}
     events = list(cohort.journal.events(case=case.id))

@@ -12,10 +12,13 @@ from ..core.errors import MultiverSegError, PromptError, SegmentationError
 from ..core.imaging import ImageSettings
 from ..core.prompts import Prompts
 from ..mrml import segments
-from ..mrml.slice_plane import AXES, SlicePlane, planes_of
+from ..mrml.axes import array_axis, slice_of_prompts, voxel_axis
+from ..mrml.masks import load_mask
+from ..mrml.slice_plane import SlicePlane
+from ..mrml.volumes import dimensions_of, ijk_to_ras
 from .cohort import Cohort
 from .contexts import Contexts
-from .nodes import load_mask, load_source, reference_mask, voxel_axis
+from .nodes import load_source, reference_mask
 from .records import ACCEPTED, Case, Structure
 
 
@@ -65,7 +68,7 @@ def labels_to_context(
 def prompts_to_context(cohort: Cohort, case_id: str, prompts: Prompts, structure: str = "", contexts: Contexts | None = None) -> Any:
     """A weak example: a slice with points, boxes or scribbles instead of a mask (WS-ICL), for models whose context has prompt channels.
 
-    The slice along the structure's axis that holds most of the prompts is taken. Gives the example.
+    The slice along the structure's axis that the prompts mean is taken. Gives the example.
 
     Raises:
         CohortError: read-only, or no such case or structure.
@@ -91,15 +94,17 @@ def prompts_to_context(cohort: Cohort, case_id: str, prompts: Prompts, structure
 
 
 def plane_of_prompts(volume: Any, axis: str, settings: ImageSettings, prompts: Prompts) -> SlicePlane:
-    """The slice that holds most of the prompts.
+    """The slice that the prompts mean (see ``slice_of_prompts``).
 
     Raises:
-        PromptError: none lies in the volume.
+        PromptError: no prompts, or none of them lies in the volume.
     """
-    counted = [(float(plane.rasterize(prompts).sum()), plane) for plane in planes_of(volume, axis, settings)]
-    most, plane = max(counted, key=lambda entry: entry[0])
-    if not most:
-        raise PromptError(f"None of the prompts lies in the volume {volume.GetName()}.")
+    index = slice_of_prompts(prompts, ijk_to_ras(volume), dimensions_of(volume), axis)
+    if index is None:
+        raise PromptError("There are no prompts: give points, boxes or scribbles.")
+    plane = SlicePlane.from_volume(volume, axis, index, settings)
+    if not plane.rasterize(prompts).any():
+        raise PromptError(f"None of the prompts lies in the volume {volume.GetName()}: check that they were made on it.")
     return plane
 
 
@@ -119,7 +124,7 @@ def _example(cohort: Cohort, case: Case, structure: Structure) -> Any:
 
 def _mask(cohort: Cohort, case: Case, structure: Structure, volume: Any) -> np.ndarray:
     if case.work(structure.name).status == ACCEPTED:
-        return load_mask(volume, cohort.segmentation_path(case.id), structure.name)
+        return load_mask(volume, cohort.segmentation_path(case.id), structure=structure.name)
     mask = reference_mask(cohort, case, structure.name, volume)
     if mask is None:
         raise SegmentationError(f"Case {case.id} has no existing segmentation of {structure.name}.")
@@ -136,8 +141,7 @@ def example_of_mask(volume: Any, mask: np.ndarray, structure: Structure, case: s
 
     settings = ImageSettings.from_json(dict(structure.image)) if structure.image else ImageSettings()
     axis = voxel_axis(volume, structure.axis)
-    number = 2 - AXES.index(axis)
-    areas = np.count_nonzero(mask, axis=tuple(a for a in range(3) if a != number))
+    areas = np.count_nonzero(np.moveaxis(mask, array_axis(axis), 0), axis=(1, 2))
     if not areas.any():
         raise SegmentationError(f"The segmentation of {structure.name} in {case} is empty.")
     largest = np.flatnonzero(areas == areas.max())

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import CohortError, SegmentationError
-from ..mrml import dicom, labelmaps, segments, volumes
+from ..core.errors import CohortError
+from ..mrml import dicom, labelmaps, paths, segments, volumes
+from ..mrml.axes import array_axis, voxel_axis
+from ..mrml.headers import check_header
+from ..mrml.masks import load_mask
 from ..mrml.plain import PlainVolume
-from ..mrml.slice_plane import AXES
 from .cohort import Cohort
 from .recorder import restored_masks
 from .records import ACCEPTED, Case, Labels, Source, Structure
@@ -19,16 +21,6 @@ from .storage import save_with
 
 #: Attribute of a case's segmentation node: the id of the case.
 CASE_ATTRIBUTE = "MultiverSeg.Case"
-_ANATOMICAL = {"sagittal": 0, "coronal": 1, "axial": 2}
-
-
-def voxel_axis(volume: Any, axis: str) -> str:
-    """The voxel axis ("i", "j", "k") of ``volume`` that a structure's axis means: "axial" is the one nearest to superior, and so on."""
-    if axis in AXES:
-        return axis
-    directions = volumes.ijk_to_ras(volume)[:3, :3]
-    directions = directions / np.linalg.norm(directions, axis=0)
-    return AXES[int(np.argmax(np.abs(directions[_ANATOMICAL[axis]])))]
 
 
 def load_source(cohort: Cohort, case: Case) -> tuple[Any, bool]:
@@ -91,11 +83,12 @@ def _plain_frame(path: Path, frame: int, name: str) -> PlainVolume:
     """One frame of a sequence file: the frames are its values per voxel, or its fourth dimension."""
     import SimpleITK as sitk
 
+    path = _checked_sequence(path)
     try:
         image = sitk.ReadImage(str(path))
         count = image.GetNumberOfComponentsPerPixel() if image.GetDimension() < 4 else image.GetSize()[3]
     except RuntimeError as error:
-        raise CohortError(f"{path} can't be read as a sequence of volumes.") from error
+        raise CohortError(f"{path} can't be read as a sequence of volumes ({paths.reason_of(error)}).") from error
     if not 0 <= frame < count:
         raise CohortError(f"The sequence {path} has no volume as frame {frame}.")
     return PlainVolume.of(image, name, frame)
@@ -186,7 +179,7 @@ def save_segmentation(segmentation: Any, path: Path) -> None:
 
 def segment_slice(segmentation: Any, segment_id: str, volume: Any, axis: str, index: int) -> np.ndarray:
     """One slice of a segment on the volume's grid, bool on the two other array axes; does not read the rest of the volume."""
-    dimensions, number = volumes.dimensions_of(volume), 2 - AXES.index(axis)
+    dimensions, number = volumes.dimensions_of(volume), array_axis(axis)
     shape = tuple(n for a, n in enumerate(dimensions[::-1]) if a != number)
     voxels = labelmaps.segment_voxels(segmentation, segment_id)
     if voxels is None:
@@ -204,34 +197,10 @@ def segment_slice(segmentation: Any, segment_id: str, volume: Any, axis: str, in
     return result
 
 
-def load_mask(volume: Any, path: Path, value: int | str | None = None) -> np.ndarray:
-    """A label file on the voxel grid of ``volume``: uint8 [k, j, i].
-
-    Args:
-        value: label value, or segment name (a number that no label has may be a segment's place in the file, from 1); None: every label.
-
-    Raises:
-        SegmentationError: missing, unreadable, or no such label in it.
-    """
-    node = segments.load_segmentation(path, volume)
-    try:
-        chosen = [i for i in segments.segment_ids(node) if value is None or _means(node, i, value)]
-        if not chosen:
-            raise SegmentationError(f"{path} holds no label {value!r}.")
-        return np.max([segments.get_segment(node, i, volume) for i in chosen], axis=0)
-    finally:
-        segments.remove_node(node)
-
-
 def reference_mask(cohort: Cohort, case: Case, structure: str, volume: Any) -> np.ndarray | None:
     """The existing label of a structure in a case, uint8 [k, j, i]; None where the case has none."""
     labels: Labels | None = next((entry for entry in case.labels if entry.structure == structure), None)
-    return None if labels is None else load_mask(volume, cohort.resolve(labels.path), labels.value)
-
-
-def _means(node: Any, segment_id: str, value: int | str) -> bool:
-    segment = node.GetSegmentation().GetSegment(segment_id)
-    return segment.GetName() == value if isinstance(value, str) else segment.GetLabelValue() == value
+    return None if labels is None else load_mask(volume, cohort.resolve(labels.path), labels.value, structure)
 
 
 def _scene_volume(source: Source, case: Case) -> Any:
@@ -243,17 +212,24 @@ def _scene_volume(source: Source, case: Case) -> Any:
     return node
 
 
+def _checked_sequence(path: Path) -> Path:
+    """The absolute path of a sequence file whose header can be given to a reader."""
+    path = paths.existing_file(path, CohortError, "sequence")
+    check_header(path)
+    return path
+
+
 def _frame(path: Path, frame: int, name: str) -> Any:
     """A copy of one frame of a sequence file as a volume of its own."""
     import slicer
 
-    scene = slicer.mrmlScene
+    path, scene = _checked_sequence(path), slicer.mrmlScene
     storage = scene.AddNewNodeByClass("vtkMRMLVolumeSequenceStorageNode")
     sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", name)
     try:
         storage.SetFileName(str(path))
-        if not path.is_file() or not storage.ReadData(sequence):
-            raise CohortError(f"{path} can't be read as a sequence of volumes.")
+        if not storage.ReadData(sequence):
+            raise CohortError(f"{path} can't be read as a sequence of volumes: it is damaged or of an unknown format.")
         return copy_frame(sequence, frame, name)
     finally:
         scene.RemoveNode(sequence)

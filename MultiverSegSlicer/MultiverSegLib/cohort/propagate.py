@@ -202,7 +202,7 @@ def proposed(
     """
     from ..core.imaging import ImageSettings
     from ..core.selection import select
-    from .nodes import voxel_axis
+    from ..mrml.axes import voxel_axis
     from .volume_work import SliceStack
 
     structure = structure_from_json(job.structure)

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from ..core.errors import CohortError
+from ..core.grid import ANATOMICAL, AXES
 from ..core.names import kept_by_windows, shortened
 from .checking import check_fields, hints_of, shown
 
 TODO, IN_PROGRESS, ACCEPTED, SKIPPED, NEEDS_REVIEW = STATUSES = ("todo", "in progress", "accepted", "skipped", "needs review")
-AXES = ("axial", "coronal", "sagittal", "i", "j", "k")
 _COLORS = ((0.90, 0.45, 0.30), (0.30, 0.65, 0.90), (0.45, 0.80, 0.40), (0.85, 0.75, 0.30), (0.65, 0.45, 0.85), (0.40, 0.80, 0.75))
 
 #: What a proposal and the settings hold (see ``Work.proposal`` and ``cohort.DEFAULTS``).
@@ -58,8 +58,8 @@ class Structure:
     def __post_init__(self) -> None:
         if not self.name.strip():
             raise CohortError("A structure needs a name.")
-        if self.axis not in AXES:
-            raise CohortError(f"The axis of {self.name} must be one of {', '.join(AXES)}, got {self.axis!r}.")
+        if self.axis not in (*ANATOMICAL, *AXES):
+            raise CohortError(f"The axis of {self.name} must be one of {', '.join((*ANATOMICAL, *AXES))}, got {self.axis!r}.")
         object.__setattr__(self, "color", tuple(float(c) for c in self.color))
 
     @staticmethod

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.imaging import ImageSettings, sample_image
 from ..core.prompts import Prompts
 from ..mrml import segments, volumes
+from ..mrml.axes import array_axis
 from ..mrml.slice_plane import SlicePlane, planes_of
 from .propagation import Confirmed, Limits, Predicts, SliceResult, VolumePropagation
 
@@ -66,7 +67,7 @@ class VolumeWork:
             prompts: the structure's prompts; those on slices that are not confirmed guide the prediction there.
         """
         mask = segments.get_segment(self.segmentation, self.segment_id, self.volume)
-        slices = np.moveaxis(mask, 2 - "ijk".index(self.axis), 0)
+        slices = np.moveaxis(mask, array_axis(self.axis), 0)
         chosen = {index for index in self._confirmed if index < len(slices)} | set(also)
         for index, now in enumerate(slices):
             written = self._written.get(index)
@@ -94,7 +95,7 @@ class VolumeWork:
         pasted = [self.stack.planes[i].paste(p, self.volume, threshold) for i, p in sorted({**found, **gone}.items())]
         edit = (writer or segments.SegmentWriter()).write_all(self.segmentation, self.segment_id, self.volume, pasted)
         mask = segments.get_segment(self.segmentation, self.segment_id, self.volume)
-        slices = np.moveaxis(mask, 2 - "ijk".index(self.axis), 0)
+        slices = np.moveaxis(mask, array_axis(self.axis), 0)
         self._written = {index: slices[index].copy() for index in {**found, **gone}}
         return edit
 

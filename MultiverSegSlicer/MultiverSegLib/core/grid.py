@@ -14,6 +14,10 @@ from .errors import VolumeError
 
 #: Rows and columns of the square grid, fixed by the published networks (papers: MultiverSeg B.1, ScribblePrompt).
 GRID_SIZE = 128
+#: A volume's own axes, by number in (i, j, k); its array is [k, j, i].
+AXES = ("i", "j", "k")
+#: Anatomical names of slice axes; the normals of their slices run to S, A and R.
+ANATOMICAL = ("axial", "coronal", "sagittal")
 #: Shape of one grid array.
 GRID_SHAPE = (GRID_SIZE, GRID_SIZE)
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import VolumeError
+from ..core.notices import notice
+from . import paths
+from .dicom_stack import check_stack, numbers_of
 from .plain import PlainVolume
-from .volumes import read_files
 
+#: Modalities of objects that are no images of a patient, although some of them have pixels.
+NOT_IMAGES = frozenset({"SEG", "RTSTRUCT", "RTPLAN", "RTRECORD", "SR", "PR", "KO", "REG", "DOC", "FID", "RWV", "PLAN"})
 _TAGS = (
     "SeriesInstanceUID",
     "SeriesDescription",
     "SOPInstanceUID",
+    "Modality",
     "ImageOrientationPatient",
     "ImagePositionPatient",
+    "PixelSpacing",
     "SamplesPerPixel",
     "NumberOfFrames",
     "Rows",
     "Columns",
 )
+Slices = list[tuple[Path, Any]]
 
 
 def load_dicom(folder: str | Path, name: str | None = None, series: str | None = None) -> Any:
@@ -36,11 +44,18 @@ def load_dicom(folder: str | Path, name: str | None = None, series: str | None =
         the vtkMRMLScalarVolumeNode, slices in ascending order along the normal, with the attribute ``DICOM.instanceUIDs``.
 
     Raises:
-        VolumeError: no or several series, colour images, missing or repeated slices, a tilted gantry.
+        VolumeError: no or several series, colour images, missing or repeated slices, changing pixel sizes, a tilted gantry.
     """
-    slices = _chosen_slices(Path(folder), series)
-    node = read_files([file for file, _ in slices], _name(slices, folder, name))
-    node.SetAttribute(*_instances(slices))
+    from .volumes import new_volume, read_files
+
+    slices = _chosen_slices(paths.existing(folder, VolumeError, "DICOM series"), series)
+    title = _name(slices, folder, name)
+    plain = _frames_of(slices, title)
+    if plain is not None:
+        return new_volume(plain.array, plain.ijk_to_ras, plain.name, attributes=plain.attributes)
+    node = read_files([file for file, _ in slices], title)
+    for key, value in _attributes(slices).items():
+        node.SetAttribute(key, value)
     return node
 
 
@@ -48,80 +63,155 @@ def read_plain_dicom(folder: str | Path, name: str | None = None, series: str | 
     """``load_dicom`` without a node: the same voxels, geometry and errors, in any thread."""
     import SimpleITK as sitk
 
-    slices = _chosen_slices(Path(folder), series)
+    slices = _chosen_slices(paths.existing(folder, VolumeError, "DICOM series"), series)
+    title = _name(slices, folder, name)
+    plain = _frames_of(slices, title)
+    if plain is not None:
+        return plain
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([str(file) for file, _ in slices])
     try:
         image = reader.Execute()
     except RuntimeError as error:
-        raise VolumeError(f"{folder} can't be read as a volume: it may be damaged.") from error
-    return PlainVolume.of(image, _name(slices, folder, name), attributes=dict([_instances(slices)]))
+        raise VolumeError(f"{folder} can't be read as a volume ({paths.reason_of(error)}).") from error
+    return PlainVolume.of(image, title, attributes=_attributes(slices))
 
 
-def _name(slices: list[tuple[Path, Any]], folder: str | Path, name: str | None) -> str:
+def is_dicom(path: Path) -> bool:
+    """True if the file begins as DICOM files do."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def read_frames(path: Path, name: str) -> PlainVolume | None:
+    """A DICOM file with several frames; None for any other file and for a single image.
+
+    Raises:
+        VolumeError: it is no image (a segmentation, a plan, a report ...), or its frames don't form one volume.
+    """
+    header = read_header(path) if is_dicom(path) else None
+    if header is None:
+        return None
+    modality = str(header.get("Modality", ""))
+    if modality in NOT_IMAGES:
+        hint = ": give it where a segmentation is asked for" if modality == "SEG" else ""
+        raise VolumeError(f"{path} is a DICOM {modality}, not an image{hint}.")
+    slices = _sorted_slices([(path, header)], path)
+    return _frames_of(slices, name)
+
+
+def read_header(path: Path) -> Any | None:
+    """What is needed of a DICOM file's header; None if it can't be read."""
+    import pydicom
+
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+    except Exception:  # pydicom raises almost anything at damaged files (InvalidDicomError, struct.error, AttributeError, KeyError ...)
+        return None
+
+
+def _frames_of(slices: Slices, name: str) -> PlainVolume | None:
+    from .dicom_frames import read_multiframe
+
+    file, header = slices[0]
+    return read_multiframe(file, name) if _frames(header) > 1 else None
+
+
+def _frames(header: Any) -> int:
+    try:
+        return int(header.get("NumberOfFrames") or 1)
+    except (TypeError, ValueError):
+        return 1
+
+
+def _name(slices: Slices, folder: str | Path, name: str | None) -> str:
     return name or str(slices[0][1].get("SeriesDescription", "")) or Path(folder).resolve().name
 
 
-def _instances(slices: list[tuple[Path, Any]]) -> tuple[str, str]:
-    return "DICOM.instanceUIDs", " ".join(str(header.SOPInstanceUID) for _, header in slices)
+def _attributes(slices: Slices) -> dict[str, str]:
+    uids = [str(header.get("SOPInstanceUID", "")) for _, header in slices]
+    return {"DICOM.instanceUIDs": " ".join(uids)} if all(uids) else {}
 
 
-def _chosen_slices(folder: Path, series: str | None) -> list[tuple[Path, Any]]:
+def _chosen_slices(folder: Path, series: str | None) -> Slices:
     """(file, header) of the one series, sorted."""
-    found = _series(folder)
+    found, others = _series(folder)
     if series is not None:
         found = {uid: slices for uid, slices in found.items() if uid == series}
     if not found:
-        raise VolumeError(f"{folder} holds no DICOM images{f' of the series {series}' if series else ''}: check the folder.")
+        only = f" (only {', '.join(f'{n} {kind}' for kind, n in sorted(others.items()))})" if others else ""
+        raise VolumeError(f"{folder} holds no DICOM images{f' of the series {series}' if series else ''}{only}: check the folder.")
     if len(found) > 1:
-        listing = ", ".join(f"{slices[0][1].get('SeriesDescription', 'unnamed')} ({len(slices)} images)" for slices in found.values())
+        listing = ", ".join(f"{slices[0][1].get('SeriesDescription') or 'unnamed'} ({len(slices)} images)" for slices in found.values())
         raise VolumeError(f"{folder} holds {len(found)} DICOM series ({listing}): give a folder with one of them.")
-    return _sorted_slices(next(iter(found.values())), folder)
+    slices = _sorted_slices(_without_copies(next(iter(found.values())), folder), folder)
+    for file, _ in slices:
+        paths.absolute(file, VolumeError)
+    return slices
 
 
-def _series(folder: Path) -> dict[str, list[tuple[Path, Any]]]:
-    """(file, header) of every image, by series."""
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    found: dict[str, list[tuple[Path, Any]]] = defaultdict(list)
+def _series(folder: Path) -> tuple[dict[str, Slices], Counter[str]]:
+    """(file, header) of every image, by series; and how many objects of other kinds there are."""
+    found: dict[str, Slices] = defaultdict(list)
+    others: Counter[str] = Counter()
     for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name.upper() != "DICOMDIR"):
-        try:
-            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
-        except (InvalidDicomError, OSError, EOFError, AttributeError, ValueError):
+        header = read_header(file)
+        if header is None or "SeriesInstanceUID" not in header:
             continue
-        if "Rows" in header and "SeriesInstanceUID" in header:
+        if header.get("Modality") in NOT_IMAGES:
+            others[str(header.Modality)] += 1
+        elif header.get("Rows"):
             found[str(header.SeriesInstanceUID)].append((file, header))
-    return dict(found)
+    return dict(found), others
 
 
-def _sorted_slices(slices: list[tuple[Path, Any]], folder: Path) -> list[tuple[Path, Any]]:
+def _without_copies(slices: Slices, folder: Path) -> Slices:
+    """One file for each SOP instance: folders that were copied twice hold ``IM1`` and ``IM1 (1)``."""
+    kept: dict[str, tuple[Path, Any]] = {}
+    for number, entry in enumerate(slices):
+        kept.setdefault(str(entry[1].get("SOPInstanceUID") or f"file {number}"), entry)
+    if len(kept) < len(slices):
+        notice(f"{folder} holds {len(slices) - len(kept)} files twice (the same SOPInstanceUID); the first of each is used.")
+    return list(kept.values())
+
+
+def _sorted_slices(slices: Slices, folder: Path) -> Slices:
     first = slices[0][1]
-    if int(first.get("SamplesPerPixel", 1)) != 1:
+    if _whole(first.get("SamplesPerPixel"), 1) != 1:
         raise VolumeError(f"{folder} holds colour DICOM images: give a scalar series.")
-    if len(slices) == 1:
+    several = [file.name for file, header in slices if _frames(header) > 1]
+    if several and len(slices) > 1:
+        raise VolumeError(
+            f"{folder} holds {len(slices)} files of one series, some with several frames ({several[0]}): give one of these files."
+        )
+    if several:
         return slices
-    if any("ImagePositionPatient" not in header or "ImageOrientationPatient" not in header for _, header in slices):
+    spacings = [numbers_of(header.get("PixelSpacing"), 2) for _, header in slices]
+    if len(slices) == 1:
+        if spacings[0] is None:
+            notice(f"{folder} has no PixelSpacing: pixels of 1 mm are assumed, so sizes and areas are not true.")
+        return slices
+    positions = [numbers_of(header.get("ImagePositionPatient"), 3) for _, header in slices]
+    orientations = [numbers_of(header.get("ImageOrientationPatient"), 6) for _, header in slices]
+    if _missing(positions) or _missing(orientations):
         raise VolumeError(f"{folder} holds DICOM images without a position in the patient: they can't be put in order.")
-    orientations = np.array([header.ImageOrientationPatient for _, header in slices], float)
-    if np.abs(orientations - orientations[0]).max() > 1e-3 or len({(header.Rows, header.Columns) for _, header in slices}) > 1:
+    if _missing(spacings):
+        raise VolumeError(f"{folder} holds DICOM images without a PixelSpacing: their size in mm is unknown.")
+    order = check_stack(np.array(positions), np.array(orientations), np.array(spacings), folder)
+    if len({(header.Rows, header.Columns) for _, header in slices}) > 1:
         raise VolumeError(f"{folder} holds DICOM images of different orientations or sizes in one series: it is no single volume.")
-    normal = np.cross(orientations[0, :3], orientations[0, 3:])
-    positions = np.array([header.ImagePositionPatient for _, header in slices], float)
-    order = np.argsort(positions @ normal, kind="stable")
-    _check_stack(positions[order], normal / np.linalg.norm(normal), folder)
     return [slices[index] for index in order]
 
 
-def _check_stack(positions: np.ndarray, normal: np.ndarray, folder: Path) -> None:
-    """Positions [n, 3] in order: one step, along the normal, from each slice to the next."""
-    steps = np.diff(positions @ normal)
-    if steps.min() < 1e-3:
-        raise VolumeError(f"{folder} holds several DICOM images at one position (time points or echoes): give one 3D volume.")
-    middle = float(np.median(steps))
-    if np.abs(steps - middle).max() > max(0.02 * middle, 0.01):
-        raise VolumeError(f"{folder} holds unevenly spaced DICOM slices ({steps.min():.2f} to {steps.max():.2f} mm): is a file missing?")
-    sideways = positions - positions[0]
-    sideways = np.linalg.norm(sideways - np.outer(sideways @ normal, normal), axis=1)
-    if sideways.max() > 0.1 * middle + 0.01:
-        raise VolumeError(f"{folder} was acquired with a tilted gantry: convert it to a straight volume first.")
+def _missing(values: Iterable[Any]) -> bool:
+    return any(value is None for value in values)
+
+
+def _whole(value: Any, default: int) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return default

@@ -17,7 +17,8 @@ import numpy as np
 from ..core.errors import PromptError
 from ..core.files import write_text
 from ..core.prompts import Box, Point, Prompt, Prompts, Scribble
-from .paths import absolute
+from . import paths
+from .markups_files import check_fcsv, checked_json
 from .volumes import matrix_to_numpy, numpy_to_matrix, remove_node
 
 # Markups files don't keep a curve's type and know no width: the first point's description has both.
@@ -48,32 +49,23 @@ def load_markups(path: str | Path) -> list[Any]:
     import slicer
     import slicer.util
 
-    path = absolute(path)
-    if not path.is_file():
-        raise PromptError(f"{path} does not exist: check the path of the prompts.")
-    if path.suffix.lower() == ".json":
-        _check_json(path)
-    elif path.suffix.lower() != ".fcsv":
-        raise PromptError(f"{path} is no markups file: its name must end with .mrk.json.")
+    path = paths.existing_file(path, PromptError, "prompts")
     before = set(slicer.util.getNodesByClass("vtkMRMLMarkupsNode"))
-    slicer.modules.markups.logic().LoadMarkups(str(path), None, None)  # loads all markups of the file, but tells the first one only
+    load = slicer.modules.markups.logic().LoadMarkups  # loads all markups of the file, but tells the first one only
+    if path.suffix.lower() == ".json":
+        with tempfile.TemporaryDirectory() as folder:
+            checked = Path(folder, "prompts.mrk.json")
+            checked.write_text(checked_json(path), encoding="utf-8")
+            load(str(checked), None, None)
+    elif path.suffix.lower() == ".fcsv":
+        check_fcsv(path)
+        load(str(path), None, None)
+    else:
+        raise PromptError(f"{path} is no markups file: its name must end with .mrk.json.")
     nodes = [node for node in slicer.util.getNodesByClass("vtkMRMLMarkupsNode") if node not in before]
     if not nodes:
         raise PromptError(f"{path} can't be read as markups: it is damaged or of an unknown format.")
     return nodes
-
-
-def _check_json(path: Path) -> None:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        kinds = [markup["type"] for markup in data["markups"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PromptError(f"{path} is no markups file ({type(error).__name__}: {str(error)[:100]}).") from error
-    unknown = set(kinds) - {"Fiducial", "ROI", "Curve", "ClosedCurve", "Line"}
-    if unknown:
-        raise PromptError(f"{path} holds a {', '.join(sorted(map(str, unknown)))}: only points, ROIs, lines and curves are prompts.")
-    if not kinds:
-        raise PromptError(f"{path} holds no markups.")
 
 
 def prompts_from_markups(node: Any) -> Prompts:
@@ -99,7 +91,13 @@ def _placed(node: Any) -> list[int]:
 def _position(node: Any, index: int) -> tuple[float, float, float]:
     position = [0.0, 0.0, 0.0]
     node.GetNthControlPointPositionWorld(index, position)
+    _check_finite(node, position)
     return tuple(position)
+
+
+def _check_finite(node: Any, values: Any) -> None:
+    if not np.isfinite(values).all():
+        raise PromptError(f"The markup {node.GetName()} lies nowhere: its position or the transform above it is not a finite number.")
 
 
 def _texts(node: Any, index: int) -> tuple[str, str]:
@@ -122,6 +120,7 @@ def _scribble(node: Any) -> tuple[Prompt, ...]:
         curve = node.GetCurvePointsWorld()
         if curve is not None and curve.GetNumberOfPoints():
             points = [curve.GetPoint(n) for n in range(curve.GetNumberOfPoints())]
+            _check_finite(node, points)
     widths = [float(found.group(1)) for found in map(_WIDTH.search, texts) if found]
     filled = bool(node.IsA("vtkMRMLMarkupsClosedCurveNode"))
     return (Scribble(tuple(points), not _negative(node.GetName() or "", *texts), max(widths, default=0.0), filled),)
@@ -132,6 +131,7 @@ def _box(node: Any) -> tuple[Prompt, ...]:
         return ()
     to_world = matrix_to_numpy(node.GetObjectToWorldMatrix())
     half = np.asarray(node.GetSize()) / 2
+    _check_finite(node, [*to_world.ravel(), *half])
     # the nearest orthonormal axes: a transform above may scale and shear
     left, _, right = np.linalg.svd(to_world[:3, :3])
     axes = (left @ right).T
@@ -193,11 +193,9 @@ def save_prompts(prompts: Prompts, path: str | Path) -> None:
     Raises:
         PromptError: no prompts, wrong ending, or the file can't be written.
     """
-    path = absolute(path)
-    if not path.name.lower().endswith(".mrk.json"):
+    if not str(path).lower().endswith(".mrk.json"):
         raise PromptError(f"{path} can't be written: the name of a prompts file must end with .mrk.json.")
-    if not path.parent.is_dir():
-        raise PromptError(f"{path} can't be written: the folder {path.parent} does not exist.")
+    path = paths.writable(path, PromptError)
     if not len(prompts):
         raise PromptError(f"There are no prompts to write to {path}.")
     nodes = prompts_to_markups(prompts)

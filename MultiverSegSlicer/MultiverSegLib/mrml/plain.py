@@ -17,6 +17,25 @@ from ..core.errors import VolumeError
 _LOOKED_AT = 1_000_000
 
 
+#: A voxel that is larger than this (mm) is a wrong unit or a damaged header, and nothing could be computed on it.
+_LARGEST = 1000.0
+#: Part of a box's volume that a voxel with its edges keeps: less, and its axes lie in a plane.
+_FLAT = 1e-6
+
+
+def check_grid(ijk_to_ras: np.ndarray, name: str) -> None:
+    """Raise VolumeError unless ``ijk_to_ras`` (4x4) is a voxel grid one can compute on; voxels may be as small as one likes."""
+    edges = np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
+    if not np.isfinite(ijk_to_ras).all():
+        raise VolumeError(f"The volume {name} has no position in the patient: its matrix holds numbers that are not finite.")
+    if not edges.all() or abs(np.linalg.det(ijk_to_ras[:3, :3] / edges)) < _FLAT:
+        raise VolumeError(f"The volume {name} has a degenerate voxel grid: check its spacing, directions and transforms.")
+    if edges.max() > _LARGEST:
+        raise VolumeError(
+            f"The volume {name} has voxels of {edges.max():.6g} mm: check the unit of its spacing, its directions and transforms."
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class PlainVolume:
     """``array`` [k, j, i] in the order of the file; ``ijk_to_ras`` 4x4 float64, voxel indices (centres at integers) to RAS in mm.
@@ -33,8 +52,7 @@ class PlainVolume:
     def __post_init__(self) -> None:
         if self.array.ndim != 3 or not self.array.size:
             raise VolumeError(f"The volume {self.name} has no voxels: load it again.")
-        if abs(np.linalg.det(self.ijk_to_ras[:3, :3])) < 1e-12:
-            raise VolumeError(f"The volume {self.name} has a degenerate voxel grid: check its spacing, directions and transforms.")
+        check_grid(self.ijk_to_ras, self.name)
 
     @staticmethod
     def of(image: Any, name: str, frame: int | None = None, attributes: Mapping[str, str] | None = None) -> PlainVolume:

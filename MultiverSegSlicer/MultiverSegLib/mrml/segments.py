@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import SegmentationError, VolumeError
+from . import paths
+from .axes import array_axis, on_slice
+from .dicom import is_dicom
+from .dicom_seg import read_dicom_seg
+from .headers import check_header
+from .label_files import check_place, read_labels
 from .labelmaps import editable_voxels, find_segment, image_array, lattice_offset, notify, overlap, segment_voxels
-from .paths import absolute
-from .slice_plane import AXES
+from .paths import reason_of
 from .volumes import (
-    array_of,
     dimensions_of,
     ijk_to_ras,
-    load_volume,
     local_to_world,
     new_volume,
     numpy_to_matrix,
@@ -23,15 +26,20 @@ from .volumes import (
     stem,
     write_node,
 )
-from .writing import EditHistory, PlaneEdit, SegmentWriter, write_plane
+from .writing import EditHistory, PlaneEdit, SegmentWriter, is_empty, write_plane
+
+#: Beginning of the IDs of segments from a DICOM SEG; the segment number follows.
+DICOM_SEGMENT = "DicomSegment_"
 
 __all__ = [
+    "DICOM_SEGMENT",
     "EditHistory",
     "PlaneEdit",
     "SegmentWriter",
     "add_segment",
     "find_segment",
     "get_segment",
+    "is_empty",
     "load_segmentation",
     "max_slice",
     "new_segmentation",
@@ -132,9 +140,7 @@ def set_slice(segmentation: Any, segment_id: str, volume: Any, mask2d: np.ndarra
     """
     first, voxels = _place_of(segmentation, segment_id, volume)
     common = overlap(voxels.extent, first, dimensions_of(volume))
-    place = [slice(None)] * 3
-    place[2 - AXES.index(axis)] = index
-    np.multiply(np.asarray(mask2d) > 0, voxels.label, out=voxels.array[common[0]][tuple(place)], casting="unsafe")
+    np.multiply(np.asarray(mask2d) > 0, voxels.label, out=voxels.array[common[0]][on_slice(axis, index)], casting="unsafe")
     if notify_now:
         notify(segmentation, segment_id)
 
@@ -157,7 +163,7 @@ def max_slice(segmentation: Any, segment_id: str, volume: Any, axis: str) -> int
         SegmentationError: the segment is empty, or lies outside of the volume.
     """
     mask = get_segment(segmentation, segment_id, volume)
-    number = 2 - AXES.index(axis)
+    number = array_axis(axis)
     areas = np.array([np.count_nonzero(mask.take(index, axis=number)) for index in range(mask.shape[number])])
     if not areas.any():
         name = find_segment(segmentation, segment_id).GetName()
@@ -167,66 +173,94 @@ def max_slice(segmentation: Any, segment_id: str, volume: Any, axis: str) -> int
 
 
 def load_segmentation(path: str | Path, volume: Any = None, name: str | None = None) -> Any:
-    """Load a segmentation (.seg.nrrd with names, colours, terminology and overlaps, or a labelmap in NRRD, NIfTI or MetaImage).
+    """Load a segmentation (.seg.nrrd with names, colours, terminology and overlaps, a DICOM SEG, or a label map in NRRD, NIfTI or MetaImage,
+    whose segments are called by their numbers).
 
     Args:
         volume: becomes the reference geometry; its parent transform is not taken over, since files are in world coordinates.
 
     Raises:
-        SegmentationError: missing or unreadable.
+        SegmentationError: missing, unreadable, or made on another volume (see ``check_place``).
     """
     import slicer
 
-    path = absolute(path)
-    if not path.is_file():
-        raise SegmentationError(f"{path} does not exist: check the path of the segmentation.")
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name or stem(path).removesuffix(".seg"))
-    read = _read_segments if path.name.lower().endswith((".nrrd", ".nhdr", ".vtm")) else _read_labels
-    if not read(node, path) or node.GetSegmentation().GetNumberOfSegments() == 0:
+    place = paths.existing_file(path, SegmentationError, "segmentation")
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name or stem(place).removesuffix(".seg"))
+    try:
+        shape = _read_file(node, place)
+        if volume is not None:
+            check_place(node, segment_ids(node), volume, shape, place)
+    except VolumeError as error:
         remove_node(node)
-        raise SegmentationError(f"{path} can't be read as a segmentation: it is damaged, of an unknown format, or holds no segment.")
+        raise SegmentationError(str(error).replace("can't be read as a volume", "can't be read as a segmentation")) from error
+    except BaseException:
+        remove_node(node)
+        raise
     node.CreateDefaultDisplayNodes()
     if volume is not None:
         node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     return node
 
 
-def _read_segments(node: Any, path: Path) -> bool:
-    import SimpleITK as sitk
+def _read_file(node: Any, path: Path) -> tuple[int, ...] | None:
+    """Fill ``node``; gives the shape [k, j, i] of the file's voxels where it has one."""
+    if is_dicom(path):
+        return _read_dicom(node, path)
+    if path.name.lower().endswith(".vtm"):
+        return _read_segments(node, path)
+    check_header(path)
+    if path.name.lower().endswith((".nrrd", ".nhdr")):
+        import SimpleITK as sitk
+
+        try:  # the voxels, too: MRML's reader ends the process at a file that was cut short
+            image = sitk.ReadImage(str(path))
+        except RuntimeError as error:
+            raise SegmentationError(f"{path} can't be read as a segmentation ({reason_of(error)}).") from error
+        if image.HasMetaDataKey("Segment0_ID"):
+            _read_segments(node, path)
+            return image.GetSize()[2::-1]
+    return _read_labels(node, path)
+
+
+def _read_segments(node: Any, path: Path) -> None:
     import slicer
 
-    if path.suffix.lower() != ".vtm":
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(path))
-        try:
-            reader.ReadImageInformation()
-        except RuntimeError:
-            return False
-        if not reader.HasMetaDataKey("Segment0_ID"):
-            return _read_labels(node, path)
     storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
     storage.SetFileName(str(path))
     node.SetAndObserveStorageNodeID(storage.GetID())
-    return bool(storage.ReadData(node))
+    if not storage.ReadData(node) or not node.GetSegmentation().GetNumberOfSegments():
+        raise SegmentationError(f"{path} can't be read as a segmentation: it is damaged, of an unknown format, or holds no segment.")
 
 
-def _read_labels(node: Any, path: Path) -> bool:
-    """A labelmap of another program, in any number type: each label becomes a segment."""
+def _read_labels(node: Any, path: Path) -> tuple[int, ...]:
+    """A label map of another program: each label becomes a segment that is called by its number."""
     import slicer
 
+    labels = read_labels(path)
+    copy = new_volume(labels.array, labels.ijk_to_ras, labels.name, labelmap=True)
     try:
-        labels = load_volume(path)
-    except VolumeError:
-        return False
-    try:
-        array = array_of(labels)
-        whole = np.nan_to_num(array).round().astype(np.int32)
-        copy = new_volume(whole, ijk_to_ras(labels), stem(path), labelmap=True)
-        imported = slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(copy, node)
-        remove_node(copy)
-        return bool(imported)
+        if not slicer.vtkSlicerSegmentationsModuleLogic.ImportLabelmapToSegmentationNode(copy, node):
+            raise SegmentationError(f"{path} can't be read as a segmentation: its labels can't be imported.")
     finally:
-        remove_node(labels)
+        remove_node(copy)
+    for segment_id in segment_ids(node):  # not by the name that some colour table has for the number
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        segment.SetName(str(segment.GetLabelValue()))
+    return labels.array.shape
+
+
+def _read_dicom(node: Any, path: Path) -> None:
+    found = read_dicom_seg(path)
+    grid = new_volume(np.zeros(found.segments[0].mask.shape, np.uint8), found.ijk_to_ras, "grid", labelmap=True)
+    try:
+        node.SetReferenceImageGeometryParameterFromVolumeNode(grid)
+        for segment in found.segments:
+            segment_id = node.GetSegmentation().AddEmptySegment(f"{DICOM_SEGMENT}{segment.number}", segment.name)
+            if segment.terminology:
+                node.GetSegmentation().GetSegment(segment_id).SetTerminology(segment.terminology)
+            set_segment(node, segment_id, grid, segment.mask)
+    finally:
+        remove_node(grid)
 
 
 def save_segmentation(segmentation: Any, path: str | Path) -> None:
@@ -235,6 +269,7 @@ def save_segmentation(segmentation: Any, path: str | Path) -> None:
     Raises:
         SegmentationError: wrong ending, missing or unwritable folder, or a full disk.
     """
-    if not str(path).lower().endswith((".seg.nrrd", ".seg.nhdr", ".seg.vtm")):
+    path = paths.absolute(path, SegmentationError)
+    if not path.name.lower().endswith((".seg.nrrd", ".seg.nhdr", ".seg.vtm")):
         raise SegmentationError(f"{path} can't be written: the name of a segmentation must end with .seg.nrrd.")
     write_node(segmentation, path, SegmentationError)

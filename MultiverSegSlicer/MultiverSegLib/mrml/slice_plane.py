@@ -10,14 +10,12 @@ import numpy as np
 
 from ..core.encoding import encode_prompts
 from ..core.errors import VolumeError
-from ..core.grid import GRID_SHAPE, place_grid
+from ..core.grid import AXES, GRID_SHAPE, place_grid
 from ..core.imaging import ImageSettings, sample_image
 from ..core.prompts import Prompt
 from ..core.sheet import Sheet
 from .labelmaps import segment_voxels
 from .volumes import array_of, dimensions_of, ijk_to_ras, matrix_to_numpy
-
-AXES = ("i", "j", "k")
 
 
 @dataclass(frozen=True, eq=False)

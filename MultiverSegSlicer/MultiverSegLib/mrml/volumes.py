@@ -6,10 +6,8 @@ shape and the same voxels in every other program.
 
 from __future__ import annotations
 
-import gzip
 import tempfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import VolumeError
-from .paths import absolute
-from .plain import PlainVolume
+from . import paths
+from .headers import check_header
+from .plain import PlainVolume, check_grid
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img.gz", ".img", ".dcm")
+_CAPITALS = (".MHA", ".MHD")
 
 
 def load_volume(path: str | Path, name: str | None = None, labelmap: bool = False) -> Any:
@@ -36,41 +36,63 @@ def load_volume(path: str | Path, name: str | None = None, labelmap: bool = Fals
     Raises:
         VolumeError: missing, unreadable, 4D, or not scalar.
     """
-    path = absolute(path)
-    if path.is_dir():
-        from .dicom import load_dicom
+    from . import dicom
 
-        return load_dicom(path, name)
-    if not path.is_file():
-        raise VolumeError(f"{path} does not exist: check the path of the volume.")
-    if _check_header(path):  # 64-bit integers, which Slicer's reader hangs on (NIfTI) or rounds (NRRD)
-        plain = read_plain(path, name)
-        return new_volume(plain.array, plain.ijk_to_ras, plain.name, labelmap)
-    return read_files([path], name or stem(path), labelmap)
+    path = paths.existing(path, VolumeError, "volume")
+    if path.is_dir():
+        return dicom.load_dicom(path, name)
+    plain = _read_apart(path, name or stem(path))
+    if plain is None:
+        return read_files([path], name or stem(path), labelmap)
+    return new_volume(plain.array, plain.ijk_to_ras, plain.name, labelmap, plain.attributes)
+
+
+def _read_apart(path: Path, name: str) -> PlainVolume | None:
+    """What Slicer's reader can't be given: DICOM files of several frames, 64-bit integers (it hangs on them in NIfTI and rounds them in NRRD)
+    and MetaImage's ending in capitals. None: it may read the file."""
+    from . import dicom
+
+    frames = dicom.read_frames(path, name)
+    if frames is None and (_check_header(path) or path.suffix in _CAPITALS):
+        return _read_image(path, name)
+    return frames
 
 
 def read_plain(path: str | Path, name: str | None = None) -> PlainVolume:
     """``load_volume`` without a node: the same voxels, geometry and errors, in any thread. 64-bit integers become 32 bits where they suffice,
     else float64."""
-    import SimpleITK as sitk
+    from . import dicom
 
-    path = absolute(path)
+    path = paths.existing(path, VolumeError, "volume")
     if path.is_dir():
-        from .dicom import read_plain_dicom
+        return dicom.read_plain_dicom(path, name)
+    frames = dicom.read_frames(path, name or stem(path))
+    if frames is None:
+        _check_header(path)
+        return _read_image(path, name or stem(path))
+    return frames
 
-        return read_plain_dicom(path, name)
-    if not path.is_file():
-        raise VolumeError(f"{path} does not exist: check the path of the volume.")
-    wide = _check_header(path)
+
+def _read_image(path: Path, name: str) -> PlainVolume:
     try:
-        plain = PlainVolume.of(sitk.ReadImage(str(path)), name or stem(path))
+        plain = PlainVolume.of(_reader(path).Execute(), name)
     except RuntimeError as error:
-        raise VolumeError(f"{path} can't be read as a volume: it may be damaged.") from error
-    if not wide:
+        raise VolumeError(f"{path} can't be read as a volume ({paths.reason_of(error)}).") from error
+    if plain.array.dtype not in (np.int64, np.uint64):
         return plain
     limits = np.iinfo(np.int32)
     fits = plain.array.min() >= limits.min and plain.array.max() <= limits.max
     return replace(plain, array=plain.array.astype(np.int32 if fits else np.float64))
+
+
+def _reader(path: Path) -> Any:
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    if path.suffix in _CAPITALS:  # ITK knows MetaImage by small letters only
+        reader.SetImageIO("MetaImageIO")
+    reader.SetFileName(str(path))
+    return reader
 
 
 def node_of(plain: PlainVolume, window_level: tuple[float, float]) -> Any:
@@ -99,8 +121,7 @@ def read_files(files: list[Path], name: str, labelmap: bool = False) -> Any:
     """Read one volume from ``files``, in this order, without any check of their headers."""
     import slicer
 
-    scene = slicer.mrmlScene
-    files = [absolute(file) for file in files]
+    files, scene = [paths.absolute(file, VolumeError) for file in files], slicer.mrmlScene
     storage = scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
     storage.SetFileName(str(files[0]))
     storage.ResetFileNameList()
@@ -113,10 +134,10 @@ def read_files(files: list[Path], name: str, labelmap: bool = False) -> Any:
     if not read or not node.GetImageData():
         scene.RemoveNode(storage)
         scene.RemoveNode(node)
-        raise VolumeError(f"{files[0]} can't be read as a volume: it may be damaged or of an unknown format.")
+        raise VolumeError(f"{files[0]} can't be read as a volume: it is damaged or of an unknown format.")
     node.SetAndObserveStorageNodeID(storage.GetID())
     try:
-        check_volume(node)
+        ijk_to_ras(node)
     except VolumeError:
         remove_node(node)
         raise
@@ -130,7 +151,9 @@ def stem(path: Path) -> str:
     return next((name[: -len(ending)] for ending in _SUFFIXES if name.lower().endswith(ending)), path.stem)
 
 
-def new_volume(array: np.ndarray, matrix: np.ndarray, name: str, labelmap: bool = False) -> Any:
+def new_volume(
+    array: np.ndarray, matrix: np.ndarray, name: str, labelmap: bool = False, attributes: Mapping[str, str] | None = None
+) -> Any:
     """A volume node with a copy of ``array`` [k, j, i] and ``matrix`` (4x4, (i, j, k) to RAS in mm)."""
     import slicer
     import vtk
@@ -141,6 +164,8 @@ def new_volume(array: np.ndarray, matrix: np.ndarray, name: str, labelmap: bool 
     image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True))
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode" if labelmap else "vtkMRMLScalarVolumeNode", name)
     node.SetIJKToRASMatrix(numpy_to_matrix(matrix))
+    for key, value in (attributes or {}).items():
+        node.SetAttribute(key, value)
     node.SetAndObserveImageData(image)
     node.CreateDefaultDisplayNodes()
     return node
@@ -154,50 +179,18 @@ def _check_header(path: Path) -> bool:
     """
     import SimpleITK as sitk
 
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    check_header(path)
+    reader = _reader(path)
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        reason = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "unknown format")
-        raise VolumeError(f"{path} can't be read as a volume ({reason.removeprefix('sitk::ERROR: ')[:160]}).") from error
+        raise VolumeError(f"{path} can't be read as a volume ({paths.reason_of(error)}).") from error
     size = reader.GetSize()
     if len(size) > 3 and max(size[3:]) > 1:
         raise VolumeError(f"{path} has {len(size)} dimensions ({' x '.join(map(str, size))}): give one 3D volume, e.g. one time point.")
     if reader.GetNumberOfComponents() > 1:
         raise VolumeError(f"{path} has {reader.GetNumberOfComponents()} values per voxel (colour or vectors): give a scalar volume.")
-    if path.name.lower().endswith((".nii", ".nii.gz")):
-        _check_complete(path, reader)
     return reader.GetPixelID() in (sitk.sitkInt64, sitk.sitkUInt64)
-
-
-def _check_complete(path: Path, reader: Any) -> None:
-    """The NIfTI reader silently fills a file that was cut short with zeros."""
-    try:
-        voxel_bytes = int(reader.GetMetaData("bitpix")) // 8
-        needed = int(np.prod(reader.GetSize())) * voxel_bytes + int(float(reader.GetMetaData("vox_offset")))
-    except (RuntimeError, ValueError):
-        return
-    if path.suffix.lower() == ".gz":
-        with path.open("rb") as file:
-            file.seek(-4, 2)
-            # the last four bytes of a gzip file are its unpacked size; where they differ (several parts, or cut) count the bytes
-            complete = int.from_bytes(file.read(4), "little") == needed % 2**32 or _unpacked_size(path) >= needed
-    else:
-        complete = path.stat().st_size >= needed
-    if not complete:
-        raise VolumeError(f"{path} can't be read as a volume (it was cut short): copy or download it again.")
-
-
-def _unpacked_size(path: Path) -> int:
-    size = 0
-    try:
-        with gzip.open(path) as file:
-            while block := file.read(1 << 22):
-                size += len(block)
-    except (EOFError, OSError, zlib.error):
-        pass  # what could be unpacked counts
-    return size
 
 
 def check_volume(volume: Any) -> None:
@@ -284,8 +277,7 @@ def ijk_to_ras(volume: Any) -> np.ndarray:
     result = local_to_world(volume) @ matrix_to_numpy(matrix)
     extent = volume.GetImageData().GetExtent()
     result[:, 3] += result[:, :3] @ (extent[0], extent[2], extent[4])
-    if abs(np.linalg.det(result[:3, :3])) < 1e-12:
-        raise VolumeError(f"The volume {volume.GetName()} has a degenerate voxel grid: check its spacing, directions and transforms.")
+    check_grid(result, volume.GetName())
     return result
 
 
@@ -306,11 +298,7 @@ def write_node(node: Any, path: str | Path, error: type[Exception], check: Calla
     Args:
         check: called with the written file before it is moved; raises VolumeError if that isn't whole (not every writer tells).
     """
-    path = absolute(path)
-    if not path.parent.is_dir():
-        raise error(f"{path} can't be written: the folder {path.parent} does not exist.")
-    if path.is_dir():
-        raise error(f"{path} can't be written: it is a folder.")
+    path = paths.writable(path, error)
     node.AddDefaultStorageNode(str(path))
     storage = node.GetStorageNode()
     if storage is None:

@@ -10,27 +10,17 @@ import slicer
 
 from ..cohort.session import SliceSession, Strokes
 from ..core.errors import PromptError
-from ..core.prompts import Box, Point, Prompt, Prompts
+from ..core.prompts import Point, Prompt, Prompts
 from ..mrml import segments
+from ..mrml.axes import array_axis, axis_number, slices_of_prompts, voxel_axis
 from ..mrml.markups import prompts_from_markups
 from ..mrml.slice_plane import SlicePlane
 from ..mrml.volumes import dimensions_of, ijk_to_ras
 
-#: Names of the slice axes; their normals run to S, A and R.
-AXES = ("axial", "coronal", "sagittal")
-_NORMALS = {"axial": (0, 0, 1), "coronal": (0, 1, 0), "sagittal": (1, 0, 0)}
-
-
-def voxel_axis(volume: Any, axis: str) -> str:
-    """The volume's own axis ("i", "j" or "k") whose slices are nearest to ``axis``."""
-    normals = np.linalg.inv(ijk_to_ras(volume)[:3, :3])
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    return "ijk"[int(np.argmax(np.abs(normals @ _NORMALS[axis])))]
-
 
 def slice_count(volume: Any, axis: str) -> int:
     """Number of slices along ``axis``."""
-    return dimensions_of(volume)["ijk".index(voxel_axis(volume, axis))]
+    return dimensions_of(volume)[axis_number(voxel_axis(volume, axis))]
 
 
 class ModuleLogic:
@@ -111,17 +101,12 @@ class PromptSources:
         Raises:
             PromptError: none of them lies in the volume.
         """
-        own = voxel_axis(volume, axis)
-        number = "ijk".index(own)
-        to_ijk = np.linalg.inv(ijk_to_ras(volume))
-        indices: set[int] = set()
-        for prompt in self.prompts():
-            points = [prompt.center] if isinstance(prompt, Box) else [prompt.position] if isinstance(prompt, Point) else prompt.points
-            indices |= {int(np.floor((to_ijk @ (*p, 1))[number] + 0.5)) for p in points}
+        own, dimensions = voxel_axis(volume, axis), dimensions_of(volume)
+        indices = set(slices_of_prompts(self.prompts(), ijk_to_ras(volume), dimensions, own))
         for stroke in self.strokes(target_id):
             mask = segments.get_segment(stroke.segmentation, stroke.segment_id, volume)
-            indices |= {int(i) for i in np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != 2 - number)))}
-        inside = sorted(i for i in indices if 0 <= i < dimensions_of(volume)[number])
+            indices |= {int(i) for i in np.flatnonzero(np.moveaxis(mask, array_axis(own), 0).any(axis=(1, 2)))}
+        inside = sorted(indices)
         if not inside:
             raise PromptError("None of these prompts lies in the volume: choose points, a box, a curve or a painted segment that does.")
         return [SlicePlane.from_volume(volume, own, index, settings) for index in inside]

@@ -11,7 +11,6 @@ from ..core.errors import MultiverSegError
 from . import contexts, options, service
 from .cohort_panel import CohortPanel
 from .gallery import Gallery
-from .logic import AXES
 from .predict_box import PredictBox
 from .setup_box import SetupBox
 from .uncertainty import UncertaintyBox
@@ -38,7 +37,7 @@ class Panel(VTKObservationMixin):
         self.library.listeners.append(self._context_changed)
         self.service = service.shared()
         self._make_editor()
-        for axis, text in ((AXES[0], _("axial")), (AXES[1], _("coronal")), (AXES[2], _("sagittal"))):
+        for axis, text in (("axial", _("axial")), ("coronal", _("coronal")), ("sagittal", _("sagittal"))):
             self.ui.axisComboBox.addItem(text, axis)
         self.setup = SetupBox(self.ui, self._setup_changed)
         self.gallery = Gallery(self.ui, self.context, self.show_example, self.remove_example)

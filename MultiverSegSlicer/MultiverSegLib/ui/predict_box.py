@@ -9,11 +9,12 @@ from slicer.i18n import tr as _
 from ..cohort.propagation import Limits
 from ..cohort.volume_work import VolumeWork
 from ..core.errors import MultiverSegError
+from ..mrml.axes import voxel_axis
 from ..mrml.slice_plane import SlicePlane
 from ..mrml.writing import SegmentWriter
 from . import options, prompt_store
 from .effect_writer import EffectWriter
-from .logic import PromptSources, SliceQueue, slice_count, voxel_axis
+from .logic import PromptSources, SliceQueue, slice_count
 from .presenter import Target
 from .volume_task import VolumeTask
 

@@ -9,9 +9,8 @@ from slicer.i18n import tr as _
 
 from ..cohort.records import ACCEPTED, Structure, to_json
 from ..core.errors import CohortError
+from ..core.grid import ANATOMICAL
 from .widgets import button, choose, combo, described
-
-AXES = ("axial", "coronal", "sagittal")
 
 
 def named(text: str, axis: str, first: int = 0) -> list[Structure]:
@@ -31,7 +30,7 @@ class StructuresBox:
         )
         self.color = described(qt.QToolButton(), _("Colour of the structure's segments."), _("Colour of the structure"))
         self.axis = combo("", _("Slice axis of the structure"))
-        for axis in AXES:
+        for axis in ANATOMICAL:
             self.axis.addItem(_(axis), axis)
         self.add = button(_("Add…"), _("One more structure to segment in every case; several divided by commas."), _("Add a structure"))
         self.accept = button(

@@ -5,11 +5,13 @@ import pytest
 import SimpleITK as sitk
 from MultiverSegLib.cohort.changes import change_between
 from MultiverSegLib.cohort.cohort import Cohort
-from MultiverSegLib.cohort.nodes import CaseNodes, load_mask, reference_mask, voxel_axis
+from MultiverSegLib.cohort.nodes import CaseNodes, reference_mask
 from MultiverSegLib.cohort.records import Structure
 from MultiverSegLib.cohort.scene_sources import cases_from_scene, cases_from_sequence, cases_from_subject_hierarchy, cases_from_volumes
 from MultiverSegLib.core.errors import CohortError, SegmentationError, VolumeError
 from MultiverSegLib.mrml import segments, volumes
+from MultiverSegLib.mrml.axes import voxel_axis
+from MultiverSegLib.mrml.masks import EVERY_LABEL, load_mask
 
 from .volumes import SHAPE, ellipsoid, real_cohort, write
 
@@ -72,8 +74,10 @@ def test_existing_labels(host, tmp_path):
         two[0, 0, 0] = 7
         write(tmp_path / "two.nrrd", two)
         assert load_mask(nodes.volume, tmp_path / "two.nrrd", 7).sum() == 1
-        assert load_mask(nodes.volume, tmp_path / "two.nrrd").sum() == (two > 0).sum()
-        with pytest.raises(SegmentationError, match="no label 5"):
+        assert load_mask(nodes.volume, tmp_path / "two.nrrd", EVERY_LABEL).sum() == (two > 0).sum()
+        with pytest.raises(SegmentationError, match="segments 2, 7, none called blob: say which"):
+            load_mask(nodes.volume, tmp_path / "two.nrrd", structure="blob")
+        with pytest.raises(SegmentationError, match="no label 5: it has 2, 7"):
             load_mask(nodes.volume, tmp_path / "two.nrrd", 5)
         nodes.close()
 

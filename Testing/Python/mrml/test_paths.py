@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
+from MultiverSegLib.core.errors import MultiverSegError
 from MultiverSegLib.core.prompts import Point, Prompts
 from MultiverSegLib.mrml import markups, paths, segments, volumes
 
@@ -42,3 +45,49 @@ def test_the_home_folder_is_meant_by_a_tilde(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert paths.absolute("~/ct.nrrd") == tmp_path / "ct.nrrd"
+
+
+def refused(function, path, *more) -> str:
+    with pytest.raises(MultiverSegError) as caught:
+        function(path, *more)
+    message = str(caught.value)
+    assert "\n" not in message and "damaged" not in message
+    message.encode("utf-8")
+    return message
+
+
+@pytest.fixture
+def readers(host):
+    volume = volumes.new_volume(np.zeros((3, 4, 5), np.int16), np.eye(4), "ct")
+    return (volumes.load_volume, volumes.read_plain, lambda path: segments.load_segmentation(path, volume), markups.load_prompts)
+
+
+@pytest.mark.parametrize("name", ["gone.nrrd", "no/gone.seg.nrrd", "gone.mrk.json", "gone.dcm"])
+def test_a_file_that_is_not_there_is_not_called_damaged(readers, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for read in readers:
+        assert "does not exist" in refused(read, name)
+        assert "does not exist" in refused(read, tmp_path / name)
+    assert "no file name" in refused(readers[0], "")
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "nii.gz", "seg.nrrd", "mrk.json"])
+def test_a_name_that_is_not_utf_8_is_refused_with_the_name(readers, tmp_path, ending):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller." + ending.encode())
+    open(path, "wb").close()
+    for read in readers:
+        assert rf"M\xfcller.{ending}" in refused(read, path)
+    for save in (volumes.save_volume, lambda node, target: segments.save_segmentation(segments.new_segmentation(node), target)):
+        node = volumes.new_volume(np.zeros((3, 4, 5), np.int16), np.eye(4), "ct")
+        if ending in ("nrrd", "seg.nrrd"):
+            assert r"M\xfcller" in refused(lambda target, save=save, node=node: save(node, target), path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_devices_pipes_and_folders_are_no_files(readers, tmp_path):
+    os.mkfifo(tmp_path / "pipe.nrrd")
+    (tmp_path / "folder.nrrd").mkdir()
+    for read in readers:
+        assert "a device or a pipe" in refused(read, tmp_path / "pipe.nrrd")
+        assert "a device or a pipe" in refused(read, "/dev/zero")
+        refused(read, tmp_path / "folder.nrrd")

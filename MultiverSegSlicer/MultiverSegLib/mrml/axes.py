@@ -1,0 +1,152 @@
+"""The one rule for axes: what a plane's axis is called, which voxel axis it means in a volume, and which slice a set of prompts means.
+
+A volume's array is [k, j, i]; its axes are called "i", "j" and "k", numbered 0, 1, 2 as in (i, j, k). A structure's axis may also be an anatomical
+name: axial slices follow each other from feet to head, coronal ones from back to front, sagittal ones from side to side. Prompts are in RAS mm.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import PromptError
+from ..core.grid import ANATOMICAL, AXES
+from ..core.prompts import Box, Point, Prompt, Prompts
+from .volumes import ijk_to_ras
+
+_NORMALS = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], float)  # of axial, coronal, sagittal slices
+_THICK = 1.5  # slices this much thicker than the pixels were acquired one by one: people draw on them
+_FLAT = 0.5  # voxels: prompts within it lie on one slice
+
+
+def axis_number(axis: str) -> int:
+    """Number of a voxel axis in (i, j, k), as in a volume's dimensions and matrix."""
+    return AXES.index(axis)
+
+
+def array_axis(axis: str) -> int:
+    """Number of a voxel axis in the array [k, j, i]."""
+    return 2 - AXES.index(axis)
+
+
+def on_slice(axis: str, index: int) -> tuple:
+    """Index of slice ``index`` along ``axis`` into an array [k, j, i]."""
+    place: list[Any] = [slice(None)] * 3
+    place[array_axis(axis)] = index
+    return tuple(place)
+
+
+def voxel_axis(volume: Any, axis: str) -> str:
+    """The voxel axis ("i", "j" or "k") of ``volume`` that ``axis`` means; see ``named_axes``."""
+    return axis if axis in AXES else named_axes(ijk_to_ras(volume))[axis]
+
+
+def named_axes(matrix: np.ndarray) -> dict[str, str]:
+    """Anatomical name -> voxel axis. Each name has an axis of its own: of the six ways to give them, the one whose slices together are nearest
+    to what the names say (the slices' normals count, so that a sheared volume is seen as it is cut).
+
+    Args:
+        matrix: 4x4, (i, j, k) to RAS.
+    """
+    normals = np.linalg.inv(matrix[:3, :3])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    likeness = np.abs(_NORMALS @ normals.T)  # [name, voxel axis]
+    best = max(permutations(range(3)), key=lambda order: round(sum(likeness[n, axis] for n, axis in enumerate(order)), 9))
+    return {name: AXES[axis] for name, axis in zip(ANATOMICAL, best, strict=True)}
+
+
+def own_axis(matrix: np.ndarray) -> str:
+    """The axis of a volume's thick slices; for nearly isotropic voxels the one of its axial slices.
+
+    Args:
+        matrix: 4x4, (i, j, k) to RAS.
+    """
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    thickest = int(np.argmax(spacing))
+    if spacing[thickest] > _THICK * np.sort(spacing)[1]:
+        return AXES[thickest]
+    return named_axes(matrix)["axial"]
+
+
+def axis_of_prompts(prompts: Prompts, matrix: np.ndarray) -> str:
+    """The axis ("i", "j" or "k") along which the prompts are flat; where that leaves a choice, the volume's own slice axis.
+
+    A stroke, a flat box, or several clicks on one slice name their axis. One click does not.
+    """
+    own = own_axis(matrix)
+    if not len(prompts):
+        return own
+    places = [_to_ijk(_points(p), matrix) for p in prompts]
+    flat = [_is_flat(np.concatenate(places), axis) for axis in range(3)]
+    if not any(flat):  # prompts on several slices: each stroke may still lie in one
+        flat = [all(_is_flat(place, axis) for place in places) for axis in range(3)]
+    candidates = [AXES[axis] for axis in range(3) if flat[axis]]
+    return own if own in candidates or not candidates else candidates[0]
+
+
+def slice_of_prompts(prompts: Prompts, matrix: np.ndarray, dimensions: tuple[int, int, int], axis: str) -> int | None:
+    """Index along ``axis`` of the slice that a set of prompts means; None without prompts.
+
+    Each prompt means one slice: a click its own, a box its middle one, a stroke its mean. The slice that most prompts mean is taken; one positive
+    prompt outweighs all negative ones, and of equals the one nearest to the middle of all, then the lower.
+
+    Args:
+        matrix: 4x4, (i, j, k) to RAS.
+        dimensions: voxels along i, j, k.
+
+    Raises:
+        PromptError: none of these slices is in the volume.
+    """
+    if not len(prompts):
+        return None
+    number = axis_number(axis)
+    votes: Counter[int] = Counter()
+    for prompt in prompts:
+        weight = len(prompts) + 1 if getattr(prompt, "positive", True) else 1
+        votes[_nearest(_to_ijk(_points(prompt), matrix)[:, number].mean())] += weight
+    inside = {index: weight for index, weight in votes.items() if 0 <= index < dimensions[number]}
+    if not inside:
+        missed = max(votes, key=lambda index: votes[index])
+        raise PromptError(
+            f"None of the prompts lies in the volume: they are on slice {axis}={missed}, outside of the volume's 0 to {dimensions[number] - 1}. "
+            "Check that they were made on this volume."
+        )
+    middle = np.median(list(inside))
+    return min(inside, key=lambda index: (-inside[index], abs(index - middle), index))
+
+
+def slices_of_prompts(prompts: Prompts, matrix: np.ndarray, dimensions: tuple[int, int, int], axis: str) -> list[int]:
+    """All slices along ``axis`` that the prompts lie on, in order: those of clicks and of a stroke's points, and the middle one of a box.
+
+    Slices outside of the volume are left out.
+    """
+    number, found = axis_number(axis), set()
+    for prompt in prompts:
+        along = _to_ijk(_points(prompt), matrix)[:, number]
+        found |= {_nearest(along.mean())} if isinstance(prompt, Box) else {_nearest(value) for value in along}
+    return sorted(index for index in found if 0 <= index < dimensions[number])
+
+
+def _points(prompt: Prompt) -> np.ndarray:
+    """Points in RAS mm, [n, 3], that stand for a prompt: a click, the points of a stroke, the eight corners of a box."""
+    if isinstance(prompt, Point):
+        return np.array([prompt.position])
+    if isinstance(prompt, Box):
+        signs = np.array([[a, b, c] for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c in (-0.5, 0.5)])
+        return np.array(prompt.center) + (signs * prompt.size) @ np.array(prompt.axes)
+    return np.array(prompt.points)
+
+
+def _to_ijk(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return np.linalg.solve(matrix, np.c_[points, np.ones(len(points))].T)[:3].T
+
+
+def _nearest(index: float) -> int:
+    return int(np.floor(index + 0.5))
+
+
+def _is_flat(ijk: np.ndarray, axis: int) -> bool:
+    return float(np.ptp(ijk[:, axis])) < _FLAT
