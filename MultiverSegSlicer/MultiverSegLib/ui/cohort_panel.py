@@ -12,7 +12,8 @@ from ..cohort.cohort import Cohort
 from ..cohort.desk import Desk
 from ..cohort.order import ORDERS, progress
 from ..core.errors import MultiverSegError
-from . import prompt_store, settings
+from ..mrml import prompt_tags
+from . import settings
 from .cohort_ahead import AheadBox
 from .cohort_curve import remove_curve, show_curve
 from .cohort_gallery import ResultsGallery
@@ -265,7 +266,7 @@ class CohortPanel:
     def _may_show(self, structure: str) -> bool:
         """Whether a proposal may be put into the open case: the person has not begun, and waits for no prediction."""
         nodes = self.desk.work.nodes
-        return self.panel.service.idle(0) and not len(prompt_store.load(nodes.segmentation, nodes.segment_id(structure)))
+        return self.panel.service.idle(0) and not len(prompt_tags.load(nodes.segmentation, nodes.segment_id(structure)))
 
     def _stepped(self, proposed: list[str]) -> None:
         """Called a few times a second; ``proposed``: cases that got proposals in the background."""

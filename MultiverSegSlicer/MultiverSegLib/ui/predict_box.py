@@ -9,10 +9,11 @@ from slicer.i18n import tr as _
 from ..cohort.propagation import Limits
 from ..cohort.volume_work import VolumeWork
 from ..core.errors import MultiverSegError
+from ..mrml import prompt_tags
 from ..mrml.axes import voxel_axis
 from ..mrml.slice_plane import SlicePlane
 from ..mrml.writing import SegmentWriter
-from . import options, prompt_store
+from . import options
 from .effect_writer import EffectWriter
 from .logic import PromptSources, SliceQueue, slice_count
 from .presenter import Target
@@ -145,7 +146,7 @@ class PredictBox:
         known = presenter.prompts()
         new = tuple(p for p in sources.prompts() if p not in known.items)
         presenter.editor.saveUndo()
-        prompt_store.save(target.segmentation, target.segment_id, known.added(*new))
+        prompt_tags.save(target.segmentation, target.segment_id, known.added(*new))
         writer = EffectWriter(presenter.editor, lambda: None)
         sessions = [presenter.new_session(target, plane, writer, sources.strokes(target.segment_id)) for plane in planes]
         self.queue = SliceQueue(sessions, presenter.service, self._queue_progress)

@@ -17,8 +17,9 @@ from slicer.util import VTKObservationMixin
 from ..cohort.session import SliceSession
 from ..core.errors import Cancelled, MultiverSegError, PromptError, SegmentationError
 from ..core.prompts import Prompt, Prompts
+from ..mrml import prompt_tags
 from ..mrml.slice_plane import SlicePlane
-from . import contexts, options, prompt_store, settings, torch_setup
+from . import contexts, options, settings, torch_setup
 from .effect_writer import EffectWriter
 from .prompt_display import PromptDisplay, remove_leftovers
 
@@ -175,7 +176,7 @@ class PromptPresenter(VTKObservationMixin):
     def prompts(self) -> Prompts:
         """The prompts of the segment selected now."""
         target = self.target()
-        return prompt_store.load(target.segmentation, target.segment_id) if target is not None else Prompts()
+        return prompt_tags.load(target.segmentation, target.segment_id) if target is not None else Prompts()
 
     def structure(self) -> str:
         """The structure that the options name, else the segment's name."""
@@ -212,7 +213,7 @@ class PromptPresenter(VTKObservationMixin):
     def change_prompts(self, prompts: Prompts, slice_node: Any, predict: bool | None = None) -> None:
         """Give the segment selected now these prompts, as one undo step; predict: None means as the live update option says."""
         target = self.required_target()
-        prompts = prompt_store.normalized(prompts)
+        prompts = prompt_tags.normalized(prompts)
         merged = self._job is not None and self._job.undoable and self._job.target == target
         if not merged:
             self.editor.saveUndo()
@@ -221,7 +222,7 @@ class PromptPresenter(VTKObservationMixin):
             job.session.cancel()
         if self._session is not None:
             self._session.prompts = prompts  # so that refresh does not take them for an undo
-        prompt_store.save(target.segmentation, target.segment_id, prompts)
+        prompt_tags.save(target.segmentation, target.segment_id, prompts)
         self.refresh()
         self._slice_node = slice_node
         if predict if predict is not None else self.editor.option("LiveUpdate") != "0":
@@ -296,7 +297,7 @@ class PromptPresenter(VTKObservationMixin):
             writer=writer,
             strokes=strokes,
         )
-        session.prompts = prompt_store.load(target.segmentation, target.segment_id)
+        session.prompts = prompt_tags.load(target.segmentation, target.segment_id)
         return session
 
     def examples(self, image: Any) -> list:

@@ -1,6 +1,6 @@
 """Draws the prompts of one segment as markups: green and red points and strokes, yellow boxes, each visible on its slice.
 
-The nodes are only a picture of what `prompt_store` keeps: hidden from editors, not saved with the scene, locked against dragging.
+The nodes are only a picture of what `prompt_tags` keeps: hidden from editors, not saved with the scene, locked against dragging.
 """
 
 from __future__ import annotations

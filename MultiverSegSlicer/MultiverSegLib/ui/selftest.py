@@ -17,10 +17,10 @@ from ..core.errors import MultiverSegError
 from ..core.imaging import ImageSettings
 from ..core.prompts import Point, Prompts
 from ..core.resources import resource_path
-from ..mrml import segments
+from ..mrml import prompt_tags, segments
 from ..mrml.slice_plane import SlicePlane
 from ..mrml.volumes import load_volume
-from . import options, prompt_store, torch_setup
+from . import options, torch_setup
 
 STRUCTURE = "hippocampus"
 
@@ -115,12 +115,12 @@ class SelfTests(unittest.TestCase):
     def test_prompts_are_saved_with_their_segment(self) -> None:
         _volume, segmentation, segment_id, _plane = self.case(0)
         prompts = Prompts((Point((1.0, 2.0, 3.0)), Point((4.0, 5.0, 6.0), positive=False)))
-        prompt_store.save(segmentation, segment_id, prompts)
+        prompt_tags.save(segmentation, segment_id, prompts)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "with prompts.seg.nrrd"
             slicer.util.saveNode(segmentation, str(path))
             loaded = slicer.util.loadSegmentation(str(path))
-        self.assertEqual(prompt_store.load(loaded, loaded.GetSegmentation().GetNthSegmentID(0)), prompts)
+        self.assertEqual(prompt_tags.load(loaded, loaded.GetSegmentation().GetNthSegmentID(0)), prompts)
 
     def test_context_alone_finds_the_structure(self) -> None:
         predictor, context = self.predictor(), self.context()

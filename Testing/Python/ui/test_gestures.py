@@ -1,14 +1,11 @@
-"""Gestures become prompts; prompts survive the tag of a segment."""
+"""Gestures become prompts."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from MultiverSegLib.core.errors import PromptError
-from MultiverSegLib.core.prompts import Box, Point, Prompts, Scribble
-from MultiverSegLib.ui import prompt_store
+from MultiverSegLib.core.prompts import Box, Point, Scribble
 from MultiverSegLib.ui.gestures import Gesture
 
 AXES = np.eye(3)
@@ -52,42 +49,3 @@ def test_a_box_lies_in_its_view_whatever_the_tilt(angle, width, height):
     assert isinstance(box, Box)
     assert np.allclose(box.size, (abs(width), abs(height), 0), atol=1e-6)
     assert np.allclose(box.center, width / 2 * axes[0] + height / 2 * axes[1], atol=1e-6)
-
-
-POINTS = st.tuples(*[st.floats(-500, 500)] * 3)
-PROMPTS = st.one_of(
-    st.builds(Point, POINTS, st.booleans()),
-    st.builds(Scribble, st.lists(POINTS, min_size=1, max_size=20).map(tuple), st.booleans()),
-    st.builds(Box, POINTS, st.tuples(*[st.floats(0, 100)] * 3)),
-)
-
-
-@given(st.lists(PROMPTS, max_size=6))
-def test_prompts_survive_their_text(items):
-    prompts = Prompts(tuple(items))
-    text = prompt_store.encode(prompts)
-    assert "|" not in text and "\n" not in text, "a tag is cut at a bar when it is written to a file"
-    back = prompt_store.decode(text)
-    assert back == prompt_store.normalized(prompts) == prompt_store.normalized(back)
-    for before, after in zip(prompts, back, strict=True):
-        if isinstance(before, Point):
-            assert np.allclose(before.position, after.position, atol=1e-3)
-
-
-@pytest.mark.parametrize("text", ["", "hello", "eJwDAAAAAAE=", "|", "AAAA"])
-def test_damaged_text_is_refused_in_words(text):
-    with pytest.raises(PromptError, match="damaged"):
-        prompt_store.decode(text)
-
-
-def test_a_damaged_tag_counts_as_no_prompts(host):
-    import slicer
-
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-    segment_id = node.GetSegmentation().AddEmptySegment()
-    node.GetSegmentation().GetSegment(segment_id).SetTag(prompt_store.TAG, "nonsense")
-    assert len(prompt_store.load(node, segment_id)) == 0
-    prompt_store.save(node, segment_id, Prompts((Point((1, 2, 3)),)))
-    assert prompt_store.load(node, segment_id) == Prompts((Point((1, 2, 3)),))
-    prompt_store.save(node, segment_id, Prompts())
-    assert not node.GetSegmentation().GetSegment(segment_id).HasTag(prompt_store.TAG)
