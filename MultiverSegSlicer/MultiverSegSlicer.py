@@ -36,7 +36,7 @@ class MultiverSegSlicer(ScriptedLoadableModule):
 
 def onStartupCompleted():
     """Register what other modules need to know: the effect (Segment Editor) and the sample data (Sample Data)."""
-    from MultiverSegLib.ui import sample_data
+    from MultiverSegLib.ui.panel import sample_data
 
     registerEffect()
     sample_data.register()
@@ -64,7 +64,7 @@ class MultiverSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
         from MultiverSegLib.core.resources import resource_path
-        from MultiverSegLib.ui.panel import Panel
+        from MultiverSegLib.ui.panel.panel import Panel
 
         uiWidget = slicer.util.loadUI(str(resource_path("UI", "MultiverSegSlicer.ui")))
         self.layout.addWidget(uiWidget)
@@ -97,16 +97,16 @@ class MultiverSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
 
 class MultiverSegSlicerLogic(ScriptedLoadableModuleLogic):
-    """What the module can do without its panel; see MultiverSegLib.ui.logic.ModuleLogic."""
+    """What the module can do without its panel; see MultiverSegLib.ui.panel.logic.ModuleLogic."""
 
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
-        from MultiverSegLib.ui.logic import ModuleLogic
+        from MultiverSegLib.ui.panel.logic import ModuleLogic
 
         self.tasks = ModuleLogic()
 
     def getParameterNode(self):
-        from MultiverSegLib.ui.parameters import MultiverSegParameters
+        from MultiverSegLib.ui.panel.parameters import MultiverSegParameters
 
         return MultiverSegParameters(super().getParameterNode())
 

@@ -50,9 +50,9 @@ class PanelBench:
 
         qt.QSettings.setPath(qt.QSettings.NativeFormat, qt.QSettings.UserScope, str(folder / "settings"))
         self.host.load_module(ROOT / "MultiverSegSlicer" / "MultiverSegSlicer.py")
-        from MultiverSegLib.cohort.cohort import Cohort
-        from MultiverSegLib.cohort.records import Case, Source, Structure
-        from MultiverSegLib.ui import settings
+        from MultiverSegLib.cohort.store.cohort import Cohort
+        from MultiverSegLib.cohort.store.records import Case, Source, Structure
+        from MultiverSegLib.ui.shared import settings
 
         settings.set_value("ContextsFolder", str(folder / "contexts"))
         settings.set_value("Model", model)
@@ -72,7 +72,7 @@ class PanelBench:
         self.folder = folder
 
     def open(self) -> None:
-        from MultiverSegLib.cohort.cohort import Cohort
+        from MultiverSegLib.cohort.store.cohort import Cohort
 
         self.cohort.take(Cohort.open(self.folder / "cohort"))
 

@@ -78,7 +78,7 @@ def fill(segmentation, segment_id, volume, count: int) -> None:
 
 
 def examples(context, count: int) -> None:
-    from MultiverSegLib.core.context import Example
+    from MultiverSegLib.core.context.context_set import Example
 
     random = np.random.default_rng(1)
     rows, cols = np.mgrid[:128, :128]
@@ -97,7 +97,8 @@ def measure(model: str, number: int, voxels: int, clicks: int) -> dict:
     scratch = tempfile.mkdtemp()
     qt.QSettings.setPath(qt.QSettings.NativeFormat, qt.QSettings.UserScope, scratch)
     host.load_module(ROOT / "MultiverSegSlicer" / "MultiverSegSlicer.py")
-    from MultiverSegLib.ui import contexts, settings
+    from MultiverSegLib.ui.shared import settings
+    from MultiverSegLib.ui.shared import user_contexts as contexts
 
     settings.set_value("ContextsFolder", scratch)
     settings.set_value("Model", model)

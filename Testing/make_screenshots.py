@@ -31,7 +31,7 @@ class Studio:
 
         qt.QSettings.setPath(qt.QSettings.NativeFormat, qt.QSettings.UserScope, str(scratch))
         self.host.load_module(ROOT / "MultiverSegSlicer" / "MultiverSegSlicer.py")
-        from MultiverSegLib.ui import settings
+        from MultiverSegLib.ui.shared import settings
 
         settings.set_value("ContextsFolder", str(scratch / "contexts"))
 
@@ -157,10 +157,10 @@ def take_cohort(folder: Path, scratch: Path) -> None:
     """The cohort's table, gallery and map of uncertainty, half-way through the sample cohort."""
     studio = Studio(folder, scratch)
     host = studio.host
-    from MultiverSegLib.cohort.cohort import Cohort
-    from MultiverSegLib.cohort.nodes import reference_mask
-    from MultiverSegLib.cohort.records import Structure
-    from MultiverSegLib.cohort.sources import cases_from_folder
+    from MultiverSegLib.cohort.sources.files import cases_from_folder
+    from MultiverSegLib.cohort.store.cohort import Cohort
+    from MultiverSegLib.cohort.store.records import Structure
+    from MultiverSegLib.cohort.work.case_nodes import reference_mask
     from MultiverSegLib.mrml.segments import set_slice
 
     cases = cases_from_folder(ROOT / "Resources" / "SampleCohort", scratch / "cohort", ["hippocampus"])[:12]

@@ -16,7 +16,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer
-from MultiverSegLib.mrml import host as mrml_host
+from MultiverSegLib.mrml import headless as mrml_host
 from PySide6 import QtCore, QtWidgets
 
 from . import (

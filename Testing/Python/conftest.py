@@ -19,7 +19,7 @@ def host():
     A test that expects a message removes it: ``host.messages.clear()``.
     """
     pytest.importorskip("slicer", reason="needs slicer-core")
-    from MultiverSegLib.mrml.host import start
+    from MultiverSegLib.mrml.headless import start
 
     running = start()
     running.messages.clear()

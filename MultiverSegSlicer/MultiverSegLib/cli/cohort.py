@@ -51,10 +51,10 @@ def init(
 
     Example: multiverseg cohort init study --from scans --structure liver:axial --structure spleen
     """
-    from ..cohort.cohort import Cohort
-    from ..cohort.order import ORDERS
-    from ..cohort.records import Structure
-    from ..cohort.sources import NameRule, cases_from_csv, cases_from_folder
+    from ..cohort.sources.files import NameRule, cases_from_csv, cases_from_folder
+    from ..cohort.store.cohort import Cohort
+    from ..cohort.store.order import ORDERS
+    from ..cohort.store.records import Structure
 
     if (source is None) == (table is None):
         raise typer.BadParameter("give either --from FOLDER or --csv FILE")
@@ -87,8 +87,8 @@ def status(
     """
     import json
 
-    from ..cohort.cohort import Cohort, snapshot
-    from ..cohort.order import progress as progress_of
+    from ..cohort.store.cohort import Cohort, snapshot
+    from ..cohort.store.order import progress as progress_of
 
     cohort = Cohort.open(folder, read_only=True)
     if json_:
@@ -108,8 +108,8 @@ def next_(
 
     Example: multiverseg cohort next study --order "least certain"
     """
-    from ..cohort.cohort import Cohort
-    from ..cohort.order import next_case
+    from ..cohort.store.cohort import Cohort
+    from ..cohort.store.order import next_case
 
     cohort = Cohort.open(folder, read_only=True)
     case = next_case(cohort.state, order, after)
@@ -135,10 +135,10 @@ def labels(
 
     Example: multiverseg cohort labels study --case p01 --case p02
     """
-    from ..cohort.cohort import Cohort
-    from ..cohort.labels import labels_to_context
-    from ..cohort.sources import labels_from_folder
-    from ..mrml.host import start
+    from ..cohort.sources.files import labels_from_folder
+    from ..cohort.store.cohort import Cohort
+    from ..cohort.work.labels_to_context import labels_to_context
+    from ..mrml.headless import start
 
     start()
     with Cohort.open(folder) as cohort:
@@ -166,12 +166,12 @@ def weak(
 
     Example: multiverseg cohort weak study p05 --prompts p05.mrk.json
     """
-    from ..cohort.cohort import Cohort
-    from ..cohort.contexts import Contexts
-    from ..cohort.labels import prompts_to_context
+    from ..cohort.store.cohort import Cohort
+    from ..cohort.store.cohort_contexts import Contexts
+    from ..cohort.work.labels_to_context import prompts_to_context
     from ..core.prompts import Prompts
     from ..mrml import markups
-    from ..mrml.host import start
+    from ..mrml.headless import start
 
     start()
     with Cohort.open(folder) as cohort:
@@ -197,7 +197,7 @@ def predict(
 
     Example: multiverseg cohort predict study p03 --prompts p03.mrk.json --volume
     """
-    from ..mrml.host import start
+    from ..mrml.headless import start
     from .cohort_work import opened, predict_case
 
     start()
@@ -222,7 +222,7 @@ def accept(
 
     Example: multiverseg cohort accept study p03 --segmentation p03.seg.nrrd
     """
-    from ..mrml.host import start
+    from ..mrml.headless import start
     from .cohort_work import bring_in, opened
 
     start()
@@ -247,7 +247,7 @@ def skip(
 
     Example: multiverseg cohort skip study p07 --note "motion"
     """
-    from ..cohort.cohort import Cohort
+    from ..cohort.store.cohort import Cohort
 
     with Cohort.open(folder) as cohort:
         cohort.record("status", case=case, status="skipped", note=note)
@@ -263,8 +263,8 @@ def forget(
 
     Example: multiverseg cohort forget study p02
     """
-    from ..cohort.cohort import Cohort
-    from ..cohort.contexts import Contexts
+    from ..cohort.store.cohort import Cohort
+    from ..cohort.store.cohort_contexts import Contexts
 
     with Cohort.open(folder) as cohort:
         contexts, name = Contexts(cohort), cohort.structure(structure).name

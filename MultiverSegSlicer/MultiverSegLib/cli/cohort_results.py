@@ -10,7 +10,7 @@ import typer
 from .console import progress, step
 
 if TYPE_CHECKING:
-    from ..cohort.cohort import Cohort
+    from ..cohort.store.cohort import Cohort
 
 Folder = Annotated[Path, typer.Argument(help="The cohort's folder (or its cohort.json).")]
 
@@ -30,9 +30,9 @@ def export(
 
     Example: multiverseg cohort export study -o results -f nifti -f dicom-seg
     """
-    from ..cohort.cohort import Cohort
-    from ..cohort.export import FORMATS, export_case, export_cohort
-    from ..mrml.host import start
+    from ..cohort.results.export import FORMATS, export_case, export_cohort
+    from ..cohort.store.cohort import Cohort
+    from ..mrml.headless import start
 
     unknown = [f for f in format_ if f not in FORMATS]
     if unknown:
@@ -56,9 +56,9 @@ def report(
 
     Example: multiverseg cohort report study
     """
-    from ..cohort.cohort import Cohort
-    from ..cohort.cohort_report import write_cohort_report
-    from ..mrml.host import start
+    from ..cohort.results.report import write_cohort_report
+    from ..cohort.store.cohort import Cohort
+    from ..mrml.headless import start
 
     start()
     cohort = Cohort.open(folder, read_only=True)
@@ -78,8 +78,8 @@ def replay(
 
     Example: multiverseg cohort replay study p03
     """
-    from ..cohort.cohort import Cohort
-    from ..mrml.host import start
+    from ..cohort.store.cohort import Cohort
+    from ..mrml.headless import start
     from .cohort_work import replay_cases
 
     start()

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cohort.casework import CaseWork
-from ..cohort.cohort import Cohort
-from ..cohort.labels import plane_of_prompts
-from ..cohort.replay import Replay, replay
-from ..cohort.volume_work import VolumeWork
+from ..cohort.store.cohort import Cohort
+from ..cohort.work.labels_to_context import plane_of_prompts
+from ..cohort.work.open_case import CaseWork
+from ..cohort.work.replay import Replay, replay
 from ..core.errors import MultiverSegError, SegmentationError
 from ..core.prompts import Prompts
 from ..core.selection import select
+from ..engine.volume_session import VolumeWork
 from ..mrml import markups, segments
 from ..mrml.masks import load_mask
 from ..mrml.slice_plane import SlicePlane

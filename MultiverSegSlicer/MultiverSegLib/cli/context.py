@@ -32,7 +32,7 @@ def list_examples(folder: Folder, as_json: Annotated[bool, typer.Option("--json"
 
     Example: [bold]multiverseg context list liver-context[/bold]
     """
-    from ..core.context import ContextSet
+    from ..core.context.context_set import ContextSet
 
     context = ContextSet.load(folder)
     rows = [_facts(number, example) for number, example in enumerate(context.examples, 1)]
@@ -75,10 +75,10 @@ def add(
 
     Example: [bold]multiverseg context add liver-context ct.nrrd ct.seg.nrrd --structure liver[/bold]
     """
-    from ..cohort.examples import example_of
-    from ..core.context import ContextSet
+    from ..core.context.context_set import ContextSet
+    from ..engine.make_example import example_of
     from ..mrml.axes import own_axis
-    from ..mrml.host import start
+    from ..mrml.headless import start
     from ..mrml.segments import load_segmentation, max_slice
     from ..mrml.slice_plane import SlicePlane
     from ..mrml.volumes import ijk_to_ras, load_volume
@@ -111,7 +111,7 @@ def remove(folder: Folder, example: Annotated[str, typer.Argument(help="Id, numb
 
     Example: [bold]multiverseg context remove liver-context 3[/bold]
     """
-    from ..core.context import ContextSet
+    from ..core.context.context_set import ContextSet
 
     context = ContextSet.load(folder)
     found = _find_example(context, example)
@@ -128,8 +128,8 @@ def show(
 
     Example: [bold]multiverseg context show liver-context --out liver.html[/bold]
     """
-    from ..cohort.report import Overlay, Report, ReportCase, write_report
-    from ..core.context import ContextSet
+    from ..cohort.results.html_report import Overlay, Report, ReportCase, write_report
+    from ..core.context.context_set import ContextSet
     from .console import progress
 
     context = ContextSet.load(folder)
@@ -150,7 +150,7 @@ def export(folder: Folder, archive: Annotated[Path, typer.Argument(help="Zip to 
 
     Example: [bold]multiverseg context export liver-context liver.zip[/bold]
     """
-    from ..core.context import ContextSet
+    from ..core.context.context_set import ContextSet
 
     context = ContextSet.load(folder)
     context.export_zip(archive)
@@ -165,7 +165,7 @@ def import_(
 
     Example: [bold]multiverseg context import liver-context colleague.zip[/bold]
     """
-    from ..core.context import ContextSet
+    from ..core.context.context_set import ContextSet
 
     context = ContextSet(folder)
     before = len(context)

@@ -31,9 +31,9 @@ def propagate(
 
     Example: multiverseg propagate study --workers 4
     """
-    from ..cohort.cohort import Cohort
-    from ..cohort.propagate import propagate as run
-    from .engines import LocalEngine, RayEngine
+    from ..cohort.batch.engines import LocalEngine, RayEngine
+    from ..cohort.batch.jobs import propagate as run
+    from ..cohort.store.cohort import Cohort
 
     if engine not in ("local", "ray"):
         raise typer.BadParameter(f"unknown engine {engine!r}: 'local' or 'ray'")

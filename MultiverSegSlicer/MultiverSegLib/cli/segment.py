@@ -127,9 +127,9 @@ class Job:
 
     def run(self) -> None:
         """Load, predict, write, and only then add to the context."""
-        from ..cohort.session import SliceSession
-        from ..cohort.storage import save_with
-        from ..mrml.host import start
+        from ..cohort.store.files import save_with
+        from ..engine.slice_session import SliceSession
+        from ..mrml.headless import start
         from ..mrml.segments import save_segmentation
         from .console import step
 
@@ -177,7 +177,7 @@ class Job:
         self._choose_plane()
 
     def _load_strokes(self) -> None:
-        from ..cohort.session import Strokes
+        from ..engine.slice_session import Strokes
         from ..mrml.segments import load_segmentation, segment_ids
 
         for file in self.scribble_files:
@@ -187,7 +187,7 @@ class Job:
                 self._strokes.append(Strokes(node, segment_id, positive=not name.startswith(("neg", "-"))))
 
     def _load_context(self) -> None:
-        from ..core.context import ContextSet
+        from ..core.context.context_set import ContextSet
 
         if self.context is not None and not self.accept and not self.context.exists():
             raise ContextError(f"The context {self.context} does not exist: check its path, or begin it with --accept.")

@@ -18,7 +18,7 @@ from .grid import GRID_SHAPE, GRID_SIZE
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from .context import Example
+    from .context.context_set import Example
 
 #: Channels of a target and of an example, in the order the networks read them; a network reads the first few.
 TARGET_CHANNELS = ("image", "box", "positive", "negative", "logits")
@@ -184,7 +184,7 @@ class Predictor:
     # --- choosing the network
 
     def _load(self, model: Any) -> tuple[str, nn.Module]:
-        from .checkpoints import Registry, load_network
+        from .models.checkpoints import Registry, load_network
 
         if hasattr(model, "forward"):
             return type(model).__name__, self._placed(model)
@@ -201,7 +201,7 @@ class Predictor:
         return info.name, self._placed(network)
 
     def _load_partner(self, name: str, registry: Any) -> None:
-        from .checkpoints import load_network
+        from .models.checkpoints import load_network
 
         try:
             self._partner = name, self._placed(load_network(name, registry))

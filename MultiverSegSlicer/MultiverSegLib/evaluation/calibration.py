@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.calibration import Calibration, expected_dice, logit, sigmoid
-from ..core.examples import Example
+from ..core.context.example import Example
 from .protocols import CenterClicks
 from .quick import EvaluationTask
 from .simulate import fast_dice

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.examples import Example
+from ..core.context.example import Example
 from ..core.predictor import Predictor
 from .metrics import bootstrap, hd95
 from .pictures import plot_failures, plot_steps

@@ -13,7 +13,7 @@ from ..core.errors import VolumeError
 from ..core.notices import notice
 from . import paths
 from .dicom_stack import check_stack, numbers_of
-from .plain import PlainVolume
+from .plain_volume import PlainVolume
 
 #: Modalities of objects that are no images of a patient, although some of them have pixels.
 NOT_IMAGES = frozenset({"SEG", "RTSTRUCT", "RTPLAN", "RTRECORD", "SR", "PR", "KO", "REG", "DOC", "FID", "RWV", "PLAN"})

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.errors import MultiverSegError, VolumeError
 from . import paths
 from .dicom_stack import check_stack, normal_of, numbers_of
-from .plain import PlainVolume
+from .plain_volume import PlainVolume
 
 
 class Frames:

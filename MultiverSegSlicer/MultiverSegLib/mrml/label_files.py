@@ -12,7 +12,7 @@ import numpy as np
 from ..core.errors import SegmentationError
 from ..core.notices import notice
 from .labelmaps import lattice_offset, overlap, segment_voxels
-from .plain import PlainVolume
+from .plain_volume import PlainVolume
 from .volumes import dimensions_of, ijk_to_ras, read_plain
 
 #: More different values than this are an image, not labels.

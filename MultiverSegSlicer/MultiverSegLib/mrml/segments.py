@@ -16,16 +16,7 @@ from .headers import check_header
 from .label_files import check_place, read_labels
 from .labelmaps import editable_voxels, find_segment, image_array, lattice_offset, notify, overlap, segment_voxels
 from .paths import reason_of
-from .volumes import (
-    dimensions_of,
-    ijk_to_ras,
-    local_to_world,
-    new_volume,
-    numpy_to_matrix,
-    remove_node,
-    stem,
-    write_node,
-)
+from .volumes import dimensions_of, ijk_to_ras, local_to_world, new_volume, numpy_to_matrix, remove_node, stem, write_node
 from .writing import EditHistory, PlaneEdit, SegmentWriter, is_empty, write_plane
 
 #: Beginning of the IDs of segments from a DICOM SEG; the segment number follows.

@@ -17,7 +17,7 @@ import numpy as np
 from ..core.errors import VolumeError
 from . import paths
 from .headers import check_header
-from .plain import PlainVolume, check_grid
+from .plain_volume import PlainVolume, check_grid
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img.gz", ".img", ".dcm")
 _CAPITALS = (".MHA", ".MHD")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ..core.checkpoints import Registry
 from ..core.errors import MultiverSegError
+from ..core.models.checkpoints import Registry
 from ..core.resources import resource_path
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.checkpoints import Registry, read_checkpoint
 from ..core.errors import MultiverSegError
+from ..core.models.checkpoints import Registry, read_checkpoint
 from ..core.resources import resource_path
 from ..evaluation.quick import EvaluationTask
 from .build_corpus import DatasetInfo, build_dataset

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.checkpoints import read_checkpoint, save_checkpoint
 from ..core.errors import MultiverSegError
+from ..core.models.checkpoints import read_checkpoint, save_checkpoint
 from ..core.networks import build_network
 from .batches import Batch, BatchMaker
 from .config import TrainConfig

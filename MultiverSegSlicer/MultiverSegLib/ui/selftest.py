@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import slicer
 
-from ..cohort.examples import example_of
-from ..cohort.session import SliceSession
-from ..core.context import ContextSet
+from ..core.context.context_set import ContextSet
 from ..core.errors import MultiverSegError
 from ..core.imaging import ImageSettings
 from ..core.prompts import Point, Prompts
 from ..core.resources import resource_path
+from ..engine.make_example import example_of
+from ..engine.slice_session import SliceSession
 from ..mrml import prompt_tags, segments
 from ..mrml.slice_plane import SlicePlane
 from ..mrml.volumes import load_volume
-from . import options, torch_setup
+from .shared import options, torch_setup
 
 STRUCTURE = "hippocampus"
 

@@ -85,7 +85,7 @@ def ball(tmp_path) -> Made:
 def checkpoint(tmp_path_factory) -> Path:
     """A small network with random weights, written by the real ``save_checkpoint``."""
     import torch
-    from MultiverSegLib.core.checkpoints import save_checkpoint
+    from MultiverSegLib.core.models.checkpoints import save_checkpoint
     from MultiverSegLib.core.networks import MultiverSegNet
 
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from MultiverSegLib.cohort.cohort import Cohort
+from MultiverSegLib.cohort.store.cohort import Cohort
 
 from ..cohort.volumes import ellipsoid, write, write_cohort_files
 
@@ -16,7 +16,7 @@ from ..cohort.volumes import ellipsoid, write, write_cohort_files
 def model(tmp_path_factory):
     """A real network, small and untrained, in a file."""
     torch = pytest.importorskip("torch")
-    from MultiverSegLib.core.checkpoints import save_checkpoint
+    from MultiverSegLib.core.models.checkpoints import save_checkpoint
     from MultiverSegLib.core.networks.multiverseg import MultiverSegNet
 
     torch.manual_seed(3)

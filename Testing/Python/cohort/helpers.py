@@ -1,7 +1,7 @@
 """A small cohort of volumes that don't exist, for tests that need its files only."""
 
-from MultiverSegLib.cohort.cohort import Cohort
-from MultiverSegLib.cohort.records import Case, Source, Structure
+from MultiverSegLib.cohort.store.cohort import Cohort
+from MultiverSegLib.cohort.store.records import Case, Source, Structure
 
 
 def paper_cohort(folder, cases=3, structures=("liver",), **settings):

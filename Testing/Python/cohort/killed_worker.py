@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
-from MultiverSegLib.cohort.changes import pack_bits
-from MultiverSegLib.cohort.cohort import Cohort
-from MultiverSegLib.cohort.storage import save_with
+from MultiverSegLib.cohort.store.cohort import Cohort
+from MultiverSegLib.cohort.store.files import save_with
+from MultiverSegLib.cohort.store.mask_delta import pack_bits
 
 HEAD = "NRRD0004\ntype: uint8\ndimension: 1\nsizes: {}\nencoding: raw\n\n"
 

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from MultiverSegLib.cohort.cohort import Cohort
-from MultiverSegLib.cohort.records import Case, Source, Structure
+from MultiverSegLib.cohort.store.cohort import Cohort
+from MultiverSegLib.cohort.store.records import Case, Source, Structure
 from MultiverSegLib.core.errors import CohortError
 
 from .helpers import paper_cohort

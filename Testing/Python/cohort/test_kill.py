@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from MultiverSegLib.cohort import cohort as module
-from MultiverSegLib.cohort.cohort import Cohort, snapshot
+from MultiverSegLib.cohort.store import cohort as module
+from MultiverSegLib.cohort.store.cohort import Cohort, snapshot
 
 from .helpers import paper_cohort
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import SimpleITK as sitk
-from MultiverSegLib.cohort.cohort import Cohort
-from MultiverSegLib.cohort.records import Structure
-from MultiverSegLib.cohort.sources import cases_from_folder
+from MultiverSegLib.cohort.sources.files import cases_from_folder
+from MultiverSegLib.cohort.store.cohort import Cohort
+from MultiverSegLib.cohort.store.records import Structure
 
 SHAPE = (12, 40, 36)
 SPACING = (0.9, 0.8, 2.5)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from MultiverSegLib import core
-from MultiverSegLib.core import context_files
-from MultiverSegLib.core.context import ContextSet, Example
-from MultiverSegLib.core.context_features import FeatureFile
+from MultiverSegLib.core.context import files as context_files
+from MultiverSegLib.core.context.context_set import ContextSet, Example
+from MultiverSegLib.core.context.features import FeatureFile
 from MultiverSegLib.core.errors import ContextError
 from MultiverSegLib.core.files import os_lock
 
@@ -28,7 +28,7 @@ def example(seed=0, **options):
 
 ADDER = """
 import sys, numpy as np
-from MultiverSegLib.core.context import ContextSet, Example
+from MultiverSegLib.core.context.context_set import ContextSet, Example
 folder, first = sys.argv[1], int(sys.argv[2])
 context = ContextSet(folder)  # what it holds is read before the others begin
 print("ready", flush=True)

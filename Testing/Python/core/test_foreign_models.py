@@ -6,8 +6,8 @@ import threading
 
 import pytest
 import torch
-from MultiverSegLib.core.checkpoints import Registry, load_network, save_checkpoint
 from MultiverSegLib.core.errors import CheckpointError
+from MultiverSegLib.core.models.checkpoints import Registry, load_network, save_checkpoint
 from MultiverSegLib.core.networks import MultiverSegNet
 
 

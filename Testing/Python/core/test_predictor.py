@@ -10,9 +10,9 @@ import pytest
 import torch
 from MultiverSegLib.core import predictor as predictor_module
 from MultiverSegLib.core.calibration import Calibration, expected_dice
-from MultiverSegLib.core.checkpoints import Registry, save_checkpoint
-from MultiverSegLib.core.context import Example
+from MultiverSegLib.core.context.context_set import Example
 from MultiverSegLib.core.errors import Cancelled, CheckpointError, DeviceError, MultiverSegError
+from MultiverSegLib.core.models.checkpoints import Registry, save_checkpoint
 from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet, build_network
 from MultiverSegLib.core.predictor import Predictor
 

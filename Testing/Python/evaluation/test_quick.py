@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from MultiverSegLib.core.examples import Example
+from MultiverSegLib.core.context.example import Example
 from MultiverSegLib.evaluation.pictures import plot_failures
 from MultiverSegLib.evaluation.protocols import POSITIVE
 from MultiverSegLib.evaluation.quick import GOALS, EvaluationTask, Options, annotate, evaluate_task, markdown, save, summarise

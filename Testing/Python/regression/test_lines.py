@@ -81,8 +81,8 @@ def test_the_ends_of_a_slice_that_is_not_square_come_back(host, shape):
 
 
 def test_slice_and_volume_path_scale_alike(volume):
-    from MultiverSegLib.cohort.volume_work import SliceStack
     from MultiverSegLib.core.imaging import ImageSettings
+    from MultiverSegLib.engine.volume_session import SliceStack
     from MultiverSegLib.mrml.slice_plane import SlicePlane
 
     settings = ImageSettings()
@@ -99,8 +99,8 @@ def test_without_a_selected_segment_the_effect_says_so(slicer_host, installed_mo
     slicer_host.load_module(installed_module)
     from MultiverSegLib.core.errors import SegmentationError
     from MultiverSegLib.core.prompts import Point
-    from MultiverSegLib.ui.presenter import PromptPresenter
-    from MultiverSegLib.ui.service import PredictionService
+    from MultiverSegLib.ui.effect.presenter import PromptPresenter
+    from MultiverSegLib.ui.shared.service import PredictionService
 
     class Editor:
         def editorNode(self):
@@ -118,7 +118,7 @@ def test_without_a_selected_segment_the_effect_says_so(slicer_host, installed_mo
 
 def inputs():
     """A target with a click, its previous logits, and three examples: noisy discs."""
-    from MultiverSegLib.core.context import Example
+    from MultiverSegLib.core.context.context_set import Example
 
     random = np.random.default_rng(7)
     rows, cols = np.mgrid[:128, :128]
@@ -137,8 +137,8 @@ def inputs():
 def test_bundled_model_in_context_gives_the_stored_output():
     """Fails if the preparation of the inputs or the way the context is used change."""
     from MultiverSegLib.core.errors import CheckpointError
+    from MultiverSegLib.core.models.registry import Registry
     from MultiverSegLib.core.predictor import Predictor
-    from MultiverSegLib.core.registry import Registry
 
     try:
         predictor = Predictor("compact", device="cpu", precision="fp32")
@@ -159,8 +159,8 @@ def test_bundled_model_in_context_gives_the_stored_output():
 
 def store() -> None:
     """Write the reference anew: ``python -c "from regression.test_lines import store; store()"`` in Testing/Python."""
+    from MultiverSegLib.core.models.registry import Registry
     from MultiverSegLib.core.predictor import Predictor
-    from MultiverSegLib.core.registry import Registry
 
     predictor = Predictor("compact", device="cpu", precision="fp32")
     image, _mask, prompts, examples = inputs()

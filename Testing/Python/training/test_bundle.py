@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from MultiverSegLib.core.checkpoints import load_network, save_checkpoint
 from MultiverSegLib.core.errors import MultiverSegError
+from MultiverSegLib.core.models.checkpoints import load_network, save_checkpoint
 from MultiverSegLib.core.networks import build_network
 from MultiverSegLib.training.bundle import make_bundle
 from MultiverSegLib.training.smoke import SMOKE

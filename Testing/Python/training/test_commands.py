@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 from MultiverSegLib.cli.main import app
-from MultiverSegLib.core.checkpoints import read_checkpoint
 from MultiverSegLib.core.errors import MultiverSegError
+from MultiverSegLib.core.models.checkpoints import read_checkpoint
 from MultiverSegLib.training.smoke import SMOKE
 from typer.testing import CliRunner
 

@@ -13,8 +13,8 @@ import MultiverSegLib
 import numpy as np
 import pytest
 import torch
-from MultiverSegLib.core.checkpoints import load_network, read_checkpoint
 from MultiverSegLib.core.errors import MultiverSegError
+from MultiverSegLib.core.models.checkpoints import load_network, read_checkpoint
 from MultiverSegLib.core.networks import build_network
 from MultiverSegLib.training.config import parse_config
 from MultiverSegLib.training.corpus import Corpus

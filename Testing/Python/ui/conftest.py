@@ -82,7 +82,7 @@ class Bench:
         self.host, self.slicer = host, slicer
         sys.modules.pop("MultiverSegPrompt", None)  # the effect's file is loaded under this name, once per application
         host.load_module(module_file)
-        from MultiverSegLib.ui import service, settings
+        from MultiverSegLib.ui.shared import service, settings
 
         settings.set_value("ContextsFolder", str(folder / "contexts"))
         self.service_module = service
@@ -169,7 +169,7 @@ class Bench:
         return bool(self.mask(volume)[k, j, i])
 
     def markups(self):
-        from MultiverSegLib.ui.prompt_display import ATTRIBUTE
+        from MultiverSegLib.ui.effect.prompt_display import ATTRIBUTE
 
         nodes = self.slicer.util.getNodesByClass("vtkMRMLMarkupsNode")
         return [n for n in nodes if n.GetAttribute(ATTRIBUTE)]

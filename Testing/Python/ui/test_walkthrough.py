@@ -46,7 +46,7 @@ class Case:
 @pytest.fixture
 def compact(bench):
     """The bench with the bundled model instead of the known answers."""
-    from MultiverSegLib.ui import service
+    from MultiverSegLib.ui.shared import service
 
     if not service.registry().has("compact") or not service.registry().available("compact"):
         pytest.skip("the bundled model is not in this tree")

@@ -15,7 +15,7 @@ from ..errors import ContextError
 from . import all_examples, balanced, diverse, most_recent, most_similar
 
 if TYPE_CHECKING:
-    from ..examples import Example
+    from ..context.example import Example
 
 Strategy = Callable[..., "list[Example]"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from . import most_similar
 
 if TYPE_CHECKING:
-    from ..examples import Example
+    from ..context.example import Example
 
 
 def select(

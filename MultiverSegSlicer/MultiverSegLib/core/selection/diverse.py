@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..examples import image_feature
+from ..context.example import image_feature
 
 if TYPE_CHECKING:
-    from ..examples import Example
+    from ..context.example import Example
 
 #: Weight of the similarity to the target against the dissimilarity to what is chosen already.
 RELEVANCE = 0.5

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..examples import Example
+    from ..context.example import Example
 
 
 def select(target_image: np.ndarray, examples: Sequence[Example], cap: int, **_hints: Any) -> list[Example]:

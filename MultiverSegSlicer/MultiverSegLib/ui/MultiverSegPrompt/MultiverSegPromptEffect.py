@@ -10,12 +10,13 @@ import vtk
 from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
 from slicer.i18n import tr as _
 
-from MultiverSegLib.ui import help_text, options, service
-from MultiverSegLib.ui.effect_options import EffectOptions
-from MultiverSegLib.ui.gestures import Gesture
-from MultiverSegLib.ui.icons import icon
-from MultiverSegLib.ui.presenter import PromptPresenter
-from MultiverSegLib.ui.shortcuts import Shortcuts
+from MultiverSegLib.ui.effect import help_text
+from MultiverSegLib.ui.effect.gestures import Gesture
+from MultiverSegLib.ui.effect.option_frame import EffectOptions
+from MultiverSegLib.ui.effect.presenter import PromptPresenter
+from MultiverSegLib.ui.effect.shortcuts import Shortcuts
+from MultiverSegLib.ui.shared import options, service
+from MultiverSegLib.ui.shared.icons import icon
 
 
 class MultiverSegPromptEffect(AbstractScriptedSegmentEditorEffect):

@@ -1,0 +1,116 @@
+"""Where jobs run: in this process, in several processes of this computer, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import CohortError
+from .jobs import Answer, Job, run_job
+
+_RETRIES = 3
+_predictors: dict[tuple[str, str], Any] = {}
+
+
+def work(job: Job) -> Answer:
+    """A job in a worker process: starts the host and the predictor once, computes on one thread so that every worker's numbers are equal."""
+    import torch
+
+    from ...core.predictor import Predictor
+    from ...mrml.headless import start
+
+    torch.set_num_threads(1)
+    start()
+    key = (job.model, job.device)
+    if key not in _predictors:
+        _predictors[key] = Predictor(model=job.model, device=job.device)
+    return run_job(job, _predictors[key])
+
+
+class LocalEngine:
+    """``workers`` processes on this computer. A worker that dies is replaced and its jobs are run again (three times at most)."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = max(1, workers)
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Answer]:
+        """Yields the answers as they come.
+
+        Raises:
+            CohortError: workers keep dying.
+        """
+        left, deaths = list(jobs), 0
+        while left:
+            try:
+                for job, answer in self._once(left):
+                    left.remove(job)
+                    yield answer
+            except BrokenProcessPool as error:
+                deaths += 1
+                if deaths > _RETRIES:
+                    raise CohortError("The workers keep dying, perhaps for want of memory: use fewer (--workers 1).") from error
+
+    def _once(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Answer]]:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(self.workers, len(jobs)), mp_context=context) as pool:
+            futures = {pool.submit(work, job): job for job in jobs}
+            try:
+                for future in as_completed(futures):
+                    yield futures[future], future.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+class RayEngine:
+    """A Ray cluster (the extra ``cluster``). Contexts travel with the jobs; volumes are read from a folder that all nodes see.
+
+    Args:
+        address: of the cluster ("auto": the running one); empty: a cluster of this computer alone.
+        cpus: processors per job.
+    """
+
+    def __init__(self, address: str = "", cpus: float = 1.0) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise CohortError("--engine ray needs the extra 'cluster': pip install 'multiverseg-slicer[cluster]'.") from error
+        self._ray, self._address, self._cpus = ray, address, cpus
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Answer]:
+        """Yields the answers as they come; tasks of lost workers and nodes are run again."""
+        ray = self._ray
+        if not ray.is_initialized():
+            ray.init(address=self._address or None, include_dashboard=False, log_to_driver=False)
+        task = ray.remote(max_retries=-1, num_cpus=self._cpus)(work_remotely)
+        archives = {folder: ray.put(_packed(Path(folder))) for folder in {job.context_folder for job in jobs}}
+        waiting = {task.remote(job, archives[job.context_folder]) for job in jobs}
+        while waiting:
+            ready, rest = ray.wait(list(waiting), num_returns=1)
+            waiting = set(rest)
+            for reference in ready:
+                yield ray.get(reference)
+
+
+def work_remotely(job: Job, archive: bytes) -> Answer:
+    """A job on another computer: the context comes along, packed."""
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+            packed.extractall(folder)
+        return work(replace(job, context_folder=folder))
+
+
+def _packed(folder: Path) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder).as_posix())
+    return content.getvalue()

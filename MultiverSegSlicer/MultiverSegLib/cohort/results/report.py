@@ -1,0 +1,241 @@
+"""A cohort's report: report.html (pictures, curve, table), report.csv, and the methods paragraph for a paper. Main thread."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ... import __version__
+from ...core.errors import MultiverSegError
+from ...core.prompts import Box, Prompts, Scribble
+from ...mrml import segments
+from ...mrml.masks import load_mask
+from ...mrml.slice_plane import SlicePlane
+from ..store.cohort import Cohort
+from ..store.cohort_contexts import Contexts
+from ..store.files import write_atomically
+from ..store.order import progress
+from ..store.records import ACCEPTED, SKIPPED, Case
+from ..work.case_nodes import load_source
+from .html_report import Curve, Overlay, Plot, Report, ReportCase, write_report
+
+_PICTURES = 200
+LIMITS = (
+    "Research software, not for clinical decisions. The model segments slices at 128 x 128 pixels; details finer than a pixel of that grid are "
+    "lost, and structures or modalities far from its training data may be segmented badly: every result was accepted by the person named, "
+    "not checked by a second one."
+)
+
+
+def write_cohort_report(cohort: Cohort, folder: Path | str) -> list[Path]:
+    """Writes report.html, report.csv and methods.txt into ``folder`` and gives their paths.
+
+    Raises:
+        MultiverSegError: nothing was done yet, or jinja2 or matplotlib is missing.
+        CohortError: the folder can't be written.
+    """
+    if not any(work.touched or work.status == ACCEPTED for case in cohort.cases for work in case.works.values()):
+        raise MultiverSegError("Nothing was done in this cohort yet: there is nothing to report.")
+    folder = Path(folder)
+    write_atomically(folder / "report.csv", table_csv(cohort))
+    write_atomically(folder / "methods.txt", methods_paragraph(cohort) + "\n")
+    return [write_report(folder / "report.html", build_report(cohort)), folder / "report.csv", folder / "methods.txt"]
+
+
+def build_report(cohort: Cohort) -> Report:
+    """The page's content."""
+    done = progress(cohort.state)
+    accepted = [case for case in cohort.cases if case.status == ACCEPTED]
+    figures: dict[str, Any] = {
+        "cases": len(cohort.cases),
+        "accepted": len(accepted),
+        "skipped": sum(case.status == SKIPPED for case in cohort.cases),
+    }
+    if done.clicks_per_case is not None:
+        figures["interactions a case"] = f"{done.clicks_per_case:.1f}"
+        figures["active seconds a case"] = f"{done.seconds_per_case:.0f}"
+    saved = [w.first_vs_accepted_dice for c in accepted for w in c.works.values() if w.first_vs_accepted_dice is not None]
+    if saved:
+        figures["first prediction vs. accepted (Dice)"] = f"{np.mean(saved):.3f}"
+    for structure in cohort.structures:
+        figures[f"context of {structure.name}"] = Contexts(cohort).summary(structure.name)
+    models = sorted({w.model for c in cohort.cases for w in c.works.values() if w.model})
+    return Report(
+        title=cohort.state.name,
+        lead=f"Done: {done}. Model: {', '.join(models) or cohort.setting('model')}. MultiverSeg for 3D Slicer {__version__}.",
+        figures=figures,
+        plots=_plots(cohort),
+        cases=[_report_case(cohort, case, number < _PICTURES) for number, case in enumerate(_in_order(cohort))],
+        notes=[methods_paragraph(cohort), LIMITS],
+    )
+
+
+def table_csv(cohort: Cohort) -> str:
+    """One row per case and structure, with all bookkeeping and the columns of the cohort's own table."""
+    kinds = sorted({kind for c in cohort.cases for w in c.works.values() for kind in w.interactions})
+    columns = list(dict.fromkeys(name for case in cohort.cases for name in case.columns))
+    head = ["case", "structure", "status", "who", "when", "interactions", *kinds, "active_seconds", "model", "context_size", "confidence"]
+    head += ["first_vs_accepted_dice", "area_mm2", "volume_ml", "note", *columns]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    for case in cohort.cases:
+        for structure in cohort.structures:
+            w = case.work(structure.name)
+            row = [case.id, structure.name, case.status, w.who, w.when, w.clicks, *(w.interactions.get(k, 0) for k in kinds)]
+            row += [
+                case.active_seconds,
+                w.model,
+                w.context_size,
+                w.confidence,
+                w.first_vs_accepted_dice,
+                w.area_mm2,
+                w.volume_ml,
+                case.note or w.doubt,
+            ]
+            writer.writerow(["" if v is None else v for v in (*row, *(case.columns.get(c, "") for c in columns))])
+    return out.getvalue()
+
+
+def methods_paragraph(cohort: Cohort) -> str:
+    """What a paper's methods section would say about how these segmentations were made, from the journal's facts."""
+    accepted = [case for case in cohort.cases if case.status == ACCEPTED]
+    works = [case.work(s.name) for case in accepted for s in cohort.structures]
+    people = sorted({w.who for w in works if w.who})
+    models = sorted({w.model for w in works if w.model}) or [cohort.setting("model")]
+    kinds: Counter[str] = Counter()
+    for work in works:
+        kinds.update(work.interactions)
+    names = _listed([f"{s.name} (on {s.axis} slices)" for s in cohort.structures])
+    text = (
+        f"{names[0].upper()}{names[1:]} {'was' if len(cohort.structures) == 1 else 'were'} segmented in {len(accepted)} of {len(cohort.cases)} volumes with MultiverSeg for "
+        f"3D Slicer {__version__}, an in-context segmentation network (MultiverSeg, Wong et al., arXiv:2412.15058; model {_listed(models)}) that "
+        "takes a slice, prompts, and slices segmented before as input; each accepted case joined this context"
+        f" (at most {cohort.setting('cap')} examples per prediction, selected by the strategy {cohort.setting('strategy').replace('_', ' ')})."
+    )
+    if people:
+        text += f" {'One reader' if len(people) == 1 else f'{len(people)} readers'} ({_listed(people)}) accepted or corrected every result."
+    if works and accepted:
+        what = _listed([f"{number} {_plural(kind, number)}" for kind, number in sorted(kinds.items())]) or "no interaction"
+        seconds = np.mean([case.active_seconds for case in accepted])
+        text += f" This took {what} in all, {sum(kinds.values()) / len(accepted):.1f} a case, and {seconds:.0f} s of active work a case on average."
+    saved = [w.first_vs_accepted_dice for w in works if w.first_vs_accepted_dice is not None]
+    if saved:
+        text += f" The first prediction agreed with what was accepted from it with a Dice of {np.mean(saved):.2f} (SD {np.std(saved):.2f}, n = {len(saved)}), which tells how much was corrected, not how accurate the results are."
+    left = [c for c in cohort.cases if c.status == SKIPPED]
+    if left:
+        reasons = _listed(sorted({c.note for c in left if c.note}))
+        text += f" {'One volume was' if len(left) == 1 else f'{len(left)} volumes were'} left out{f' ({reasons})' if reasons else ''}."
+    return text
+
+
+def _plots(cohort: Cohort) -> list[Plot]:
+    """Interactions and first Dice along the cohort, in the order of acceptance."""
+    done = [case for case in _in_order(cohort) if case.status == ACCEPTED]
+    if not done:
+        return []
+    x = list(range(1, len(done) + 1))
+    clicks = [Curve(s.name, x, [c.work(s.name).clicks for c in done]) for s in cohort.structures]
+    plots = [Plot("Interactions a case", "case, in the order of acceptance", "interactions", clicks)]
+    first = [
+        Curve(s.name, [n for n, c in zip(x, done, strict=True) if c.work(s.name).first_vs_accepted_dice is not None], dice)
+        for s in cohort.structures
+        if (dice := [c.work(s.name).first_vs_accepted_dice for c in done if c.work(s.name).first_vs_accepted_dice is not None])
+    ]
+    if first:
+        note = "How much of each first prediction was kept (Dice, 1: accepted as it was). It does not say whether either is right."
+        plots.append(Plot("First prediction vs. accepted", "case, in the order of acceptance", "Dice", first, note, top=1))
+    return plots
+
+
+def _in_order(cohort: Cohort) -> list[Case]:
+    """Accepted cases in the order of acceptance, then the others."""
+    accepted = [c for c in cohort.cases if c.status == ACCEPTED]
+    accepted.sort(key=lambda case: max((w.when for w in case.works.values()), default=""))
+    return accepted + [c for c in cohort.cases if c.status != ACCEPTED]
+
+
+def _report_case(cohort: Cohort, case: Case, with_pictures: bool) -> ReportCase:
+    values: dict[str, Any] = {"status": case.status}
+    for structure in cohort.structures:
+        w, prefix = case.work(structure.name), f"{structure.name}: " if len(cohort.structures) > 1 else ""
+        worked = w.touched or w.status == ACCEPTED
+        values[f"{prefix}interactions"] = w.clicks if worked else ""
+        values[f"{prefix}first vs. accepted (Dice)"] = _text(w.first_vs_accepted_dice, 3)
+        values[f"{prefix}area (mm²)"] = _text(w.area_mm2, 1)
+        values[f"{prefix}volume (ml)"] = _text(w.volume_ml, 2)
+        values[f"{prefix}context"] = w.context_size if worked else ""
+        values[f"{prefix}who"] = w.who
+        values[f"{prefix}when"] = w.when[:16].replace("T", " ")
+    values["active s"] = f"{case.active_seconds:.0f}" if case.active_seconds else ""
+    values["note"] = case.note
+    return ReportCase(case.id, values, _pictures(cohort, case) if with_pictures else ())
+
+
+def _pictures(cohort: Cohort, case: Case) -> list[Overlay]:
+    """The accepted max slice of each structure with its prompts; none where the files are gone."""
+    done = [s for s in cohort.structures if case.work(s.name).status == ACCEPTED]
+    if not done:
+        return []
+    try:
+        volume, loaded = load_source(cohort, case)
+    except MultiverSegError:
+        return []
+    try:
+        return [_picture(cohort, case, structure, volume) for structure in done]
+    except MultiverSegError:
+        return []
+    finally:
+        if loaded:
+            segments.remove_node(volume)
+
+
+def _picture(cohort: Cohort, case: Case, structure: Any, volume: Any) -> Overlay:
+    from ..work.labels_to_context import example_of_mask
+
+    example = example_of_mask(volume, load_mask(volume, cohort.segmentation_path(case.id), structure=structure.name), structure, case.id)
+    plane = SlicePlane(example.grid_to_ras, _thickness(example.grid_to_ras, volume))
+    outlines = {"result": example.mask > 0}
+    events = list(cohort.journal.events(case=case.id))
+    prompts = [Prompts.from_json(e["prompts"]) for e in events if e.get("structure") == structure.name and "prompts" in e]
+    caption = structure.name if len(cohort.structures) > 1 else ""
+    return Overlay(example.image, outlines, caption=caption, **_drawn(prompts[-1] if prompts else Prompts(), plane))
+
+
+def _thickness(grid_to_ras: np.ndarray, volume: Any) -> float:
+    from ...mrml.volumes import ijk_to_ras
+
+    return float(np.abs(ijk_to_ras(volume)[:3, :3].T @ np.asarray(grid_to_ras)[:3, 2]).max())
+
+
+def _drawn(prompts: Prompts, plane: SlicePlane) -> dict[str, Any]:
+    """The prompts on the plane, in grid coordinates, as an Overlay wants them."""
+    drawn: dict[str, list] = {"positive": [], "negative": [], "scribbles": [], "boxes": []}
+    for prompt in prompts:
+        if not plane.holds(prompt):
+            continue
+        if isinstance(prompt, Box):
+            rows, cols = np.nonzero(plane.rasterize([prompt])[0])
+            drawn["boxes"].append((rows.min(), cols.min(), rows.max(), cols.max()))
+        elif isinstance(prompt, Scribble):
+            drawn["scribbles"].append(([plane.to_grid(p)[:2] for p in prompt.points], prompt.positive))
+        else:
+            drawn["positive" if prompt.positive else "negative"].append(plane.to_grid(prompt.position)[:2])
+    return drawn
+
+
+def _text(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _plural(kind: str, number: int) -> str:
+    return kind if number == 1 else f"{kind}es" if kind.endswith("x") else f"{kind}s"
+
+
+def _listed(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

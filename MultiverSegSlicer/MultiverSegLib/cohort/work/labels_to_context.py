@@ -1,0 +1,155 @@
+"""Examples from outside of the work: existing segmentations in one step (every case's max slice), and weak ones from prompts. Main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import MultiverSegError, PromptError, SegmentationError
+from ...core.imaging import ImageSettings
+from ...core.prompts import Prompts
+from ...mrml import segments
+from ...mrml.axes import array_axis, slice_of_prompts, voxel_axis
+from ...mrml.masks import load_mask
+from ...mrml.slice_plane import SlicePlane
+from ...mrml.volumes import dimensions_of, ijk_to_ras
+from ..store.cohort import Cohort
+from ..store.cohort_contexts import Contexts
+from ..store.records import ACCEPTED, Case, Structure
+from .case_nodes import load_source, reference_mask
+
+
+@dataclass
+class Taken:
+    """What became an example, and why other cases did not (case id -> reason)."""
+
+    cases: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def labels_to_context(
+    cohort: Cohort,
+    structure: str = "",
+    cases: Iterable[str] | None = None,
+    contexts: Contexts | None = None,
+    progress: Callable[[str], None] = lambda case: None,
+) -> Taken:
+    """Adds the max slice of each case's accepted result or, without one, of its existing label file to the structure's context.
+
+    Args:
+        cases: ids (None: every case that has either).
+
+    Raises:
+        CohortError: read-only, an unknown case, or none of the cases has a segmentation.
+    """
+    cohort.check_writable()
+    record, contexts = cohort.structure(structure), contexts or Contexts(cohort)
+    chosen = [cohort.case(c) for c in cases] if cases is not None else [c for c in cohort.cases if _has_segmentation(cohort, c, record)]
+    taken = Taken()
+    for case in chosen:
+        progress(case.id)
+        try:
+            example = _example(cohort, case, record)
+        except MultiverSegError as error:
+            taken.left_out[case.id] = str(error)
+            continue
+        contexts.replace_case(record.name, example)
+        cohort.record("example added", case=case.id, structure=record.name, example=example.id, origin="segmentation")
+        taken.cases.append(case.id)
+    if not taken.cases:
+        reason = next(iter(taken.left_out.values()), f"no case has an existing segmentation of {record.name}")
+        raise SegmentationError(f"No example was made: {reason}")
+    return taken
+
+
+def prompts_to_context(cohort: Cohort, case_id: str, prompts: Prompts, structure: str = "", contexts: Contexts | None = None) -> Any:
+    """A weak example: a slice with points, boxes or scribbles instead of a mask (WS-ICL), for models whose context has prompt channels.
+
+    The slice along the structure's axis that the prompts mean is taken. Gives the example.
+
+    Raises:
+        CohortError: read-only, or no such case or structure.
+        PromptError: no prompt lies in the volume.
+    """
+    from ...core.context.context_set import Example
+
+    cohort.check_writable()
+    record, case = cohort.structure(structure), cohort.case(case_id)
+    settings = ImageSettings.from_json(dict(record.image)) if record.image else ImageSettings()
+    volume, loaded = load_source(cohort, case)
+    try:
+        plane = plane_of_prompts(volume, voxel_axis(volume, record.axis), settings, prompts)
+        image, channels = plane.sample(volume, settings), plane.rasterize(prompts)
+    finally:
+        if loaded:
+            segments.remove_node(volume)
+    facts = {"case": case_id, "structure": record.name, "axis": plane.axis, "grid_to_ras": plane.grid_to_ras, "settings": settings}
+    example = Example(image, None, channels, **facts)
+    (contexts or Contexts(cohort)).replace_case(record.name, example)
+    cohort.record("example added", case=case_id, structure=record.name, example=example.id, origin="prompts")
+    return example
+
+
+def plane_of_prompts(volume: Any, axis: str, settings: ImageSettings, prompts: Prompts) -> SlicePlane:
+    """The slice that the prompts mean (see ``slice_of_prompts``).
+
+    Raises:
+        PromptError: no prompts, or none of them lies in the volume.
+    """
+    index = slice_of_prompts(prompts, ijk_to_ras(volume), dimensions_of(volume), axis)
+    if index is None:
+        raise PromptError("There are no prompts: give points, boxes or scribbles.")
+    plane = SlicePlane.from_volume(volume, axis, index, settings)
+    if not plane.rasterize(prompts).any():
+        raise PromptError(f"None of the prompts lies in the volume {volume.GetName()}: check that they were made on it.")
+    return plane
+
+
+def _has_segmentation(cohort: Cohort, case: Case, structure: Structure) -> bool:
+    return case.work(structure.name).status == ACCEPTED or any(entry.structure == structure.name for entry in case.labels)
+
+
+def _example(cohort: Cohort, case: Case, structure: Structure) -> Any:
+    volume, loaded = load_source(cohort, case)
+    try:
+        mask = _mask(cohort, case, structure, volume)
+        return example_of_mask(volume, mask, structure, case.id)
+    finally:
+        if loaded:
+            segments.remove_node(volume)
+
+
+def _mask(cohort: Cohort, case: Case, structure: Structure, volume: Any) -> np.ndarray:
+    if case.work(structure.name).status == ACCEPTED:
+        return load_mask(volume, cohort.segmentation_path(case.id), structure=structure.name)
+    mask = reference_mask(cohort, case, structure.name, volume)
+    if mask is None:
+        raise SegmentationError(f"Case {case.id} has no existing segmentation of {structure.name}.")
+    return mask
+
+
+def example_of_mask(volume: Any, mask: np.ndarray, structure: Structure, case: str, model: str = "") -> Any:
+    """The example of a mask [k, j, i] on the volume's grid: its max slice along the structure's axis.
+
+    Raises:
+        SegmentationError: the mask is empty.
+    """
+    from ...engine.make_example import example_of
+
+    settings = ImageSettings.from_json(dict(structure.image)) if structure.image else ImageSettings()
+    axis = voxel_axis(volume, structure.axis)
+    areas = np.count_nonzero(np.moveaxis(mask, array_axis(axis), 0), axis=(1, 2))
+    if not areas.any():
+        raise SegmentationError(f"The segmentation of {structure.name} in {case} is empty.")
+    largest = np.flatnonzero(areas == areas.max())
+    plane = SlicePlane.from_volume(volume, axis, int(largest[len(largest) // 2]), settings)
+    segmentation = segments.new_segmentation(volume, "labels")
+    try:
+        segment_id = segments.add_segment(segmentation, structure.name)
+        segments.set_segment(segmentation, segment_id, volume, mask)
+        return example_of(volume, segmentation, segment_id, plane, settings, case, structure.name, model)
+    finally:
+        segments.remove_node(segmentation)

@@ -1,0 +1,391 @@
+"""Work on one case, written down as it goes: the same engine for Slicer's panel and for the command line. Main thread.
+
+work = CaseWork(cohort, "p07", predictor)
+session = work.session("liver")                 # a SliceSession that keeps the journal
+session.add(Point((12.0, -4.5, 30.0)))
+session.predict()
+work.accept()                                   # result saved, max slice into the context, case done
+work.close()
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.confidence import mask_dice
+from ...core.errors import CohortError, SegmentationError
+from ...core.imaging import ImageSettings
+from ...core.prompts import Prompts
+from ...engine.make_example import example_of
+from ...engine.slice_session import PredictionRequest, SliceSession, observers
+from ...mrml import labelmaps, markups, segments, volumes
+from ...mrml.axes import axis_number, on_slice
+from ...mrml.masks import load_mask
+from ...mrml.slice_plane import SlicePlane
+from ..store.cohort import Cohort
+from ..store.cohort_contexts import Contexts
+from ..store.files import save_with
+from ..store.mask_delta import apply_change, change_between, unpack_map
+from ..store.records import ACCEPTED, NEEDS_REVIEW, SKIPPED
+from .case_nodes import CaseNodes, segment_slice
+from .prefetch import Cut
+from .recorder import CaseRecorder, restored_masks, restored_prompts
+
+
+class CaseWork:
+    """An open case of a cohort that is open for writing.
+
+    Args:
+        cohort, case_id: which case.
+        predictor: a Predictor; None: only for accepting, editing and looking.
+        writer: how segments are written (undo and masking of the host); None: plainly.
+        contexts: the cohort's contexts, shared between cases; None: opened anew.
+        nodes: the case's nodes, if they were loaded ahead.
+        clock: monotonic seconds.
+
+    Raises:
+        CohortError, VolumeError, SegmentationError: read-only, no such case, or its files are missing or damaged.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        case_id: str,
+        predictor: Any = None,
+        writer: segments.SegmentWriter | None = None,
+        contexts: Contexts | None = None,
+        nodes: CaseNodes | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        cohort.check_writable()
+        self.cohort, self.case_id, self.predictor, self.writer = cohort, case_id, predictor, writer
+        self.contexts = contexts or Contexts(cohort)
+        self.nodes = nodes or CaseNodes(cohort, case_id)
+        self.recorder = CaseRecorder(cohort, case_id, clock)
+        self._masks: dict[str, np.ndarray] = {}
+        self._stamps: dict[str, int] = {}
+        self._sessions: list[CaseSession] = []
+        self._numbers: dict[SliceSession, int] = {}
+        self._first_number = cohort.state.seq
+        self._reconcile()
+        observers.append(self.observe)
+
+    # --- predicting
+
+    def session(self, structure: str = "", plane: SlicePlane | None = None) -> CaseSession:
+        """A session on a plane (None: ``plane_for``) that records what is done in it."""
+        structure = self.cohort.structure(structure).name
+        session = CaseSession(self, structure, plane or self.plane_for(structure))
+        self._sessions.append(session)
+        return session
+
+    def plane_for(self, structure: str) -> SlicePlane:
+        """The slice to work on: that of the proposal, else the max slice of what is segmented, else the middle of the volume."""
+        axis, settings = self.nodes.axis(structure), self.settings(structure)
+        proposed = self.cohort.case(self.case_id).work(structure).proposal.get("index")
+        if self._masks[structure].any():
+            index = segments.max_slice(self.nodes.segmentation, self.nodes.segment_id(structure), self.nodes.volume, axis)
+        elif proposed is not None:
+            index = int(proposed)
+        else:
+            index = volumes.dimensions_of(self.nodes.volume)[axis_number(axis)] // 2
+        return SlicePlane.from_volume(self.nodes.volume, axis, index, settings)
+
+    def settings(self, structure: str) -> ImageSettings:
+        """How slices of the structure are shown to the network."""
+        stored = self.cohort.structure(structure).image
+        return ImageSettings.from_json(dict(stored)) if stored else ImageSettings()
+
+    def show_proposal(self, structure: str, cut: Cut | None = None) -> bool:
+        """Puts the structure's proposal into its segment if nothing is there yet; it stays a proposal until accepted.
+
+        ``cut``: its voxels, where they are at hand; None: from its file.
+        """
+        proposal = self.cohort.case(self.case_id).work(structure).proposal
+        path = self.cohort.resolve(proposal["file"]) if proposal.get("file") else None
+        if path is None or self._masks[structure].any():
+            return False
+        if cut is None:
+            if not path.is_file():
+                return False
+            cut = Cut.of(load_mask(self.nodes.volume, path, structure))
+        if not cut.inside.size:
+            return False
+        nodes, segment_id = self.nodes, self.nodes.segment_id(structure)
+        if not labelmaps.fill_empty(nodes.segmentation, segment_id, nodes.volume, cut.first, cut.inside):
+            segments.set_segment(nodes.segmentation, segment_id, nodes.volume, cut.whole())
+        event = self._event_of(proposal["seq"])
+        fields = {k: event[k] for k in ("model", "examples", "confidence", "plane", "image", "mask") if k in event}
+        self._masks[structure] = cut.whole().view(bool)
+        self._looked(structure, None)
+        self.cohort.record("shown", case=self.case_id, structure=structure, proposal=proposal["seq"], change=cut.as_change(), **fields)
+        return True
+
+    def uncertainty(self, structure: str) -> tuple[SlicePlane, np.ndarray] | None:
+        """Where, and how unsure (0..1, [128, 128]), the model was about the structure's proposal; None without one (or from an older version)."""
+        proposal = self.cohort.case(self.case_id).work(structure).proposal
+        event = self._event_of(proposal["seq"]) if proposal.get("file") else {}
+        if "uncertainty" not in event:
+            return None
+        return SlicePlane.from_json(event["plane"]), unpack_map(event["uncertainty"], (128, 128))
+
+    def untouched(self, structure: str) -> bool:
+        """Whether neither the person nor the model has done anything yet, so that a proposal may be put in."""
+        return not self.cohort.case(self.case_id).work(structure).touched and not self.nodes.stamp(structure)
+
+    def propagated(self, structure: str, facts: dict[str, Any]) -> None:
+        """Notes that propagation through the volume was committed; ``facts`` say with what (model, examples, confidence, limits)."""
+        change = self.take_change(structure)
+        self.cohort.record("propagated", case=self.case_id, structure=structure, change=change, **facts)
+
+    def number_of(self, session: SliceSession) -> int:
+        """The number of a session in the journal."""
+        return self._numbers.setdefault(session, len(self._numbers) + self._first_number)
+
+    def observe(self, session: SliceSession, request: PredictionRequest | None, prediction: Any) -> None:
+        """Keeps the journal of every session on this case's segmentation, whoever made it (see ``session.observers``)."""
+        structure = self._structure_of(session)
+        if structure is None:
+            return
+        if request is None:
+            self.note_edits(structure, session.plane)
+            self.recorder.prompted(structure, session.prompts)
+            return
+        self.recorder.predicted(
+            structure,
+            prediction,
+            plane=session.plane.to_json(),
+            image=session.settings.to_json(),
+            examples=[example.id for example in request.examples],
+            session=self.number_of(session),
+            prompts=session.prompts,
+            change=self.take_change(structure, session.plane),
+            threshold=session.threshold,
+        )
+
+    # --- bookkeeping
+
+    def note_edits(self, structure: str, plane: SlicePlane | None = None) -> None:
+        """Records what the person changed by hand since the last look, in the whole volume or on one slice of it."""
+        if self.nodes.stamp(structure) == self._stamps.get(structure):
+            return
+        before, after = self._before_and_now(structure, plane)
+        if self.recorder.edited(structure, before, after) is not None:
+            self._masks[structure] = np.array(after)
+        self._looked(structure, plane)
+
+    def autosave(self) -> None:
+        """Stores what the person did by hand and the active time so far. Hosts call it when a stroke has ended and nothing else happens."""
+        for structure in self._masks:
+            self.note_edits(structure)
+        self.recorder.pause()
+
+    def take_change(self, structure: str, plane: SlicePlane | None = None) -> dict[str, Any] | None:
+        """The change of the segment since the last look, which the caller records."""
+        before, after = self._before_and_now(structure, plane)
+        change = change_between(before, after)
+        self._masks[structure] = np.array(after) if change else self._masks[structure]
+        self._looked(structure, plane)
+        return change
+
+    def accept(self, structures: Iterable[str] | None = None) -> list[str]:
+        """The person says that the given structures (None: all that are not empty) are done. Gives their names.
+
+        The segmentation and the prompts are saved, the max slice of each becomes an example (instead of an older one of this case), and
+        the journal is told last, so that a crash in between is an accept that was not made.
+
+        Raises:
+            SegmentationError: a structure is empty.
+        """
+        chosen = [self.cohort.structure(s).name for s in structures] if structures is not None else self._segmented()
+        for structure in chosen:
+            self.note_edits(structure)
+        empty = [s for s in chosen if not self._masks[s].any()]
+        if empty or not chosen:
+            raise SegmentationError(
+                f"{empty[0] if empty else 'Every structure'} is empty in {self.case_id}: segment something, or skip the case."
+            )
+        self.nodes.save()
+        for structure in chosen:
+            self._save_prompts(structure)
+            example = self._example(structure)
+            self.contexts.replace_case(structure, example)
+            facts = {"example": example.id, "first_vs_accepted_dice": self._first_vs_accepted_dice(structure), **self._measures(structure)}
+            self.recorder.accepted(structure, self._masks[structure], **facts)
+        return chosen
+
+    def skip(self, note: str = "") -> None:
+        """Leaves the case out; ``note`` says why."""
+        self._leave(SKIPPED, note)
+
+    def review(self, note: str = "") -> None:
+        """Marks the case to be looked at again."""
+        self._leave(NEEDS_REVIEW, note)
+
+    def reopen(self) -> None:
+        """Takes the acceptance back, to go on working."""
+        self.cohort.record("reopened", case=self.case_id)
+
+    def prompts(self, structure: str) -> Prompts:
+        """The structure's prompts as the journal knows them."""
+        return restored_prompts(self.cohort.journal.events(case=self.case_id)).get(structure, Prompts())
+
+    def close(self) -> None:
+        """Records what is open, saves an unfinished segmentation, and removes the case's nodes."""
+        self._let_go()
+        if self.nodes.segmentation is None:
+            return
+        if not self.cohort.read_only:
+            self.autosave()
+            case = self.cohort.case(self.case_id)
+            if case.status != ACCEPTED and any(w.interactions for w in case.works.values()) and self._segmented():
+                self.nodes.save()
+        self.nodes.close()
+
+    def abandon(self) -> None:
+        """The scene took the nodes away: only the active time is left to store."""
+        self._let_go()
+        if not self.cohort.read_only:
+            self.recorder.pause()
+
+    # --- details
+
+    def _let_go(self) -> None:
+        if self.observe in observers:
+            observers.remove(self.observe)
+        for session in self._sessions:
+            session.close()
+
+    def _structure_of(self, session: SliceSession) -> str | None:
+        if session.segmentation_node is not self.nodes.segmentation or self.nodes.segmentation is None:
+            return None
+        return next((name for name in self._masks if self.nodes.segment_id(name) == session.segment_id), None)
+
+    def _segmented(self) -> list[str]:
+        return [name for name in self._masks if self.nodes.stamp(name) and self.nodes.mask(name).any()]
+
+    def _leave(self, status: str, note: str) -> None:
+        self.recorder.touch()
+        self.recorder.pause()
+        self.cohort.record("status", case=self.case_id, status=status, note=note)
+
+    def _reconcile(self) -> None:
+        """A result that was changed outside of the cohort (in another program) since its journal ended is an edit."""
+        shape = volumes.dimensions_of(self.nodes.volume)[::-1]
+        known: dict[str, np.ndarray] = {}
+        for event in self.cohort.journal.events(case=self.case_id):
+            if event.get("change"):
+                name = event["structure"]
+                known[name] = apply_change(known.get(name, np.zeros(shape, bool)), event["change"])
+        for structure in self.cohort.state.structures:
+            self._masks[structure] = known.get(structure, np.zeros(shape, bool))
+            if self.nodes.stamp(structure):
+                self.note_edits(structure)
+
+    def _looked(self, structure: str, plane: SlicePlane | None) -> None:
+        """Remembers how far the segment is known; after a look at one slice the others may still hold news."""
+        if plane is None or plane.axis is None:
+            self._stamps[structure] = self.nodes.stamp(structure)
+
+    def _before_and_now(self, structure: str, plane: SlicePlane | None) -> tuple[np.ndarray, np.ndarray]:
+        before = self._masks[structure]
+        if plane is None or plane.axis is None:
+            return before, self.nodes.mask(structure) != 0
+        now = before.copy()
+        now[on_slice(plane.axis, plane.index)] = segment_slice(
+            self.nodes.segmentation, self.nodes.segment_id(structure), self.nodes.volume, plane.axis, plane.index
+        )
+        return before, now
+
+    def _example(self, structure: str) -> Any:
+        nodes, axis, settings = self.nodes, self.nodes.axis(structure), self.settings(structure)
+        index = segments.max_slice(nodes.segmentation, nodes.segment_id(structure), nodes.volume, axis)
+        plane = SlicePlane.from_volume(nodes.volume, axis, index, settings)
+        model = self.cohort.case(self.case_id).work(structure).model
+        return example_of(nodes.volume, nodes.segmentation, nodes.segment_id(structure), plane, settings, self.case_id, structure, model)
+
+    def _measures(self, structure: str) -> dict[str, float]:
+        """Area of the max slice in mm² and volume in ml, counted in voxels."""
+        mask, matrix = self._masks[structure], volumes.ijk_to_ras(self.nodes.volume)
+        axis = axis_number(self.nodes.axis(structure))
+        areas = mask.sum(axis=tuple(a for a in range(3) if a != 2 - axis))
+        sides = [matrix[:3, a] for a in range(3) if a != axis]
+        pixel = float(np.linalg.norm(np.cross(*sides)))
+        volume = float(mask.sum() * abs(np.linalg.det(matrix[:3, :3])) / 1000)
+        return {"area_mm2": round(float(areas.max() * pixel), 3), "volume_ml": round(volume, 5)}
+
+    def _first_vs_accepted_dice(self, structure: str) -> float | None:
+        """Dice of what the structure's first prediction in this case left on its slice against what is accepted there; None without one.
+
+        Voxels are compared with voxels: the network's own grid is coarser, so that even a result accepted untouched would differ from it.
+        """
+        first = self.recorder.first_prediction(structure)
+        if first is None or "plane" not in first:
+            return None
+        so_far = (e for e in self.cohort.journal.events(case=self.case_id) if e["seq"] <= first["seq"] and e.get("structure") == structure)
+        accepted = self._masks[structure]
+        written = restored_masks(so_far, accepted.shape).get(structure, np.zeros_like(accepted))
+        sheet = SlicePlane.from_json(first["plane"]).sheet_of(self.nodes.volume)
+        return round(mask_dice(sheet.take(written) & sheet.in_view, sheet.take(accepted) & sheet.in_view), 4)
+
+    def _save_prompts(self, structure: str) -> Path | None:
+        prompts = self.prompts(structure)
+        if not len(prompts):
+            return None
+        path = self.cohort.prompts_path(self.case_id, structure)
+        save_with(path, lambda target: markups.save_prompts(prompts, target))
+        return path
+
+    def _event_of(self, seq: int) -> dict[str, Any]:
+        found = next(self.cohort.journal.events(after=seq - 1), None)
+        if found is None:
+            raise CohortError(f"{self.cohort.journal.path} has no event {seq}: restore it from a copy.")
+        return found
+
+
+class CaseSession(SliceSession):
+    """A SliceSession of a case that writes prompts, predictions, undo and edits into the journal."""
+
+    def __init__(self, work: CaseWork, structure: str, plane: SlicePlane) -> None:
+        self.work, self.structure = work, structure
+        nodes, cohort = work.nodes, work.cohort
+        super().__init__(
+            nodes.volume,
+            nodes.segmentation,
+            nodes.segment_id(structure),
+            plane,
+            work.settings(structure),
+            work.predictor,
+            work.contexts.get(structure),
+            strategy=cohort.setting("strategy"),
+            cap=cohort.setting("cap"),
+            writer=work.writer,
+        )
+
+    def _examples(self, image: np.ndarray) -> tuple[Any, ...]:
+        """The selected examples; never one of this very case, which may be open for the second time."""
+        from ...core.selection import select
+
+        return tuple(select(self.strategy, image, self.work.contexts.others(self.structure, self.work.case_id), self.cap))
+
+    def undo(self) -> bool:
+        return self._command("undo", super().undo)
+
+    def redo(self) -> bool:
+        return self._command("redo", super().redo)
+
+    def clear(self) -> bool:
+        return self._command("clear", super().clear)
+
+    def _command(self, name: str, action: Callable[[], bool]) -> bool:
+        self.work.note_edits(self.structure, self.plane)
+        if not action():
+            return False
+        work = self.work
+        work.recorder.commanded(self.structure, name, work.number_of(self), self.prompts, work.take_change(self.structure, self.plane))
+        return True

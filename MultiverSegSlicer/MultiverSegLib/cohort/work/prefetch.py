@@ -1,0 +1,102 @@
+"""A case read before it is opened: its voxels and its proposals as arrays, so that a thread can do it and opening costs no reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...mrml.plain_volume import PlainVolume
+from ..store.cohort import Cohort
+from ..store.mask_delta import pack_bits
+from ..store.records import Source
+from .case_nodes import read_source
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A mask [k, j, i] as the box that holds it."""
+
+    shape: tuple[int, ...]
+    box: tuple[slice, ...]
+    inside: np.ndarray
+
+    @staticmethod
+    def of(mask: np.ndarray) -> Cut:
+        mask = np.asarray(mask)
+        box = []
+        for axis in range(mask.ndim):
+            hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+            box.append(slice(int(hit[0]), int(hit[-1]) + 1) if hit.size else slice(0, 0))
+        return Cut(mask.shape, tuple(box), np.asarray(mask[tuple(box)] != 0, np.uint8))
+
+    @property
+    def first(self) -> tuple[int, ...]:
+        """[k, j, i] of the box's first voxel."""
+        return tuple(part.start for part in self.box)
+
+    def as_change(self) -> dict[str, Any]:
+        """What turns an empty mask into this one (see ``changes.change_between``)."""
+        return {"shape": list(self.shape), "box": [[part.start, part.stop] for part in self.box], "bits": pack_bits(self.inside)}
+
+    def whole(self) -> np.ndarray:
+        """uint8 [k, j, i]."""
+        mask = np.zeros(self.shape, np.uint8)
+        mask[self.box] = self.inside
+        return mask
+
+
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """What was read: ``volume`` (None: it is in the scene anyway) with its display window and level, and by structure the number of the
+    proposal's event and its voxels."""
+
+    case_id: str
+    volume: PlainVolume | None = None
+    window_level: tuple[float, float] = (1.0, 0.5)
+    proposals: Mapping[str, tuple[int, Cut]] = field(default_factory=dict)
+
+    def with_proposal(self, structure: str, seq: int, cut: Cut) -> Ahead:
+        return replace(self, proposals={**self.proposals, structure: (seq, cut)})
+
+
+@dataclass(frozen=True)
+class ReadAhead:
+    """What is to be read: plain data, made on the main thread; ``read`` works in any."""
+
+    case_id: str
+    source: Source
+    proposals: Mapping[str, tuple[int, str]]
+
+    @staticmethod
+    def of(cohort: Cohort, case_id: str) -> ReadAhead:
+        case = cohort.case(case_id)
+        source = replace(case.volume, path=str(cohort.resolve(case.volume.path)))
+        made = {name: work.proposal for name, work in case.works.items() if work.proposal.get("file")}
+        return ReadAhead(case_id, source, {name: (p["seq"], str(cohort.resolve(p["file"]))) for name, p in made.items()})
+
+    def read(self) -> Ahead:
+        """Reads it all.
+
+        Raises:
+            VolumeError, CohortError: the volume is missing or unusable. A proposal that can't be read is left out.
+        """
+        volume = None if self.source.kind == "scene" else read_source(self.source, Path(self.source.path), self.case_id)
+        found = {}
+        for structure, (seq, path) in self.proposals.items():
+            mask = _mask(path)
+            if mask is not None and (volume is None or mask.shape == volume.array.shape):
+                found[structure] = seq, Cut.of(mask)
+        return Ahead(self.case_id, volume, volume.window_level() if volume is not None else (1.0, 0.5), found)
+
+
+def _mask(path: str) -> Any:
+    import SimpleITK as sitk
+
+    try:
+        return sitk.GetArrayFromImage(sitk.ReadImage(path))
+    except RuntimeError:
+        return None

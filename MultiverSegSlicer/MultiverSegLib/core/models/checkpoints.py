@@ -1,0 +1,148 @@
+"""Checkpoint files: writing them small, reading them without running any code they may carry."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CheckpointError
+from ..files import replacing
+from .registry import ModelInfo, Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["ModelInfo", "Registry", "load_checkpoint", "load_network", "read_checkpoint", "save_checkpoint"]
+
+
+def save_checkpoint(
+    path: str | Path, network: nn.Module, architecture: Mapping[str, Any] | None = None, half: bool = True, **extra: Any
+) -> Path:
+    """Writes ``{"architecture", "model", **extra}`` atomically; weights as fp16 unless ``half`` is False.
+
+    ``architecture`` defaults to ``network.architecture``; ``extra`` must be plain values (str, numbers, lists, dicts).
+    """
+    import torch
+
+    path = Path(path)
+    weights = {
+        k: v.detach().cpu().to(torch.float16 if half and v.is_floating_point() else v.dtype) for k, v in network.state_dict().items()
+    }
+    content = {"architecture": dict(architecture or network.architecture), "model": weights, **extra}
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
+    return path
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint file as {"architecture": dict or None, "model": state dict, ...}; no code in it is run.
+
+    Public layouts are read too: a dict with key ``model``, or a bare state dict.
+
+    Raises:
+        CheckpointError: missing, truncated, not a checkpoint, or it holds more than plain data and tensors.
+    """
+    import torch
+
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist: give the path of a checkpoint file.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch names what it refused to build; everything else is a broken file
+        if isinstance(error, pickle.UnpicklingError) and re.search(r"(?i)unsupported (global|class)", str(error)):
+            raise CheckpointError(
+                f"{path} holds more than weights and is not loaded, for safety: get it from its official source."
+            ) from error
+        raise CheckpointError(f"{path} is damaged or not a checkpoint: get the file again.") from error
+    state = content.get("model", content) if isinstance(content, dict) else None
+    if not state or not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
+        raise CheckpointError(f"{path} holds no network weights: give a checkpoint of MultiverSeg, UniverSeg or ScribblePrompt.")
+    for name, value in state.items():
+        if value.layout is not torch.strided or value.is_quantized or value.is_complex():
+            raise CheckpointError(f"{path} holds weights of an unusual kind ({name}: {value.layout}, {value.dtype}): get the file again.")
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise CheckpointError(
+                f"{path} is damaged: {name} holds values that are not finite. Get the file again, or take an earlier one."
+            )
+    extra = {k: v for k, v in content.items() if k not in ("model", "architecture")} if state is not content else {}
+    return {"architecture": content.get("architecture") if state is not content else None, "model": state, **extra}
+
+
+def load_network(path_or_model: str | Path, registry: Registry | None = None) -> nn.Module:
+    """The network of a registered model (its weights must be here) or of a checkpoint file, in float32 on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: one line that says what is wrong with the file, or that there is no such model.
+    """
+    registry = registry or Registry()
+    if registry.has(str(path_or_model)):
+        return load_checkpoint(registry.path(str(path_or_model)))
+    if not Path(path_or_model).is_file():
+        names = ", ".join(m.name for m in registry.list())
+        raise CheckpointError(f"{path_or_model} is neither a model ({names}) nor a checkpoint file.")
+    return load_checkpoint(path_or_model)
+
+
+def load_checkpoint(path: str | Path) -> nn.Module:
+    """The network of a checkpoint file; see ``load_network``."""
+    import torch
+
+    from ..networks import build_network
+
+    content = read_checkpoint(path)
+    try:
+        architecture = content["architecture"] or _guess_architecture(content["model"])
+    except (IndexError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has weights of shapes that no known network has: get the file again.") from error
+    if architecture is None:
+        raise CheckpointError(f"{path} is of an unknown architecture: give a checkpoint of MultiverSeg, UniverSeg or ScribblePrompt.")
+    if not isinstance(architecture, Mapping | str):
+        raise CheckpointError(f"{path} has a malformed architecture: get the file again.")
+    try:
+        with torch.device("meta"):  # compare before anything is allocated
+            expected = {k: tuple(v.shape) for k, v in build_network(architecture).state_dict().items()}
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    found = {k: tuple(v.shape) for k, v in content["model"].items()}
+    if wrong := [k for k in sorted(expected.keys() | found.keys()) if expected.get(k) != found.get(k)]:
+        name = wrong[0]
+        raise CheckpointError(
+            f"{path} does not fit its architecture: {name} is {found.get(name, 'missing')}, "
+            f"expected {expected.get(name, 'nothing')} ({len(wrong)} such weights)."
+        )
+    network = build_network(architecture)
+    network.load_state_dict(content["model"])
+    return network.float().eval()
+
+
+def _guess_architecture(state: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The architecture behind the public files, which don't state it, read off names and shapes."""
+    from ..networks import PRESETS
+
+    if "enc_blocks.0.cross.cross_conv.weight" in state:
+        return _guess_crossblocks(state)
+    return PRESETS["scribbleprompt"] if "downs.0.conv.0.weight" in state else None
+
+
+def _guess_crossblocks(state: Mapping[str, Any]) -> dict[str, Any]:
+    from ..networks import PRESETS
+
+    def widths(part: str) -> list[int]:
+        names = (f"{part}.{i}.cross.cross_conv.weight" for i in range(64))
+        return [len(state[name]) for name in names if name in state]
+
+    normed = any(".norml." in name for name in state)
+    inputs = state["enc_blocks.0.cross.cross_conv.weight"].shape[1]
+    context = 2
+    return {
+        **PRESETS["multiverseg" if normed else "universeg"],
+        "target_channels": inputs - context,
+        "context_channels": context,
+        "encoder_features": widths("enc_blocks"),
+        "decoder_features": widths("dec_blocks"),
+    }

@@ -1,0 +1,405 @@
+"""Registry: the known models, where their weights lie, and how they get there. Contacts an address only in ``fetch``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import Cancelled, CheckpointError
+from ..files import replacing, write_text
+from ..resources import resource_path
+
+#: Where fetched and added weights are kept, instead of the user's cache folder.
+FOLDER_VARIABLE = "MULTIVERSEG_MODELS"
+_LIST = "models.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MAX_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One model of ``models.json``; the schema beside it says what each field means. ``bundled``: its file came with the extension."""
+
+    name: str
+    title: str
+    file: str
+    url: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    licence: str = ""
+    source: str = ""
+    note: str = ""
+    empty_context: str | None = None
+    architecture: dict[str, Any] = field(default_factory=dict)
+    training_data: str = ""
+    measured: Any = None
+    calibration: dict[str, Any] = field(default_factory=dict)
+    bundled: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.note}" if self.note else self.title
+
+
+class Registry:
+    """Models by name: those of ``Resources/Models/models.json`` and those the user added.
+
+    Args:
+        folder: of fetched and added weights; None: the environment's ``MULTIVERSEG_MODELS`` or the user's cache folder.
+        resources: the folder with ``models.json``; None: the shipped one.
+
+    Raises:
+        CheckpointError: a list of models is damaged.
+    """
+
+    def __init__(self, folder: str | Path | None = None, resources: str | Path | None = None) -> None:
+        self.folder = Path(folder or os.environ.get(FOLDER_VARIABLE) or _cache_folder())
+        self._resources = Path(resources) if resources is not None else resource_path("Models")
+        shipped = _read_list(self._resources / _LIST)
+        self._default = str(shipped.get("default", "compact"))
+        self._models = {m.name: m for m in map(_model, _rows(shipped, "models", list, self._resources / _LIST))}
+        self._added: dict[str, dict[str, Any]] = {}
+        self._verified: dict[Path, tuple[int, int]] = {}
+        if (self.folder / _LIST).is_file():
+            self._added = _rows(_read_list(self.folder / _LIST), "files", dict, self.folder / _LIST)
+            for name in self._added:
+                self._described(name, self.folder / _LIST)
+
+    @property
+    def default(self) -> str:
+        """Name of the model to use when nobody chose one."""
+        return self._default
+
+    def list(self) -> list[ModelInfo]:
+        """The models, shipped ones first."""
+        return [self.get(name) for name in [*self._models, *(n for n in self._added if n not in self._models)]]
+
+    def has(self, name: str) -> bool:
+        """Whether a model of this name is known."""
+        return name in self._models or name in self._added
+
+    def get(self, name: str) -> ModelInfo:
+        """The model's description, with size and checksum as recorded when its file was fetched or added.
+
+        Raises:
+            CheckpointError: unknown name.
+        """
+        if not self.has(name):
+            raise CheckpointError(
+                f"Unknown model {name!r}: use one of {', '.join(m.name for m in self.list())}, or the path of a checkpoint."
+            )
+        return self._models[name] if name not in self._added else self._described(name, self.folder / _LIST)
+
+    def available(self, name: str) -> bool:
+        """Whether the weights are here and whole."""
+        try:
+            self.path(name)
+        except CheckpointError:
+            return False
+        return True
+
+    def path(self, name: str) -> Path:
+        """The verified file of a model; nothing is downloaded.
+
+        Raises:
+            CheckpointError: unknown, not here, or damaged.
+        """
+        info = self.get(name)
+        path = self._place(info)
+        if not path.is_file():
+            way = "fetch it or give its weights as a file" if info.url else "give its weights as a file"
+            raise CheckpointError(f"The weights of {name} are not here: {way}.")
+        if problem := self._problem(path, info):
+            raise CheckpointError(f"The weights of {name} in {path} are damaged ({problem}): fetch or add them again.")
+        return path
+
+    def verify(self, name: str) -> Path:
+        """Like ``path``, but reads the file anew and builds the network from it.
+
+        Raises:
+            CheckpointError: what is wrong.
+        """
+        from .checkpoints import load_checkpoint
+
+        self._verified.clear()
+        path = self.path(name)
+        load_checkpoint(path)
+        return path
+
+    def fetch(self, name: str, progress: Callable[[int, int | None], None] | None = None, cancel: Callable[[], bool] | None = None) -> Path:
+        """Downloads a model's weights unless they are here and whole. A failed or damaged download changes nothing.
+
+        Args:
+            progress: called with the bytes so far and in all (None if unknown).
+            cancel: asked now and then; True stops.
+
+        Raises:
+            CheckpointError: no address, no connection, or the file isn't what it should be.
+            Cancelled: ``cancel`` gave True.
+        """
+        from .checkpoints import load_checkpoint
+
+        if self.available(name):
+            return self.path(name)
+        info = self._models.get(name)
+        if info is None or not info.url:
+            raise CheckpointError(f"No address is known for {name}: give its weights as a file.")
+        with self._writing(self.folder / info.file) as temporary:
+            _download(info, temporary, progress, cancel)
+            if problem := _difference(temporary, info):
+                raise CheckpointError(f"The download of {name} is not what it should be ({problem}): try again later. Nothing was changed.")
+            try:
+                _check_fit(load_checkpoint(temporary), info)
+            except CheckpointError as error:
+                raise CheckpointError(str(error).replace(str(temporary), f"The download of {name}")) from error
+            self._record(name, temporary, {})
+        return self.path(name)
+
+    def add_file(self, path: str | Path, name: str | None = None) -> str:
+        """Copies a checkpoint file into the folder and gives the name of its model.
+
+        Without ``name``, a file that fits a shipped model without weights here becomes that model's; any other gets its own name.
+
+        Raises:
+            CheckpointError: not a checkpoint, or not one of the named model; nothing was changed.
+        """
+        from .checkpoints import load_checkpoint
+
+        path = Path(path)
+        network = load_checkpoint(path)
+        name = name or self._name_for(path, network)
+        if not _NAME.fullmatch(name):
+            raise CheckpointError(f"{name!r} can't be a model's name: use letters, digits, '.', '_' and '-'.")
+        info = self._models.get(name)
+        if info is not None:
+            if info.bundled:
+                raise CheckpointError(f"{name} comes with the extension: add the file under another name.")
+            if problem := _difference(path, info):
+                raise CheckpointError(f"{path} is not the file of {name} ({problem}).")
+            _check_fit(network, info)
+        entry = (
+            {}
+            if info is not None
+            else {"note": f"added from {path.name}", "architecture": dict(network.architecture), "file": f"{name}.pt"}
+        )
+        with self._writing(self.folder / (info.file if info is not None else f"{name}.pt")) as temporary:
+            shutil.copyfile(path, temporary)
+            self._record(name, temporary, entry)
+        return name
+
+    def clear(self) -> None:
+        """Deletes the fetched and added weights, and nothing else."""
+        for name in self._added:
+            (self.folder / self.get(name).file).unlink(missing_ok=True)
+        (self.folder / _LIST).unlink(missing_ok=True)
+        self._added = {}
+        self._verified.clear()
+
+    # --- details
+
+    def _described(self, name: str, origin: Path) -> ModelInfo:
+        known, added = self._models.get(name), self._added[name]
+        if not isinstance(added, dict):
+            raise CheckpointError(
+                f"The list of models {origin} has a malformed entry ({name!r}): delete the file and add the weights again."
+            )
+        return _model({"title": name, **({} if known is None else vars(known)), **added, "name": name})
+
+    def _place(self, info: ModelInfo) -> Path:
+        return (self._resources if info.bundled else self.folder) / info.file
+
+    def _problem(self, path: Path, info: ModelInfo) -> str:
+        stat = path.stat()
+        state = (stat.st_mtime_ns, stat.st_size)
+        if self._verified.get(path) == state:
+            return ""
+        problem = _difference(path, info)
+        if not problem:
+            self._verified[path] = state
+        return problem
+
+    def _name_for(self, path: Path, network: Any) -> str:
+        digest = _sha256(path)
+        for info in self.list():
+            if info.sha256 == digest and not info.bundled:
+                return info.name
+        for info in self._models.values():
+            if not info.bundled and info.sha256 is None and info.architecture and _fits(network, info) and not self.available(info.name):
+                return info.name
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.")[:60] or "model"
+        return stem if stem not in self._models else f"{stem}-file"
+
+    def _record(self, name: str, path: Path, entry: dict[str, Any]) -> None:
+        """Notes size and checksum, so that later damage is seen even where no checksum was published."""
+        files = {**self._added, name: {**entry, "size": path.stat().st_size, "sha256": _sha256(path)}}
+        write_text(self.folder / _LIST, json.dumps({"version": 1, "files": files}, indent=1))
+        self._added = files
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[Path]:
+        before = dict(self._added)
+        try:
+            with replacing(path) as temporary:
+                yield temporary
+        except BaseException as error:
+            self._restore(before)
+            if isinstance(error, OSError):
+                raise CheckpointError(f"{path} can't be written: {error.strerror or error}.") from error
+            raise
+        self._verified.pop(path, None)
+
+    def _restore(self, files: dict[str, Any]) -> None:
+        if files != self._added:
+            write_text(self.folder / _LIST, json.dumps({"version": 1, "files": files}, indent=1))
+            self._added = files
+
+
+def _cache_folder() -> Path:
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "MultiverSegSlicer" / "models"
+
+
+def _read_list(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"The list of models {path} can't be read ({error}): reinstall the extension or delete the file.") from error
+    if not isinstance(data, dict) or data.get("version") != 1:
+        raise CheckpointError(f"The list of models {path} is of another version: update the extension.")
+    return data
+
+
+def _rows(data: dict[str, Any], key: str, kind: type, origin: Path) -> Any:
+    rows = data.get(key, kind())
+    if not isinstance(rows, kind):
+        raise CheckpointError(f"The list of models {origin} has no usable {key!r}: reinstall the extension or delete the file.")
+    return rows
+
+
+#: What the fields of a list of models hold.
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("name", "title", "file", "licence", "source", "note", "training_data"), (str,)),
+    **dict.fromkeys(("url", "sha256", "empty_context"), (str, type(None))),
+    "size": (int, type(None)),
+    "architecture": (dict, str),
+    "calibration": (dict,),
+    "bundled": (bool,),
+}
+
+
+def _model(data: Any) -> ModelInfo:
+    known = {f.name for f in fields(ModelInfo)}
+    if not isinstance(data, dict):
+        raise CheckpointError(f"The list of models has a malformed entry ({str(data)[:60]}).")
+    for name, kinds in _KINDS.items():
+        if name in data and (not isinstance(data[name], kinds) or (name == "size" and isinstance(data[name], bool))):
+            raise CheckpointError(f"The list of models has a malformed entry: {name} is {str(data[name])[:60]!r}.")
+    try:
+        info = ModelInfo(**{k: v for k, v in data.items() if k in known})
+    except TypeError as error:
+        raise CheckpointError(f"The list of models has a malformed entry ({error}).") from error
+    if not _NAME.fullmatch(info.name) or not info.file or Path(info.file).name != info.file or "\0" in info.file:
+        raise CheckpointError(f"The list of models has an unusable name or file: {info.name[:80]!r}, {info.file[:80]!r}.")
+    return info
+
+
+def _fits(network: Any, info: ModelInfo) -> bool:
+    from ..networks import build_network
+
+    return not info.architecture or build_network(info.architecture).architecture == network.architecture
+
+
+def _check_fit(network: Any, info: ModelInfo) -> None:
+    if not _fits(network, info):
+        raise CheckpointError(f"The file holds a network of another kind than {info.name}. Nothing was changed.")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _difference(path: Path, info: ModelInfo) -> str:
+    """Why a file isn't the model's, "" if it is."""
+    size = path.stat().st_size
+    if info.size is not None and size != info.size:
+        return f"{size} bytes instead of {info.size}"
+    if info.sha256 is not None and _sha256(path) != info.sha256:
+        return "wrong SHA-256"
+    return ""
+
+
+def _download(info: ModelInfo, path: Path, progress: Any, cancel: Any) -> None:
+    import http.client
+    import urllib.error
+    import urllib.request
+
+    url = str(info.url)
+    _check_address(url, info)
+
+    class Redirects(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, request: Any, stream: Any, code: int, message: str, headers: Any, target: str) -> Any:
+            _check_address(target, info)
+            return super().redirect_request(request, stream, code, message, headers, target)
+
+    done, total = 0, None
+    with path.open("wb") as stream:
+        try:
+            with urllib.request.build_opener(Redirects).open(url, timeout=30) as response:
+                length = response.headers.get("Content-Length")
+                total = int(length) if length and length.isascii() and length.isdecimal() else None
+                for block in _blocks(response, cancel):
+                    done += len(block)
+                    if done > _MAX_BYTES:
+                        raise CheckpointError(f"{url} gives more than {_MAX_BYTES >> 30} GB: that is not a model.")
+                    try:
+                        stream.write(block)
+                    except OSError as error:
+                        raise CheckpointError(f"{path.parent} can't be written: {error.strerror or error}.") from error
+                    if progress is not None:
+                        progress(done, total)
+        except (http.client.HTTPException, OSError, ValueError) as error:  # URLError, time-outs and TLS are OSErrors
+            reason = " ".join(str(getattr(error, "reason", "") or error).split())[:200] or type(error).__name__
+            raise CheckpointError(f"{url} can't be fetched ({reason}): check the connection or give a file.") from error
+    if total is not None and done != total:
+        raise CheckpointError(f"The download from {url} broke off after {done} of {total} bytes: try again.")
+
+
+def _blocks(response: Any, cancel: Any) -> Iterator[bytes]:
+    while block := response.read(1 << 16):
+        if cancel is not None and cancel():
+            raise Cancelled("The download was cancelled.")
+        yield block
+
+
+def _check_address(url: str, info: ModelInfo) -> None:
+    """Raises CheckpointError unless what the address gives is the origin's: by https, by a checksum known beforehand, or from this computer."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        scheme, host = parts.scheme, parts.hostname
+    except ValueError as error:
+        raise CheckpointError(f"The address {url} is not a web address ({error}).") from error
+    if scheme not in ("https", "http") or not host:
+        raise CheckpointError(f"The address {url} is not a web address.")
+    if scheme == "http" and info.sha256 is None and host not in ("127.0.0.1", "::1", "localhost"):
+        raise CheckpointError(
+            f"{url} is not encrypted, and no checksum of {info.name} is known: anybody on the way could change it. Get the file yourself and add it."
+        )

@@ -1,0 +1,109 @@
+"""The demo's page: what the simulated radiologist needed along the cohort, with context and without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .run import DemoRun
+
+_WINDOW = 5
+_METHOD = (
+    "A simulated radiologist goes through the cases in order. On the slice with the largest area of the structure it clicks into the centre of the "
+    "largest component of the error, until the result reaches a Dice of 0.90 against the reference or after {cap} clicks (marked *). The first click "
+    "of the first case goes into the centre of the structure. The accepted result, thresholded at 0.5, becomes an example for the cases after it; the "
+    "run without context starts from nothing each time. Dice is measured on the voxels of the slice. Protocol: Wong et al., MultiverSeg, sections 5.3 and 6.1."
+)
+
+
+def write_demo_report(run: DemoRun) -> Path:
+    """Write ``report.html`` into the run's folder; its path."""
+    from ..cohort.results.html_report import Report, ReportCase, write_report
+    from .run import MAX_CLICKS
+
+    cases = []
+    for ours, plain in zip(run.with_context, run.without_context, strict=True):
+        values = {
+            "examples": ours.n_context,
+            "first Dice": "" if ours.first_dice != ours.first_dice else f"{ours.first_dice:.3f}",
+            "clicks": _clicks(ours),
+            "Dice": f"{ours.dice:.3f}",
+            "seconds": f"{ours.seconds:.1f}",
+            "clicks without context": _clicks(plain),
+            "Dice without context": f"{plain.dice:.3f}",
+        }
+        cases.append(ReportCase(ours.case, values, [ours.overlay] if ours.overlay is not None else []))
+    report = Report(
+        title=f"{run.structure.capitalize()}: {len(cases)} cases in context",
+        lead=f"Slices along {run.axis}, {run.predictor.description}. Each accepted case becomes an example for the next.",
+        figures=_figures(run),
+        plots=_plots(run),
+        cases=cases,
+        notes=[_METHOD.format(cap=MAX_CLICKS), *_data_note(run)],
+    )
+    return write_report(run.out / "report.html", report)
+
+
+def _figures(run: DemoRun) -> dict[str, str]:
+    ours, plain = (sum(o.clicks for o in outcomes) for outcomes in (run.with_context, run.without_context))
+    later = [o.first_dice for o in run.with_context if o.first_dice == o.first_dice]
+    reached = sum(o.reached for o in run.with_context)
+    figures = {"clicks with context": str(ours), "clicks without context": str(plain)}
+    if plain:
+        figures["clicks saved"] = f"{1 - ours / plain:.0%}"
+    figures["cases at 0.90 Dice"] = f"{reached} of {len(run.with_context)}"
+    figures["cases without any click"] = str(sum(o.clicks == 0 for o in run.with_context))
+    if later:
+        figures["mean Dice before any click"] = f"{sum(later) / len(later):.2f}"
+    return figures
+
+
+def _plots(run: DemoRun) -> list:
+    from itertools import accumulate
+
+    from ..cohort.results.html_report import Curve, Plot
+
+    numbers = list(range(1, len(run.with_context) + 1))
+    pair = (("with context", run.with_context), ("without context", run.without_context))
+    return [
+        Plot(
+            "Clicks per case",
+            "case",
+            "clicks to 0.90 Dice",
+            [
+                Curve(label, numbers, _running_mean([o.clicks for o in outcomes]), dots=[o.clicks for o in outcomes])
+                for label, outcomes in pair
+            ],
+            f"Fewer is better. Dots: single cases; lines: mean of the last {_WINDOW}. Both start alike: the first case has no context.",
+        ),
+        Plot(
+            "Clicks in all",
+            "case",
+            "clicks so far",
+            [Curve(label, numbers, list(accumulate(o.clicks for o in outcomes))) for label, outcomes in pair],
+            "The distance between the curves is the work that the context spared.",
+        ),
+    ]
+
+
+def _running_mean(values: list[int]) -> list[float]:
+    """Mean of each value and the ones before it, ``_WINDOW`` at most."""
+    parts = [values[max(0, n - _WINDOW + 1) : n + 1] for n in range(len(values))]
+    return [sum(part) / len(part) for part in parts]
+
+
+def _data_note(run: DemoRun) -> list[str]:
+    """Whoever passes pictures of the sample cohort on must name where they are from."""
+    from ..core.resources import resource_path
+
+    if not run.cases or resource_path("SampleCohort") not in run.cases[0].image.parents:
+        return []
+    return [
+        "Images and reference segmentations: Medical Segmentation Decathlon, Task04 Hippocampus (Antonelli et al., Nature Communications 13, 4128, 2022; "
+        "Simpson et al., arXiv:1902.09063), CC BY-SA 4.0. No model of this repository was trained on them."
+    ]
+
+
+def _clicks(outcome) -> str:
+    return f"{outcome.clicks}{'' if outcome.reached else '*'}"

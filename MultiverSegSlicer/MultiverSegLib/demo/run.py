@@ -1,0 +1,326 @@
+"""``multiverseg demo``: a simulated radiologist goes through a cohort of real volumes, with context and without.
+
+The protocol is the paper's (MultiverSeg, sections 5.3 and 6.1): clicks in the centre of the largest error, until 90 % Dice or 20 clicks; the
+accepted prediction, thresholded, enters the context. Everything between click and voxel is what the module in Slicer does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..cli.options import Device, Model, Strategy
+from ..core.errors import VolumeError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..cohort.results.html_report import Overlay
+
+TARGET_DICE = 0.9
+MAX_CLICKS = 20
+_VOLUME_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo")(demo)
+
+
+def demo(
+    cohort: Annotated[
+        Path | None, typer.Option(help="Folder with images/ and labels/ of the same file names. Default: the sample cohort.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the results and report.html go.")] = Path("demo-output"),
+    cases: Annotated[int, typer.Option(min=1, help="At most so many cases.")] = 100,
+    axis: Annotated[str, typer.Option(help="auto, or the array axis the slices follow: i, j or k.")] = "auto",
+    label: Annotated[int | None, typer.Option(help="Value of the structure in the labels. Default: everything that is not 0.")] = None,
+    structure: Annotated[str, typer.Option(help="Name of the structure.")] = "hippocampus",
+    model: Model = "compact",
+    device: Device = "auto",
+    strategy: Strategy = "most_similar",
+    cap: Annotated[int, typer.Option(min=1, help="At most so many examples per prediction.")] = 16,
+    seed: Annotated[int, typer.Option(help="Order of the cases (as stored: 0) and the clicks' ties.")] = 0,
+) -> None:
+    """Segment a cohort case by case with simulated clicks, and watch the clicks become fewer.
+
+    Writes one .seg.nrrd per case and report.html into --out.
+
+    Example: [bold]multiverseg demo --out demo-output[/bold]
+    """
+    from .page import write_demo_report
+
+    if axis not in ("auto", "i", "j", "k"):
+        raise typer.BadParameter("must be auto, i, j or k.", param_hint="--axis")
+    run = DemoRun(find_cases(cohort)[:cases], Path(out), axis, label, structure, model, device, strategy, cap, seed)
+    run.start()
+    typer.echo(f"{len(run.cases)} cases, structure {structure}, slices along {run.axis}, {run.predictor.description}")
+    typer.echo(f"{'case':<20}{'clicks':>7}{'without context':>17}{'first Dice':>12}{'final Dice':>12}{'seconds':>9}")
+    for result in run.results():
+        typer.echo(result.line())
+    report = write_demo_report(run)
+    with_context, without = (sum(r.clicks for r in outcomes) for outcomes in (run.with_context, run.without_context))
+    saved = f" ({1 - with_context / without:.0%} saved)" if without else ""
+    typer.echo(f"{with_context} clicks with context, {without} without{saved}; report: {report}")
+    from ..cli.console import NOTICE
+
+    typer.echo(NOTICE)
+
+
+@dataclass(frozen=True)
+class DemoCase:
+    name: str
+    image: Path
+    label: Path
+
+
+@dataclass
+class Outcome:
+    """How one case went. ``first_dice`` is the Dice before any click (NaN without context); pictures on the grid."""
+
+    case: str
+    clicks: int
+    first_dice: float
+    dice: float
+    seconds: float
+    n_context: int
+    overlay: Overlay | None = None
+
+    @property
+    def reached(self) -> bool:
+        return self.dice >= TARGET_DICE
+
+
+@dataclass
+class Pair:
+    """A case with context and without."""
+
+    with_context: Outcome
+    without: Outcome
+
+    def line(self) -> str:
+        a, b = self.with_context, self.without
+        first = f"{a.first_dice:.2f}" if a.first_dice == a.first_dice else "-"
+        clicks, others = (f"{o.clicks}{'' if o.reached else '*'}" for o in (a, b))
+        return f"{a.case:<20}{clicks:>7}{others:>17}{first:>12}{a.dice:>12.2f}{a.seconds:>9.1f}"
+
+
+def find_cases(folder: Path | None) -> list[DemoCase]:
+    """The image and label pairs of a cohort folder, in the order of their names.
+
+    Raises:
+        VolumeError: no pair is there.
+    """
+    from ..core.resources import resource_path
+
+    folder = Path(folder) if folder is not None else resource_path("SampleCohort")
+    images = sorted(p for p in (folder / "images").glob("*") if p.name.lower().endswith(_VOLUME_ENDINGS))
+    cases = [DemoCase(p.name.split(".")[0], p, folder / "labels" / p.name) for p in images if (folder / "labels" / p.name).is_file()]
+    if not cases:
+        raise VolumeError(f"{folder} has no images/ and labels/ with volumes of the same file names.")
+    return cases
+
+
+@dataclass
+class DemoRun:
+    """The run of a whole cohort; ``results`` does the work, case by case."""
+
+    cases: list[DemoCase]
+    out: Path
+    axis: str
+    label: int | None
+    structure: str
+    model: str
+    device: str
+    strategy: str
+    cap: int
+    seed: int
+    with_context: list[Outcome] = field(default_factory=list)
+    without_context: list[Outcome] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Everything that comes before the first case."""
+        from ..cli.console import step
+        from ..core.context.context_set import ContextSet
+        from ..core.files import remove_leftovers
+        from ..core.predictor import Predictor
+        from ..mrml.headless import start
+
+        self.out.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.out)
+        with step("Starting MRML"):
+            start()
+        with step("Loading the model"):
+            self.predictor = Predictor(self.model, device=self.device)
+            self.predictor.warm_up()
+        self.context = ContextSet()
+        if self.axis == "auto":
+            self.axis = self._largest_axis(self.cases[0])
+
+    def results(self) -> Iterator[Pair]:
+        """Segment case after case; the context grows in between."""
+        for number, case in enumerate(self._in_order()):
+            pair = self._segment(case, number)
+            self.with_context.append(pair.with_context)
+            self.without_context.append(pair.without)
+            yield pair
+
+    def _in_order(self) -> list[DemoCase]:
+        import numpy as np
+
+        if self.seed == 0:
+            return self.cases
+        return [self.cases[n] for n in np.random.default_rng(self.seed).permutation(len(self.cases))]
+
+    def _segment(self, case: DemoCase, number: int) -> Pair:
+        from ..cohort.store.files import save_with
+        from ..mrml.segments import remove_node, save_segmentation
+
+        volume, reference = self._load(case)
+        try:
+            without = self._interact(case, number, volume, reference, None)[0]
+            outcome, session = self._interact(case, number, volume, reference, self.context)
+            save_with(self.out / f"{case.name}.seg.nrrd", lambda path: save_segmentation(session.segmentation_node, path))
+            if not session.is_empty():
+                session.accept(case.name, self.structure)
+            remove_node(session.segmentation_node)
+        finally:
+            remove_node(volume)
+        return Pair(outcome, without)
+
+    def _load(self, case: DemoCase) -> tuple[Any, np.ndarray]:
+        """The volume node, and the reference as bool [k, j, i] on its grid."""
+        from ..mrml.segments import remove_node
+        from ..mrml.volumes import array_of, load_volume
+
+        volume = load_volume(case.image)
+        labels = load_volume(case.label)
+        values = array_of(labels)
+        reference = values == self.label if self.label is not None else values > 0
+        remove_node(labels)
+        if reference.shape != array_of(volume).shape:
+            raise VolumeError(f"{case.label} has another size than {case.image}: labels must lie on the image's voxel grid.")
+        if not reference.any():
+            raise VolumeError(f"{case.label} holds nothing of the structure: take the case out of the cohort.")
+        return volume, reference
+
+    def _interact(self, case: DemoCase, number: int, volume: Any, reference: np.ndarray, context: Any) -> tuple[Outcome, Any]:
+        """Click until the slice is right. The segmentation node of a run without context is removed again."""
+        import time
+
+        from ..engine.slice_session import SliceSession
+        from ..evaluation.protocols import CenterClicks
+        from ..mrml.segments import add_segment, new_segmentation, remove_node
+        from ..mrml.slice_plane import SlicePlane
+
+        index = _max_index(reference, self.axis)
+        truth = _slice(reference, self.axis, index)
+        segmentation = new_segmentation(volume, case.name)
+        segment_id = add_segment(segmentation, self.structure)
+        plane = SlicePlane.from_volume(volume, self.axis, index)
+        session = SliceSession(volume, segmentation, segment_id, plane, None, self.predictor, context, strategy=self.strategy, cap=self.cap)
+        user = CenterClicks(seed=self.seed + number)
+        user.reset()
+        n_context = min(len(context.examples), self.cap) if context is not None else 0
+        started = time.perf_counter()
+        dice, first_dice, clicks = float("nan"), float("nan"), 0
+        if n_context:
+            dice = first_dice = self._predict(session, truth)
+        while not dice >= TARGET_DICE and clicks < MAX_CLICKS:
+            result = _slice(session.voxels(), self.axis, index)
+            if session.prediction is None:
+                user.first(truth)
+            else:
+                user.correct(truth, result)
+            session.add(*[_to_point(click, volume, self.axis, index) for click in user.last])
+            dice = self._predict(session, truth)
+            clicks += 1
+        outcome = Outcome(case.name, clicks, first_dice, dice, time.perf_counter() - started, n_context)
+        if context is None:
+            remove_node(segmentation)
+        else:
+            outcome.overlay = _overlay(session, truth, outcome)
+        return outcome, session
+
+    def _predict(self, session: Any, truth: np.ndarray) -> float:
+        from ..evaluation.simulate import fast_dice
+
+        session.predict()
+        return fast_dice(_slice(session.voxels(), self.axis, session.plane.index), truth)
+
+    def _largest_axis(self, case: DemoCase) -> str:
+        """The axis along which the structure shows the largest area on one slice."""
+        from ..mrml.segments import remove_node
+
+        volume, reference = self._load(case)
+        remove_node(volume)
+        return max("ijk", key=lambda axis: _slice(reference, axis, _max_index(reference, axis)).sum())
+
+
+def _slice(array: np.ndarray, axis: str, index: int) -> np.ndarray:
+    """Slice of a [k, j, i] array: the two other axes, in order."""
+    from ..mrml.axes import on_slice
+
+    return array[on_slice(axis, index)].astype(bool)
+
+
+def _max_index(mask: np.ndarray, axis: str) -> int:
+    import numpy as np
+
+    from ..mrml.axes import array_axis
+
+    return int(np.moveaxis(mask, array_axis(axis), 0).sum(axis=(1, 2)).argmax())
+
+
+def _to_point(click: Any, volume: Any, axis: str, index: int) -> Any:
+    """A click on a pixel (row, col) of the slice becomes a point in patient space."""
+    import numpy as np
+
+    from ..core.prompts import Point
+    from ..mrml.axes import array_axis
+    from ..mrml.volumes import ijk_to_ras
+
+    place = [int(v) for v in click.points[0]]
+    place.insert(array_axis(axis), index)  # k, j, i
+    return Point(tuple((ijk_to_ras(volume) @ np.array([*place[::-1], 1.0]))[:3]), click.positive)
+
+
+def _overlay(session: Any, truth: np.ndarray, outcome: Outcome) -> Overlay:
+    """Image, result, reference and clicks on the grid, cut to what the image covers."""
+    import numpy as np
+
+    from ..cohort.results.html_report import Overlay
+    from ..core.prompts import Point
+    from ..mrml.axes import on_slice
+
+    plane = session.plane
+    sheet = plane.sheet_of(session.volume_node)
+    seen = sheet.to_grid(np.ones(sheet.shape))[1] > 0.5
+    rows, cols = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    window = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    offset = np.array([rows[0], cols[0]])
+    clicks = {
+        sign: [plane.to_grid(p.position)[:2] - offset for p in session.prompts if isinstance(p, Point) and p.positive is sign]
+        for sign in (True, False)
+    }
+    whole = np.zeros(session.voxels().shape, np.uint8)
+    whole[on_slice(plane.axis, plane.index)] = truth
+    reference = sheet.to_grid(sheet.take(whole))[0] >= 0.5
+    before = "" if outcome.first_dice != outcome.first_dice else f"Dice {outcome.first_dice:.2f} before any click, "
+    return Overlay(
+        image=session.image()[window],
+        outlines={
+            "reference": reference[window],
+            "result": (plane.sample_segment(session.segmentation_node, session.segment_id) >= 0.5)[window],
+        },
+        positive=clicks[True],
+        negative=clicks[False],
+        caption=f"{_counted(outcome.n_context, 'example')}: {before}{_counted(outcome.clicks, 'click')}, Dice {outcome.dice:.2f}",
+    )
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -1,0 +1,249 @@
+"""The options frame of the effect: shows the parameters of the editor node and changes them; keeps nothing itself."""
+
+from __future__ import annotations
+
+import ctk
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..shared import options
+from ..shared.widgets import button, choose, choose_or_add, combo, described
+
+#: How often results are fetched from the worker while a prediction runs, in ms.
+POLL_MS = 10
+
+
+class EffectOptions:
+    """``effect``: the MultiverSegPromptEffect whose parameters are shown. ``widget``: the frame to add to the editor."""
+
+    def __init__(self, effect) -> None:
+        self.effect = effect
+        self._updating = False
+        self.widget = qt.QWidget()
+        self.widget.setObjectName("multiverSegOptions")
+        layout = qt.QVBoxLayout(self.widget)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._tools())
+        layout.addLayout(self._actions())
+        self.busyBar = described(qt.QProgressBar(), _("A prediction is being computed."), _("Busy"))
+        self.busyBar.setRange(0, 0)
+        self.busyBar.setTextVisible(False)
+        self.busyBar.setMaximumHeight(6)
+        self.busyBar.setVisible(False)
+        layout.addWidget(self.busyBar)
+        self.statusLabel = described(qt.QLabel(), _("Model, device, number of examples and time of the last prediction."), _("Status"))
+        self.statusLabel.setWordWrap(True)
+        layout.addWidget(self.statusLabel)
+        layout.addWidget(self._more())
+        self.timer = qt.QTimer()
+        self.timer.setInterval(POLL_MS)
+        self.timer.connect("timeout()", effect.poll)
+
+    # Building
+
+    def _tools(self):
+        row = qt.QHBoxLayout()
+        self.toolButtons = {}
+        group = qt.QButtonGroup(self.widget)
+        texts = {
+            "point": (_("Point"), "P", _("Click: a point. Drag: a scribble.")),
+            "scribble": (_("Scribble"), "S", _("Every press draws, also a short one.")),
+            "box": (_("Box"), "B", _("Drag a box around the structure; the tool then goes back to points.")),
+        }
+        for tool, (text, key, tip) in texts.items():
+            self.toolButtons[tool] = button(text, f"{tip} ({key})", text, checkable=True)
+            self.toolButtons[tool].connect("clicked()", lambda tool=tool: self.effect.setTool(tool))
+            group.addButton(self.toolButtons[tool])
+            row.addWidget(self.toolButtons[tool])
+        self.signButton = button("+", "", _("Sign of the prompts"))
+        self.signButton.connect("clicked()", self.effect.toggleSign)
+        row.addWidget(self.signButton)
+        return row
+
+    def _actions(self):
+        row = qt.QHBoxLayout()
+        actions = (
+            ("runButton", _("Run"), _("Predict the slice now (M)."), self.effect.run),
+            ("clearButton", _("Clear"), _("Remove the prompts of this slice; the segment stays (R)."), self.effect.clear),
+            ("acceptButton", _("Accept"), _("The structure is done here: its largest slice becomes an example (E)."), self.effect.accept),
+            ("cancelButton", _("Cancel"), _("Stop the prediction; nothing is written (Esc)."), self.effect.cancel),
+        )
+        for name, text, tip, command in actions:
+            setattr(self, name, button(text, tip, text))
+            getattr(self, name).connect("clicked()", command)
+            row.addWidget(getattr(self, name))
+        return row
+
+    def _more(self):
+        box = ctk.ctkCollapsibleGroupBox()
+        box.setTitle(_("Options"))
+        box.collapsed = True
+        form = qt.QFormLayout(box)
+        self.liveCheckBox = described(qt.QCheckBox(), _("Predict after every prompt. Off: only with Run (M)."), _("Live update"))
+        self.structureComboBox = combo(_("Whose examples the network sees. Empty: the structure named like the segment."), _("Structure"))
+        self.structureComboBox.setEditable(True)
+        self.selectionComboBox = combo(
+            _("Which examples are shown to the network when there are more than the limit."), _("Selection of examples")
+        )
+        self.capSpinBox = described(qt.QSpinBox(), _("At most this many examples per prediction: more are slower."), _("Limit of examples"))
+        self.capSpinBox.setRange(0, 64)
+        self.thresholdSlider = described(
+            ctk.ctkSliderWidget(), _("Probability from which a pixel belongs to the structure."), _("Threshold")
+        )
+        self.thresholdSlider.minimum, self.thresholdSlider.maximum = 0.05, 0.95
+        self.thresholdSlider.singleStep, self.thresholdSlider.decimals = 0.05, 2
+        self.windowComboBox = combo(_("Which intensities the network sees. For CT choose the window of the organ."), _("Image window"))
+        self.fovComboBox = combo(
+            _("The part of the slice that is given to the network: small structures need a small one."), _("Field of view")
+        )
+        self.fovSpinBox = described(qt.QDoubleSpinBox(), _("Side of the fixed field of view."), _("Side of the field of view"))
+        self.fovSpinBox.setRange(5.0, 1000.0)
+        self.fovSpinBox.setSuffix(" mm")
+        self.roiSelector = described(slicer.qMRMLNodeComboBox(), _("The region of interest."), _("Region of interest"))
+        self.roiSelector.nodeTypes = ["vtkMRMLMarkupsROINode"]
+        self.roiSelector.addEnabled = True
+        self.roiSelector.noneEnabled = True
+        self.roiSelector.setMRMLScene(slicer.mrmlScene)
+        for label, field in (
+            (_("Live update:"), self.liveCheckBox),
+            (_("Structure:"), self.structureComboBox),
+            (_("Examples:"), self.selectionComboBox),
+            (_("At most:"), self.capSpinBox),
+            (_("Threshold:"), self.thresholdSlider),
+            (_("Window:"), self.windowComboBox),
+            (_("Field of view:"), self.fovComboBox),
+            (_("Side:"), self.fovSpinBox),
+            (_("Region:"), self.roiSelector),
+        ):
+            form.addRow(label, field)
+        self._fill()
+        self._connect()
+        return box
+
+    def _fill(self) -> None:
+        for text, value in selections():
+            self.selectionComboBox.addItem(text, value)
+        for text, value in windows():
+            self.windowComboBox.addItem(text, value)
+        for text, value in ((_("Whole slice"), "whole"), (_("Fixed size"), "fixed"), (_("Region of interest"), "roi")):
+            self.fovComboBox.addItem(text, value)
+
+    def _connect(self) -> None:
+        update = self.effect.updateMRMLFromGUI
+        self.liveCheckBox.connect("toggled(bool)", lambda checked: update())
+        for box in (self.selectionComboBox, self.windowComboBox, self.fovComboBox):
+            box.connect("currentIndexChanged(int)", lambda index: update())
+        self.structureComboBox.lineEdit().connect("editingFinished()", update)
+        self.structureComboBox.connect("currentIndexChanged(int)", lambda index: update())
+        self.capSpinBox.connect("valueChanged(int)", lambda value: update())
+        self.thresholdSlider.connect("valueChanged(double)", lambda value: update())
+        self.fovSpinBox.connect("valueChanged(double)", lambda value: update())
+        self.roiSelector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: update())
+
+    # Parameters
+
+    def update_from_parameters(self) -> None:
+        effect = self.effect.scriptedEffect
+        if effect.parameterSetNode() is None:
+            return
+        self._updating = True
+        try:
+            for tool, tool_button in self.toolButtons.items():
+                tool_button.checked = tool == effect.parameter("Tool")
+            negative = effect.parameter("Sign") == "-"
+            self.signButton.text = "−" if negative else "+"
+            self.signButton.toolTip = (
+                (_("Prompts are negative.") if negative else _("Prompts are positive."))
+                + " "
+                + _("Toggle: T; Ctrl turns it for one prompt.")
+            )
+            self.liveCheckBox.checked = effect.integerParameter("LiveUpdate") != 0
+            choose_or_add(self.structureComboBox, effect.parameter("Structure"))
+            choose(self.selectionComboBox, effect.parameter("Selection"))
+            choose(self.windowComboBox, effect.parameter("Window"))
+            choose(self.fovComboBox, effect.parameter("FieldOfView"))
+            self.capSpinBox.value = effect.integerParameter("Cap")
+            self.thresholdSlider.value = effect.doubleParameter("Threshold")
+            self.fovSpinBox.value = effect.doubleParameter("FieldOfViewMm")
+            self.fovSpinBox.enabled = effect.parameter("FieldOfView") == "fixed"
+            self.roiSelector.enabled = effect.parameter("FieldOfView") == "roi"
+            self.roiSelector.setCurrentNode(effect.nodeReference(options.ROI_REFERENCE))
+        finally:
+            self._updating = False
+
+    def update_parameters(self) -> None:
+        effect = self.effect.scriptedEffect
+        node = effect.parameterSetNode()
+        if self._updating or node is None:
+            return
+        was = node.StartModify()
+        effect.setParameter("LiveUpdate", 1 if self.liveCheckBox.checked else 0)
+        effect.setParameter("Structure", self.structureComboBox.currentText.strip())
+        effect.setParameter("Selection", str(self.selectionComboBox.itemData(self.selectionComboBox.currentIndex)))
+        effect.setParameter("Window", str(self.windowComboBox.itemData(self.windowComboBox.currentIndex)))
+        effect.setParameter("FieldOfView", str(self.fovComboBox.itemData(self.fovComboBox.currentIndex)))
+        effect.setParameter("Cap", int(self.capSpinBox.value))
+        effect.setParameter("Threshold", float(self.thresholdSlider.value))
+        effect.setParameter("FieldOfViewMm", float(self.fovSpinBox.value))
+        effect.setNodeReference(options.ROI_REFERENCE, self.roiSelector.currentNode())
+        node.EndModify(was)
+
+    # Showing
+
+    def start(self) -> None:
+        """The effect became active."""
+        self.roiSelector.setMRMLScene(slicer.mrmlScene)
+        self.structureComboBox.clear()
+        self.structureComboBox.addItem("")
+        for name in self.effect.presenter.structures():
+            self.structureComboBox.addItem(name)
+        self.update_from_parameters()
+        self.show_status(self.effect.presenter.status())
+        self.timer.start()
+
+    def stop(self) -> None:
+        """The effect is no longer active."""
+        self.timer.stop()
+        self.busyBar.setVisible(False)
+
+    def show_status(self, status) -> None:
+        """``status``: a presenter.Status."""
+        self.busyBar.setVisible(status.busy)
+        self.cancelButton.enabled = status.busy
+        self.statusLabel.text = status.text
+        self.statusLabel.setStyleSheet("color: #c0392b;" if status.problem else "")
+
+    def show_error(self, text: str) -> None:
+        from .presenter import Status
+
+        self.show_status(Status(text, problem=True))
+
+
+def selections() -> list[tuple[str, str]]:
+    """(text, name) of the context-selection strategies."""
+    from ...core.selection import strategies
+
+    texts = {
+        "all": _("The first ones"),
+        "most_recent": _("The most recent"),
+        "most_similar": _("The most similar"),
+        "diverse": _("Similar but diverse"),
+        "balanced": _("Balanced over the cases"),
+    }
+    return [(texts.get(name, name.replace("_", " ")), name) for name in strategies()]
+
+
+def windows() -> list[tuple[str, str]]:
+    """(text, value) of the image windows: what the slice has, what the view shows, and CT presets."""
+    from ...core.imaging import CT_PRESETS
+
+    names = [
+        (_("Minimum to maximum of the slice"), "minmax"),
+        (_("Window of the view"), "display"),
+        (_("Percentiles 0.5 to 99.5"), "percentiles"),
+    ]
+    ct = [
+        (_("CT {name} ({low:.0f} to {high:.0f})").format(name=name, low=low, high=high), name) for name, (low, high) in CT_PRESETS.items()
+    ]
+    return names + ct

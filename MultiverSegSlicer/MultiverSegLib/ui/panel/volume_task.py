@@ -1,0 +1,68 @@
+"""Propagation through a volume for the panel: computed in the worker, shown as it goes, written all at once or not at all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ...engine.volume_session import VolumeWork
+
+
+class VolumeTask:
+    """One propagation. Call ``step`` from a timer until ``busy`` is False.
+
+    Args:
+        target: presenter.Target.
+        work: what to do.
+        prompts: the structure's prompts.
+        service: see ``service.PredictionService``.
+        writer: a SegmentWriter; saves the editor's state before the one write.
+        report: called with (fraction 0..1, text).
+    """
+
+    def __init__(
+        self, target: Any, work: VolumeWork, prompts: Any, service: Any, writer: Any, report: Callable[[float, str], None]
+    ) -> None:
+        self.target, self.work, self.service, self.writer, self.report = target, work, service, writer, report
+        self.busy = True
+        self._cancelled = threading.Event()
+        self._done = 0
+        work.prepare(prompts)
+        service.submit(self._compute, None, self._finished)
+
+    def step(self) -> None:
+        """Show how far the worker is; give up if a node is gone."""
+        if not self.busy:
+            return
+        if not self.target.alive:
+            self.cancel()
+            return
+        count = len(self.work.stack)
+        self.report(min(0.99, self._done / max(1, count)), _("{done} of at most {count} slices").format(done=self._done, count=count))
+
+    def _compute(self, _request: Any) -> Any:
+        return self.work.compute(self._cancelled.is_set, self._count)
+
+    def _count(self, done: int) -> None:
+        self._done = done
+
+    def _finished(self, outcome: Any) -> None:
+        if not self.busy:
+            return
+        self.busy = False
+        if isinstance(outcome, Exception):
+            self.report(0.0, str(outcome))
+        elif self.target.alive:
+            self.work.commit(outcome, self.writer)
+            self.report(1.0, _("{count} slices hold the structure now.").format(count=sum(r.area > 0 for r in outcome.values())))
+
+    def cancel(self) -> None:
+        """Stop; nothing is written."""
+        if self.busy:
+            self.busy = False
+            self._cancelled.set()
+            self.service.cancel()
+            self.report(0.0, _("Cancelled; nothing was changed."))

@@ -1,0 +1,61 @@
+"""The options of the effect, their defaults, and what they mean to the engine. Values live in the editor's parameter node."""
+
+from __future__ import annotations
+
+from ...core.imaging import ImageSettings
+
+EFFECT_NAME = "MultiverSegPrompt"
+
+#: Parameter -> default. Strings and numbers only, so that a saved scene restores them.
+DEFAULTS: dict[str, str | int | float] = {
+    "Tool": "point",
+    "Sign": "+",
+    "LiveUpdate": 1,
+    "Threshold": 0.5,
+    "Structure": "",
+    "Selection": "most_similar",
+    "Cap": 8,
+    "Window": "minmax",
+    "FieldOfView": "whole",
+    "FieldOfViewMm": 160.0,
+}
+
+#: Node reference: the ROI of the field of view "roi".
+ROI_REFERENCE = "FieldOfViewROI"
+
+
+def image_settings(option, roi_node, volume_node) -> ImageSettings:
+    """The engine's settings for these options.
+
+    Args:
+        option: name -> text, e.g. the effect's ``parameter``.
+        roi_node: a vtkMRMLMarkupsROINode or None.
+        volume_node: whose display window "display" means.
+    """
+    scaling, window, percentiles = _scaling(option("Window") or "minmax", volume_node)
+    field, extra = option("FieldOfView") or "whole", {}
+    if field == "fixed":
+        extra["fov_mm"] = float(option("FieldOfViewMm") or DEFAULTS["FieldOfViewMm"])
+    elif field == "roi" and roi_node is not None:
+        centre, size = [0.0] * 3, [0.0] * 3
+        roi_node.GetCenterWorld(centre)
+        roi_node.GetSizeWorld(size)
+        extra["roi"] = (tuple(centre), tuple(size))
+    else:
+        field = "whole"
+    return ImageSettings(scaling=scaling, window=window, percentiles=percentiles, field_of_view=field, **extra)
+
+
+def _scaling(choice: str, volume_node):
+    from ...core.imaging import CT_PRESETS
+
+    percentiles = (0.5, 99.5)
+    if choice in CT_PRESETS:
+        return "window", CT_PRESETS[choice], percentiles
+    if choice == "display" and volume_node is not None and volume_node.GetDisplayNode() is not None:
+        display = volume_node.GetDisplayNode()
+        level, width = display.GetLevel(), max(display.GetWindow(), 1e-6)
+        return "window", (level - width / 2, level + width / 2), percentiles
+    if choice == "percentiles":
+        return "percentiles", None, percentiles
+    return "minmax", None, percentiles

@@ -1,0 +1,161 @@
+"""One predictor and one worker thread for the whole application, made when first asked for a prediction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from ...core.errors import Cancelled
+from . import settings
+
+#: How often background work looks whether the person's predictions are finished, in seconds.
+_LOOK_S = 0.1
+
+_shared = None
+
+
+class LazyPredictor:
+    """The predictor of the chosen model, made by the first prediction in the thread that runs it: importing PyTorch takes seconds."""
+
+    def __init__(self, model: str, device: str) -> None:
+        self.model = model
+        self._device = device
+        self._predictor = None
+
+    @property
+    def description(self) -> str:
+        """E.g. "compact on CPU"; empty until the first prediction has begun."""
+        return self._predictor.description if self._predictor is not None else ""
+
+    def load(self) -> None:
+        """Makes the predictor, if it isn't made yet."""
+        self._made()
+
+    def predict(self, *arguments, **options):
+        return self._made().predict(*arguments, **options)
+
+    def predict_batch(self, *arguments, **options):
+        return self._made().predict_batch(*arguments, **options)
+
+    def _made(self):
+        if self._predictor is None:
+            from ...core.predictor import Predictor
+
+            self._predictor = Predictor(self.model, device=self._device)
+        return self._predictor
+
+
+class PredictionService:
+    """Runs predictions of the chosen model on the chosen device in one long-lived thread."""
+
+    def __init__(self, predictor=None) -> None:
+        self._worker = None
+        self._predictor = predictor
+        self._turn = threading.Lock()
+
+    @property
+    def predictor(self) -> LazyPredictor:
+        if self._predictor is None:
+            self._predictor = LazyPredictor(settings.value("Model"), settings.value("Device"))
+        return self._predictor
+
+    @property
+    def description(self) -> str:
+        return self._predictor.description if self._predictor is not None else ""
+
+    def submit(self, function, request, callback) -> None:
+        """Have ``function(request)`` computed; what waits unstarted is dropped (newest wins). ``callback`` gets the result or the exception
+        inside ``poll``."""
+        if self._worker is None:
+            from ...core.worker import InferenceWorker
+
+            self._worker = InferenceWorker()
+        self._worker.submit(lambda: self._in_turn(function, request), callback)
+
+    def _in_turn(self, function, request):
+        with self._turn:
+            return function(request)
+
+    def courteous(self, stop: Callable[[], bool]) -> CourteousPredictor:
+        """The same predictor for work in the background, in another thread."""
+        return CourteousPredictor(self, stop)
+
+    def load(self) -> None:
+        """Gets the predictor ready; any thread."""
+        with self._turn:
+            if isinstance(self.predictor, LazyPredictor):
+                self.predictor.load()
+
+    def idle(self, seconds: float) -> bool:
+        """Wait until nothing of the person's runs or waits; False if that took longer than ``seconds``. Any thread."""
+        worker = self._worker
+        return worker is None or worker.wait(seconds)
+
+    def poll(self) -> None:
+        """Deliver what is finished. Main thread."""
+        if self._worker is not None:
+            self._worker.poll()
+
+    def cancel(self) -> None:
+        """Forget what waits and what runs."""
+        if self._worker is not None:
+            self._worker.cancel()
+
+    def close(self) -> None:
+        """Stop the thread; a later ``submit`` starts a new one."""
+        if self._worker is not None:
+            self._worker.close(timeout=0.5)  # it ends by itself; the panel must not wait for a long forward pass
+        self._worker = self._predictor = None
+
+
+class CourteousPredictor:
+    """Predicts between the person's predictions: it waits while one of them runs or waits, so that a click waits for one forward pass at most.
+
+    ``stop``: whether to give up, with ``Cancelled``.
+    """
+
+    def __init__(self, service: PredictionService, stop: Callable[[], bool]) -> None:
+        self._service, self._stop = service, stop
+
+    def predict_batch(self, *arguments, **options):
+        while True:
+            while not self._service.idle(_LOOK_S):
+                self._check()
+            self._check()
+            with self._service._turn:
+                if self._service.idle(0):
+                    return self._service.predictor.predict_batch(*arguments, **options)
+
+    def _check(self) -> None:
+        if self._stop():
+            raise Cancelled("Cancelled.")
+
+
+def shared() -> PredictionService:
+    """The application's service."""
+    global _shared
+    if _shared is None:
+        _shared = PredictionService()
+    return _shared
+
+
+def use(service: PredictionService) -> PredictionService:
+    """Make ``service`` the application's one."""
+    global _shared
+    if _shared is not None:
+        _shared.close()
+    _shared = service
+    return service
+
+
+def reset() -> None:
+    """Forget model and device: the next prediction takes the settings anew."""
+    if _shared is not None:
+        _shared.close()
+
+
+def registry():
+    """The known models."""
+    from ...core.models.registry import Registry
+
+    return Registry()

@@ -1,0 +1,263 @@
+"""Working on cases: what is written down, what comes back, and replay to the bit."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from MultiverSegLib.cohort.sources.files import cases_from_folder
+from MultiverSegLib.cohort.store.cohort import Cohort
+from MultiverSegLib.cohort.store.cohort_contexts import Contexts
+from MultiverSegLib.cohort.store.records import Structure
+from MultiverSegLib.cohort.work.case_nodes import CaseNodes
+from MultiverSegLib.cohort.work.labels_to_context import labels_to_context, prompts_to_context
+from MultiverSegLib.cohort.work.open_case import CaseWork
+from MultiverSegLib.cohort.work.replay import replay
+from MultiverSegLib.core.confidence import mask_dice
+from MultiverSegLib.core.errors import CohortError, PromptError, SegmentationError
+from MultiverSegLib.core.prompts import Point, Prompts
+from MultiverSegLib.mrml import markups, segments
+from MultiverSegLib.mrml.slice_plane import SlicePlane
+
+from ..model import BrightModel
+from ..volumes import SHAPE, ellipsoid, real_cohort, write_cohort_files
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def cohort(host, tmp_path):
+    with real_cohort(tmp_path, 4) as opened:
+        yield opened
+
+
+def click_in(session):
+    """A positive click in the middle of the structure on the session's plane."""
+    reference = np.argwhere(session.image() > 0.6)
+    session.add(Point(session.plane.to_ras(*np.median(reference, axis=0))))
+
+
+def work_on(cohort, case, clock=None):
+    """Click, predict, click again, undo, paint, accept."""
+    work = CaseWork(cohort, case, BrightModel(), clock=clock or Clock())
+    session = work.session("blob")
+    click_in(session)
+    session.predict()
+    session.add(Point(session.plane.to_ras(2, 2), positive=False))
+    session.predict()
+    session.undo()
+    mask = work.nodes.mask("blob")
+    mask[4] = ellipsoid(int(case[1:]))[1][4]
+    segments.set_segment(work.nodes.segmentation, work.nodes.segment_id("blob"), work.nodes.volume, mask)
+    session.add(Point(session.plane.to_ras(3, 3), positive=False))
+    session.predict()
+    return work
+
+
+def test_a_case_from_the_first_click_to_its_example(cohort):
+    clock = Clock()
+    work = work_on(cohort, "p0", clock)
+    clock.now = 30.0
+    work.recorder.touch()
+    clock.now = 5000.0
+    assert work.accept() == ["blob"]
+    work.close()
+    case, done = cohort.case("p0"), cohort.case("p0").work("blob")
+    assert case.status == "accepted" and case.active_seconds == 30.0, "a pause of more than a minute is no work"
+    assert done.interactions == {"positive point": 1, "negative point": 2, "undo": 1, "edit": 1}
+    assert done.model == "bright" and done.context_size == 0 and 0.5 < done.first_vs_accepted_dice <= 1
+    (example,) = Contexts(cohort).get("blob").examples
+    assert example.id == done.example and example.case == "p0"
+    assert done.volume_ml == pytest.approx(work._masks["blob"].sum() * 0.9 * 0.8 * 2.5 / 1000, abs=1e-5)
+    saved = markups.load_prompts(cohort.prompts_path("p0", "blob"))
+    assert [p.positive for p in saved] == [True, False]
+    nodes = CaseNodes(cohort, "p0")
+    assert np.array_equal(nodes.mask("blob") != 0, work._masks["blob"])
+    nodes.close()
+
+
+def test_a_prediction_accepted_untouched_agrees_with_itself(cohort):
+    work = CaseWork(cohort, "p0", BrightModel())
+    session = work.session("blob")
+    click_in(session)
+    session.predict()
+    work.accept()
+    work.close()
+    assert cohort.case("p0").work("blob").first_vs_accepted_dice == 1.0
+
+
+def test_replay_is_identical_to_the_bit(cohort):
+    for case in ("p0", "p1", "p2"):
+        work = work_on(cohort, case)
+        work.accept()
+        work.close()
+    for case in ("p0", "p1", "p2"):
+        result = replay(cohort, case, BrightModel())
+        assert result.identical, result.steps
+        assert [s.event for s in result.steps] == ["predicted", "predicted", "command", "predicted", "edited", "accepted"]
+        nodes = CaseNodes(cohort, case)
+        assert np.array_equal(result.masks["blob"], nodes.mask("blob") != 0)
+        nodes.close()
+
+
+def test_replay_notices_another_model_and_another_volume(cohort, tmp_path):
+    work = work_on(cohort, "p0")
+    work.accept()
+    work.close()
+
+    class Other(BrightModel):
+        def predict(self, *args, **options):
+            result = super().predict(*args, **options)
+            return replace(result, logits=np.nextafter(result.logits, np.float32(9)))
+
+    assert "logits differ" in replay(cohort, "p0", Other()).steps[0].difference
+    (tmp_path / "data/images/p0.nrrd").write_bytes((tmp_path / "data/images/p1.nrrd").read_bytes())
+    assert not replay(cohort, "p0", BrightModel()).identical
+    with pytest.raises(CohortError, match="nothing to replay"):
+        replay(cohort, "p3", BrightModel())
+
+
+def test_replay_survives_the_removal_of_an_example_it_used(cohort):
+    for case in ("p0", "p1"):
+        work = work_on(cohort, case)
+        work.accept()
+        work.close()
+    assert cohort.case("p1").work("blob").context_size == 1
+    contexts = Contexts(cohort)
+    assert contexts.remove("blob", cohort.case("p0").work("blob").example) == ["p1"]
+    assert cohort.case("p1").status == "needs review" and "p0" in cohort.case("p1").note
+    assert len(Contexts(cohort).get("blob")) == 1
+    assert replay(cohort, "p1", BrightModel()).identical
+
+
+def test_interrupted_work_goes_on(host, tmp_path):
+    with real_cohort(tmp_path) as cohort:
+        work = work_on(cohort, "p0")
+        mask = work.nodes.mask("blob")
+        work.autosave()  # and here the process dies: nothing is closed
+        cohort._lock.release()
+    with Cohort.open(tmp_path / "cohort") as cohort:
+        again = CaseWork(cohort, "p0", BrightModel())
+        assert np.array_equal(again.nodes.mask("blob"), mask)
+        assert len(again.prompts("blob")) == 2
+        again.accept()
+        again.close()
+        assert replay(cohort, "p0", BrightModel()).identical
+
+
+def test_a_result_changed_elsewhere_is_an_edit(cohort):
+    work = work_on(cohort, "p0")
+    work.accept()
+    work.close()
+    nodes = CaseNodes(cohort, "p0")
+    changed = nodes.mask("blob")
+    changed[:, :, :17] = 0
+    segments.set_segment(nodes.segmentation, nodes.segment_id("blob"), nodes.volume, changed)
+    nodes.save()
+    nodes.close()
+    work = CaseWork(cohort, "p0", BrightModel())
+    work.accept()
+    work.close()
+    assert cohort.case("p0").work("blob").interactions["edit"] == 2
+    assert replay(cohort, "p0", BrightModel()).identical
+    assert len(Contexts(cohort).get("blob")) == 1, "a case has one example, its newest"
+
+
+def test_a_case_is_not_its_own_example(cohort):
+    work = work_on(cohort, "p0")
+    work.accept()
+    session = work.session("blob", SlicePlane.from_volume(work.nodes.volume, "k", 5))
+    with pytest.raises(PromptError, match="nothing to go by"):
+        session.predict()
+    work.close()
+
+
+def test_nothing_to_accept_and_skipping(cohort):
+    work = CaseWork(cohort, "p0")
+    with pytest.raises(SegmentationError, match="empty in p0"):
+        work.accept()
+    with pytest.raises(SegmentationError, match="blob is empty"):
+        work.accept(["blob"])
+    work.skip("motion")
+    work.close()
+    assert cohort.case("p0").status == "skipped" and cohort.case("p0").note == "motion"
+    assert not cohort.segmentation_path("p0").exists()
+
+
+def test_several_structures_accepted_one_by_one(host, tmp_path):
+    write_cohort_files(tmp_path / "data", 1, labels=False)
+    cases = cases_from_folder(tmp_path / "data", tmp_path / "c", ["a", "b"])
+    with Cohort.create(tmp_path / "c", cases, [Structure("a", "axial"), Structure("b", "coronal")]) as cohort:
+        work = CaseWork(cohort, "p0", BrightModel())
+        planes = {name: work.session(name).plane for name in "ab"}
+        assert (planes["a"].axis, planes["b"].axis) == ("k", "j")
+        for name in "ab":
+            session = work.session(name)
+            click_in(session)
+            session.predict()
+        work.accept(["a"])
+        assert cohort.case("p0").status == "in progress"
+        work.accept(["b"])
+        assert cohort.case("p0").status == "accepted"
+        work.close()
+        assert [e.axis for name in "ab" for e in Contexts(cohort).get(name).examples] == ["k", "j"]
+        assert replay(cohort, "p0", BrightModel()).identical
+
+
+def test_existing_labels_become_context_in_one_step(cohort):
+    taken = labels_to_context(cohort, "blob", ["p0", "p1", "p3"])
+    assert taken.cases == ["p0", "p1", "p3"] and not taken.left_out
+    examples = Contexts(cohort).get("blob").examples
+    assert [e.case for e in examples] == ["p0", "p1", "p3"]
+    widest = ellipsoid(1)[1].sum((1, 2)).argmax()
+    nodes = CaseNodes(cohort, "p1")
+    plane = SlicePlane.from_volume(nodes.volume, "k", int(widest))
+    segments.set_segment(nodes.segmentation, nodes.segment_id("blob"), nodes.volume, ellipsoid(1)[1])
+    assert mask_dice(examples[1].mask, plane.sample_segment(nodes.segmentation, nodes.segment_id("blob")) >= 0.5) > 0.97
+    nodes.close()
+    work = CaseWork(cohort, "p2", BrightModel())
+    session = work.session("blob", SlicePlane.from_volume(work.nodes.volume, "k", 5))
+    session.predict()
+    assert work.predictor.asked == [3]
+    work.close()
+    assert (
+        cohort.case("p2").work("blob").predicted_with == tuple(e.id for e in examples) or cohort.case("p2").work("blob").context_size == 3
+    )
+
+
+def test_prompts_alone_make_a_weak_example(cohort):
+    labels_to_context(cohort, "blob", ["p0", "p1"])
+    nodes = CaseNodes(cohort, "p3")
+    plane = SlicePlane.from_volume(nodes.volume, "k", 7)
+    prompts = Prompts((Point(plane.to_ras(64, 60)), Point(plane.to_ras(5, 5), positive=False)))
+    nodes.close()
+    contexts = Contexts(cohort)
+    example = prompts_to_context(cohort, "p3", prompts, "blob", contexts)
+    assert example.mask is None and example.prompts[1, 64, 60] == 1 and example.prompts[2, 5, 5] == 1
+    assert np.allclose(example.grid_to_ras, plane.grid_to_ras)
+    assert contexts.summary("blob") == "2 full, 1 weak" and Contexts(cohort).summary("blob") == "2 full, 1 weak"
+    with pytest.raises(PromptError, match="None of the prompts"):
+        prompts_to_context(cohort, "p3", Prompts((Point((9000.0, 0.0, 0.0)),)), "blob")
+
+
+def test_labels_that_cannot_be_read_are_left_out(cohort, tmp_path):
+    (tmp_path / "data/labels/p1.nrrd").write_bytes(b"broken")
+    taken = labels_to_context(cohort, "blob")
+    assert taken.cases == ["p0", "p2", "p3"] and "p1.nrrd" in taken.left_out["p1"]
+    with pytest.raises(CohortError, match="no case"):
+        labels_to_context(cohort, "blob", ["zz"])
+
+
+def test_read_only(cohort):
+    with Cohort.open(cohort.folder) as second, pytest.raises(CohortError, match="held by"):
+        CaseWork(second, "p0")
+
+
+def test_shapes_of_the_volumes_are_those_of_the_file():
+    assert ellipsoid()[0].shape == SHAPE

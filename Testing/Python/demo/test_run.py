@@ -1,0 +1,102 @@
+"""The demo on real volumes of the sample cohort, with a small network that knows nothing: the chain, the files and the page, not the quality."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from MultiverSegLib.core.resources import resource_path
+from MultiverSegLib.demo.run import MAX_CLICKS, find_cases
+
+
+def test_the_sample_cohort_is_complete():
+    cases = find_cases(None)
+    assert len(cases) >= 18
+    for case in cases:
+        image, label = sitk.ReadImage(str(case.image)), sitk.ReadImage(str(case.label))
+        assert image.GetSize() == label.GetSize() and image.GetDimension() == 3
+        assert set(np.unique(sitk.GetArrayViewFromImage(label))) == {0, 1, 2}
+    readme = (resource_path("SampleCohort") / "README.md").read_text(encoding="utf-8")
+    assert "CC BY-SA 4.0" in readme and "Medical Segmentation Decathlon" in readme
+
+
+def test_a_cohort_from_start_to_report(command, checkpoint, tmp_path):
+    out = tmp_path / "out put"
+    ran = command("demo", "--cases", 2, "--out", out, "--model", checkpoint)
+    assert ran.code == 0, ran.err
+    rows = [line.split() for line in ran.out.splitlines() if line.startswith("hippocampus_")]
+    assert [row[0] for row in rows] == ["hippocampus_001", "hippocampus_003"]
+    first, second = rows
+    assert first[1] == first[2], "without any example both runs are one and the same"
+    assert first[3] == "-" and 0 <= float(second[3]) <= 1
+    for _, clicks, plain, _, dice, _ in rows:
+        for text in (clicks, plain):
+            assert 0 <= int(text.rstrip("*")) <= MAX_CLICKS
+        assert clicks.endswith("*") == (float(dice) < 0.9)
+    assert "not for clinical decisions" in ran.out
+
+    for case in find_cases(None)[:2]:
+        image, result = sitk.ReadImage(str(case.image)), sitk.ReadImage(str(out / f"{case.name}.seg.nrrd"))
+        assert result.GetSize() == image.GetSize() and np.allclose(result.GetOrigin(), image.GetOrigin())
+        assert np.allclose(result.GetDirection(), image.GetDirection())
+        mask = sitk.GetArrayFromImage(result)
+        assert len(np.flatnonzero(mask.any(axis=(0, 1)))) <= 1, "one slice along i"
+        assert result.GetMetaData("Segment0_Name") == "hippocampus"
+    assert not list(out.glob(".*"))
+
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 2 and page.count("<svg") == 2
+    assert re.findall(r"<tr><td>(\w+)</td>", page) == ["hippocampus_001", "hippocampus_003"]
+    assert "CC BY-SA 4.0" in page and "not for clinical decisions" in page
+
+
+def test_the_printed_dice_is_that_of_the_written_file(command, checkpoint, tmp_path):
+    ran = command("demo", "--cases", 1, "--out", tmp_path, "--model", checkpoint, "--label", 1)
+    assert ran.code == 0, ran.err
+    case = find_cases(None)[0]
+    truth = sitk.GetArrayFromImage(sitk.ReadImage(str(case.label))) == 1
+    result = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / f"{case.name}.seg.nrrd"))) > 0
+    axis = 2 - "ijk".index(re.search(r"slices along ([ijk])", ran.out)[1])
+    index = truth.sum(axis=tuple(n for n in range(3) if n != axis)).argmax()
+    a, b = truth.take(index, axis), result.take(index, axis)
+    line = next(line for line in ran.out.splitlines() if line.startswith(case.name))
+    assert float(line.split()[4]) == pytest.approx(2 * (a & b).sum() / (a.sum() + b.sum()), abs=0.006)
+
+
+def test_a_click_on_a_pixel_is_that_voxels_place_in_the_patient(ball, host):
+    from MultiverSegLib.demo.run import _to_point
+    from MultiverSegLib.evaluation.protocols import Interaction
+    from MultiverSegLib.mrml.volumes import load_volume
+
+    volume = load_volume(ball.path)
+    for axis, pixel, ijk in (("k", (22, 20), (20, 22, 6)), ("j", (6, 20), (20, 22, 6)), ("i", (6, 22), (20, 22, 6))):
+        click = Interaction("click", False, np.array([pixel]), 1)
+        point = _to_point(click, volume, axis, ijk["ijk".index(axis)])
+        assert not point.positive
+        assert np.allclose(point.position, [float(v) for v in ball.ras(*ijk).split(",")], atol=1e-4)
+
+
+@pytest.mark.parametrize("trouble", ["no folder", "no labels", "another size", "empty label"])
+def test_a_cohort_that_cannot_be_used(command, checkpoint, ball, tmp_path, trouble):
+    cohort = tmp_path / "cohort"
+    label = sitk.Cast(ball.image > 200, sitk.sitkUInt8)
+    if trouble != "no folder":
+        (cohort / "images").mkdir(parents=True)
+        (cohort / "labels").mkdir()
+        sitk.WriteImage(ball.image, str(cohort / "images" / "a.nrrd"))
+    if trouble == "another size":
+        sitk.WriteImage(label[:20], str(cohort / "labels" / "a.nrrd"))
+    elif trouble == "empty label":
+        sitk.WriteImage(label * 0, str(cohort / "labels" / "a.nrrd"))
+    ran = command("demo", "--cohort", cohort, "--out", tmp_path / "out", "--model", checkpoint)
+    assert ran.code == 1 and str(cohort) in ran.error_line
+
+
+@pytest.mark.slow
+def test_with_the_bundled_model_the_context_spares_clicks(command, tmp_path):
+    ran = command("demo", "--cases", 8, "--out", tmp_path)
+    assert ran.code == 0, ran.err
+    with_context, without = map(int, re.search(r"(\d+) clicks with context, (\d+) without", ran.out).groups())
+    assert with_context < 0.85 * without
