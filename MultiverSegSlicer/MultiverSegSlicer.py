@@ -64,12 +64,12 @@ class MultiverSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
         from MultiverSegLib.core.resources import resource_path
-        from MultiverSegLib.ui.panel.panel import Panel
+        from MultiverSegLib.ui.app import make_panel
 
         uiWidget = slicer.util.loadUI(str(resource_path("UI", "MultiverSegSlicer.ui")))
         self.layout.addWidget(uiWidget)
         self.logic = MultiverSegSlicerLogic()
-        self.panel = Panel(uiWidget, self.logic)
+        self.panel = make_panel(uiWidget, self.logic)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)

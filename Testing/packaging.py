@@ -16,9 +16,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CMAKE = ROOT / "MultiverSegSlicer" / "CMakeLists.txt"
 #: Parts of the package that the application does not use are not installed.
-SHIPPED = ("core", "mrml", "cohort", "ui")
+SHIPPED = ("core", "mrml", "engine", "cohort", "ui")
 #: Weights live beside their description; nothing else in Resources may be left out.
 IGNORED = {"__pycache__", ".DS_Store"}
+#: What only the command line needs: the headless host and the engines that start it, training recipes, the MONAI bundle.
+NOT_SHIPPED = (
+    "MultiverSegLib/mrml/headless.py",
+    "MultiverSegLib/mrml/headless_files.py",
+    "MultiverSegLib/cohort/batch/engines.py",
+    "Resources/Training/",
+    "Resources/Bundle/",
+)
 
 
 def listed(variable: str) -> list[str]:
@@ -36,13 +44,15 @@ def scripts() -> list[str]:
     found = [base / "MultiverSegSlicer.py", library / "__init__.py"]
     for part in SHIPPED:
         found += (library / part).rglob("*.py")
-    return sorted(str(p.relative_to(base).as_posix()) for p in found if not IGNORED & set(p.parts))
+    names = (str(p.relative_to(base).as_posix()) for p in found if not IGNORED & set(p.parts))
+    return sorted(name for name in names if not name.startswith(NOT_SHIPPED))
 
 
 def resources() -> list[str]:
     """Resource files of the tree, relative to its top."""
     found = (p for p in (ROOT / "Resources").rglob("*") if p.is_file() and not IGNORED & set(p.parts))
-    return sorted(str(p.relative_to(ROOT).as_posix()) for p in found)
+    names = (str(p.relative_to(ROOT).as_posix()) for p in found)
+    return sorted(name for name in names if not name.startswith(NOT_SHIPPED))
 
 
 def differences() -> list[str]:

@@ -137,7 +137,7 @@ def test_names_follow_the_rules_of_the_index(entry, cmake):
 
 def test_names_differ_from_the_other_extension():
     """An effect or module whose name is taken is dropped without a word by Slicer's factories."""
-    from_options = re.search(r'EFFECT_NAME = "([^"]+)"', (LIBRARY / "ui" / "options.py").read_text(encoding="utf-8")).group(1)
+    from_options = re.search(r'EFFECT_NAME = "([^"]+)"', (LIBRARY / "ui" / "shared" / "options.py").read_text(encoding="utf-8")).group(1)
     assert from_options == "MultiverSegPrompt" != "MultiverSeg"
     assert (ROOT / "MultiverSegSlicer" / "MultiverSegSlicer.py").is_file()
     assert not (ROOT / "MultiverSegSlicer" / "multiverseg").exists(), "a Python package named multiverseg exists already"

@@ -1,12 +1,7 @@
-"""``multiverseg bench``: how long each stage between a prompt and the updated segment takes on this machine.
-
-``bench`` alone measures the stages on a CT-sized volume; further benches (network, geometry, ...) register themselves as sub-commands.
-"""
+"""``multiverseg bench``: how long each stage between a prompt and the updated segment takes on this machine, on a CT-sized volume."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import platform
 import time
@@ -16,27 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ..cli.options import Device, Model
+from ..cli.options import Device, Model, dimensions_from
 
 GOAL_MS = 200.0
 EXAMPLE_COUNTS = (0, 8, 16)
-#: Sub-commands of ``bench``: modules bench_<name>.py beside this one, each with ``register(bench_app)``.
-BENCHES = ("network", "geometry", "cohort", "calibration")
-
-bench_app = typer.Typer(
-    name="bench",
-    help="Measure this machine: the stages from prompt to segment, or one part alone.\n\nExample: [bold]multiverseg bench --size 512,512,300[/bold]",
-    invoke_without_command=True,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def register(app: typer.Typer) -> None:
-    for name in BENCHES:
-        if importlib.util.find_spec(f".bench_{name}", __package__) is not None:
-            importlib.import_module(f".bench_{name}", __package__).register(bench_app)
-    app.add_typer(bench_app)
 
 
 @dataclass(frozen=True)
@@ -49,7 +27,6 @@ class Stage:
     repeats: int
 
 
-@bench_app.callback()
 def bench(
     context: typer.Context,
     size: Annotated[str, typer.Option(help="Voxels along i, j, k of the made-up volume.", metavar="I,J,K")] = "512,512,300",
@@ -84,16 +61,6 @@ def bench(
             bench_geometry.print_table(result["geometry"])
             bench_network.print_table(result["network"])
     typer.echo(json.dumps(result, indent=2))
-
-
-def dimensions_from(text: str) -> tuple[int, int, int]:
-    """``"512,512,300"`` -> numbers of voxels along i, j, k."""
-    from ..cli.options import numbers
-
-    dimensions = tuple(int(n) for n in numbers(text, 3, "--size"))
-    if min(dimensions) < 8:
-        raise typer.BadParameter("needs at least 8 voxels along each axis.", param_hint="--size")
-    return dimensions
 
 
 def machine() -> dict[str, Any]:

@@ -29,7 +29,7 @@ def geometry(
     import json
 
     from ..cli.console import step
-    from .click import dimensions_from
+    from ..cli.options import dimensions_from
 
     with step("Measuring the geometry"):
         result = bench_geometry(dimensions_from(size), repeats)

@@ -107,7 +107,7 @@ def _device() -> list[Check]:
 
 
 def _models() -> list[Check]:
-    from ..core.models.checkpoints import Registry
+    from ..core.models.registry import Registry
     from .models import weights_file
 
     registry = Registry()
@@ -124,7 +124,7 @@ def _models() -> list[Check]:
 
 
 def _folders() -> list[Check]:
-    from ..core.models.checkpoints import Registry
+    from ..core.models.registry import Registry
 
     places = {"current folder": Path.cwd(), "temporary folder": Path(tempfile.gettempdir()), "models folder": Registry().folder}
     return [_folder(name, path) for name, path in places.items()]

@@ -74,7 +74,7 @@ def validation(
     Example: [bold]multiverseg evaluate validation --model run/ema.pt --corpus corpus --unseen[/bold]
     """
     from ..core.errors import MultiverSegError
-    from ..core.models.checkpoints import load_network
+    from ..core.models.loading import load_network
     from ..training.evaluation_tasks import validation_tasks
     from ..training.validation import validate
 

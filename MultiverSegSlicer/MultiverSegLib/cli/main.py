@@ -57,8 +57,11 @@ def _options(
     pass
 
 
+#: Commands that have a room of their own.
+_ELSEWHERE = {"demo": "..demo.run", "bench": "..benchmarks.commands"}
+
 for _name in COMMANDS:
-    importlib.import_module(f".{_name}", __package__).register(app)
+    importlib.import_module(_ELSEWHERE.get(_name, f".{_name}"), __package__).register(app)
 
 
 def run(arguments: list[str] | None = None) -> NoReturn:

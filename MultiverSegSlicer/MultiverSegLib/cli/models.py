@@ -32,7 +32,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON
 
     Example: [bold]multiverseg models list[/bold]
     """
-    from ..core.models.checkpoints import Registry
+    from ..core.models.registry import Registry
 
     registry = Registry()
     rows = [{**asdict(info), "ready": registry.available(info.name), "default": info.name == registry.default} for info in registry.list()]
@@ -57,7 +57,7 @@ def fetch(name: Name) -> None:
 
     Example: [bold]multiverseg models fetch multiverseg-v1[/bold]
     """
-    from ..core.models.checkpoints import Registry
+    from ..core.models.registry import Registry
 
     registry = Registry()
     info = registry.get(name)
@@ -77,7 +77,7 @@ def add(
 
     Example: [bold]multiverseg models add MultiverSeg_v1_nf256.pt --name multiverseg-v1[/bold]
     """
-    from ..core.models.checkpoints import Registry
+    from ..core.models.registry import Registry
 
     registry = Registry()
     added = registry.add_file(file, name)
@@ -93,7 +93,7 @@ def verify(
     Example: [bold]multiverseg models verify compact[/bold]
     """
     from ..core.errors import CheckpointError
-    from ..core.models.checkpoints import Registry
+    from ..core.models.registry import Registry
     from .console import progress
 
     registry = Registry()

@@ -61,3 +61,11 @@ def image_settings(window: str | None, examples: Sequence[Any] = ()) -> Any:
             f"The context was made with {of_context.scaling} {of_context.window or ''}, not with --window {window}: leave --window out."
         )
     return settings
+
+
+def dimensions_from(text: str) -> tuple[int, int, int]:
+    """``"512,512,300"`` -> numbers of voxels along i, j, k."""
+    dimensions = tuple(int(n) for n in numbers(text, 3, "--size"))
+    if min(dimensions) < 8:
+        raise typer.BadParameter("needs at least 8 voxels along each axis.", param_hint="--size")
+    return dimensions

@@ -184,7 +184,8 @@ class Predictor:
     # --- choosing the network
 
     def _load(self, model: Any) -> tuple[str, nn.Module]:
-        from .models.checkpoints import Registry, load_network
+        from .models.loading import load_network
+        from .models.registry import Registry
 
         if hasattr(model, "forward"):
             return type(model).__name__, self._placed(model)
@@ -201,7 +202,7 @@ class Predictor:
         return info.name, self._placed(network)
 
     def _load_partner(self, name: str, registry: Any) -> None:
-        from .models.checkpoints import load_network
+        from .models.loading import load_network
 
         try:
             self._partner = name, self._placed(load_network(name, registry))

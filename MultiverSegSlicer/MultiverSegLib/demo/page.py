@@ -20,7 +20,6 @@ _METHOD = (
 def write_demo_report(run: DemoRun) -> Path:
     """Write ``report.html`` into the run's folder; its path."""
     from ..cohort.results.html_report import Report, ReportCase, write_report
-    from .run import MAX_CLICKS
 
     cases = []
     for ours, plain in zip(run.with_context, run.without_context, strict=True):
@@ -40,7 +39,7 @@ def write_demo_report(run: DemoRun) -> Path:
         figures=_figures(run),
         plots=_plots(run),
         cases=cases,
-        notes=[_METHOD.format(cap=MAX_CLICKS), *_data_note(run)],
+        notes=[_METHOD.format(cap=run.max_clicks), *_data_note(run)],
     )
     return write_report(run.out / "report.html", report)
 

@@ -138,6 +138,7 @@ class DemoRun:
     strategy: str
     cap: int
     seed: int
+    max_clicks: int = MAX_CLICKS
     with_context: list[Outcome] = field(default_factory=list)
     without_context: list[Outcome] = field(default_factory=list)
 
@@ -229,7 +230,7 @@ class DemoRun:
         dice, first_dice, clicks = float("nan"), float("nan"), 0
         if n_context:
             dice = first_dice = self._predict(session, truth)
-        while not dice >= TARGET_DICE and clicks < MAX_CLICKS:
+        while not dice >= TARGET_DICE and clicks < self.max_clicks:
             result = _slice(session.voxels(), self.axis, index)
             if session.prediction is None:
                 user.first(truth)

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from ..core.errors import MultiverSegError
-from ..core.models.checkpoints import Registry
+from ..core.models.registry import Registry
 from ..core.resources import resource_path
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import MultiverSegError
-from ..core.models.checkpoints import Registry, read_checkpoint
+from ..core.models.checkpoints import read_checkpoint
+from ..core.models.registry import Registry
 from ..core.resources import resource_path
 from ..evaluation.quick import EvaluationTask
 from .build_corpus import DatasetInfo, build_dataset

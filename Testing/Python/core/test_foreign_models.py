@@ -7,7 +7,9 @@ import threading
 import pytest
 import torch
 from MultiverSegLib.core.errors import CheckpointError
-from MultiverSegLib.core.models.checkpoints import Registry, load_network, save_checkpoint
+from MultiverSegLib.core.models.checkpoints import save_checkpoint
+from MultiverSegLib.core.models.loading import load_network
+from MultiverSegLib.core.models.registry import Registry
 from MultiverSegLib.core.networks import MultiverSegNet
 
 

@@ -12,7 +12,8 @@ from MultiverSegLib.core import predictor as predictor_module
 from MultiverSegLib.core.calibration import Calibration, expected_dice
 from MultiverSegLib.core.context.context_set import Example
 from MultiverSegLib.core.errors import Cancelled, CheckpointError, DeviceError, MultiverSegError
-from MultiverSegLib.core.models.checkpoints import Registry, save_checkpoint
+from MultiverSegLib.core.models.checkpoints import save_checkpoint
+from MultiverSegLib.core.models.registry import Registry
 from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet, build_network
 from MultiverSegLib.core.predictor import Predictor
 

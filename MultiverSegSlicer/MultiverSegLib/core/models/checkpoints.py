@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError
 from ..files import replacing
-from .registry import ModelInfo, Registry
 
 if TYPE_CHECKING:
     from torch import nn
-
-__all__ = ["ModelInfo", "Registry", "load_checkpoint", "load_network", "read_checkpoint", "save_checkpoint"]
 
 
 def save_checkpoint(
@@ -71,21 +68,6 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             )
     extra = {k: v for k, v in content.items() if k not in ("model", "architecture")} if state is not content else {}
     return {"architecture": content.get("architecture") if state is not content else None, "model": state, **extra}
-
-
-def load_network(path_or_model: str | Path, registry: Registry | None = None) -> nn.Module:
-    """The network of a registered model (its weights must be here) or of a checkpoint file, in float32 on the CPU, in evaluation mode.
-
-    Raises:
-        CheckpointError: one line that says what is wrong with the file, or that there is no such model.
-    """
-    registry = registry or Registry()
-    if registry.has(str(path_or_model)):
-        return load_checkpoint(registry.path(str(path_or_model)))
-    if not Path(path_or_model).is_file():
-        names = ", ".join(m.name for m in registry.list())
-        raise CheckpointError(f"{path_or_model} is neither a model ({names}) nor a checkpoint file.")
-    return load_checkpoint(path_or_model)
 
 
 def load_checkpoint(path: str | Path) -> nn.Module:

@@ -6,7 +6,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ...cohort.store.records import ACCEPTED
-from ..panel.gallery import THUMBNAIL, thumbnail, tooltip
+from ..shared.thumbnails import THUMBNAIL, thumbnail, tooltip
 from ..shared.widgets import described
 
 

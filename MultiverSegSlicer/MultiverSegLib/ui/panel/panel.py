@@ -8,7 +8,6 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ...core.errors import MultiverSegError
-from ..cohort.panel import CohortPanel
 from ..shared import options, service
 from ..shared import user_contexts as contexts
 from ..shared.widgets import choose, choose_or_add, described
@@ -21,9 +20,10 @@ _SINGLETON = "MultiverSeg"
 
 
 class Panel(VTKObservationMixin):
-    """``widget``: the loaded .ui file; ``logic``: MultiverSegSlicerLogic."""
+    """``widget``: the loaded .ui file; ``logic``: MultiverSegSlicerLogic; ``make_cohort``: makes the cohort's part of the panel from the named
+    widgets and this panel."""
 
-    def __init__(self, widget, logic) -> None:
+    def __init__(self, widget, logic, make_cohort) -> None:
         VTKObservationMixin.__init__(self)
         self.widget = widget
         self.logic = logic
@@ -44,7 +44,7 @@ class Panel(VTKObservationMixin):
         self.gallery = Gallery(self.ui, self.context, self.show_example, self.remove_example)
         self.predict = PredictBox(self.ui, self)
         self.uncertainty = UncertaintyBox(self.ui.editorCollapsibleButton.layout())
-        self.cohort = CohortPanel(self.ui, self)
+        self.cohort = make_cohort(self.ui, self)
         self.ui.structureComboBox.lineEdit().connect("editingFinished()", self._structure_edited)
         self.ui.structureComboBox.connect("activated(int)", lambda index: self._structure_edited())
         self.ui.axisComboBox.connect("activated(int)", self._axis_chosen)

@@ -10,7 +10,9 @@ import pytest
 import torch
 from MultiverSegLib.core.errors import Cancelled, CheckpointError
 from MultiverSegLib.core.models import registry as registry_module
-from MultiverSegLib.core.models.checkpoints import Registry, load_network, read_checkpoint, save_checkpoint
+from MultiverSegLib.core.models.checkpoints import read_checkpoint, save_checkpoint
+from MultiverSegLib.core.models.loading import load_network
+from MultiverSegLib.core.models.registry import Registry
 from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet, build_network
 from MultiverSegLib.core.resources import resource_path
 
