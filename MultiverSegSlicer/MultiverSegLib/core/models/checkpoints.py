@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError
 from ..files import replacing
+from .layouts import recognise, split_content
 
 if TYPE_CHECKING:
     from torch import nn
+
+#: Networks whose published checkpoints are read, for messages.
+_FAMILIES = "MultiverSeg, UniverSeg, ScribblePrompt, VerSe or WS-ICL"
 
 
 def save_checkpoint(
@@ -37,7 +41,8 @@ def save_checkpoint(
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The content of a checkpoint file as {"architecture": dict or None, "model": state dict, ...}; no code in it is run.
 
-    Public layouts are read too: a dict with key ``model``, or a bare state dict.
+    Public layouts are read too: a dict with key ``model``, a Lightning file, or a bare state dict; prefixes that all names share are stripped and the
+    state of a training (optimiser, scheduler) is forgotten.
 
     Raises:
         CheckpointError: missing, truncated, not a checkpoint, or it holds more than plain data and tensors.
@@ -56,9 +61,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
                 f"{path} holds more than weights and is not loaded, for safety: get it from its official source."
             ) from error
         raise CheckpointError(f"{path} is damaged or not a checkpoint: get the file again.") from error
-    state = content.get("model", content) if isinstance(content, dict) else None
-    if not state or not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
-        raise CheckpointError(f"{path} holds no network weights: give a checkpoint of MultiverSeg, UniverSeg or ScribblePrompt.")
+    state, extra = split_content(content)
+    if state is None:
+        raise CheckpointError(f"{path} holds no network weights: give a checkpoint of {_FAMILIES}.")
     for name, value in state.items():
         if value.layout is not torch.strided or value.is_quantized or value.is_complex():
             raise CheckpointError(f"{path} holds weights of an unusual kind ({name}: {value.layout}, {value.dtype}): get the file again.")
@@ -66,8 +71,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             raise CheckpointError(
                 f"{path} is damaged: {name} holds values that are not finite. Get the file again, or take an earlier one."
             )
-    extra = {k: v for k, v in content.items() if k not in ("model", "architecture")} if state is not content else {}
-    return {"architecture": content.get("architecture") if state is not content else None, "model": state, **extra}
+    return {"architecture": None, **extra, "model": state}
 
 
 def load_checkpoint(path: str | Path) -> nn.Module:
@@ -77,12 +81,15 @@ def load_checkpoint(path: str | Path) -> nn.Module:
     from ..networks import build_network
 
     content = read_checkpoint(path)
-    try:
-        architecture = content["architecture"] or _guess_architecture(content["model"])
-    except (IndexError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} has weights of shapes that no known network has: get the file again.") from error
-    if architecture is None:
-        raise CheckpointError(f"{path} is of an unknown architecture: give a checkpoint of MultiverSeg, UniverSeg or ScribblePrompt.")
+    architecture, state = content["architecture"], content["model"]
+    if not architecture:
+        try:
+            known = recognise(state)
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} has weights of shapes that no known network has: get the file again.") from error
+        if known is None:
+            raise CheckpointError(f"{path} is of an unknown architecture: give a checkpoint of {_FAMILIES}.")
+        architecture, state = known
     if not isinstance(architecture, Mapping | str):
         raise CheckpointError(f"{path} has a malformed architecture: get the file again.")
     try:
@@ -90,7 +97,7 @@ def load_checkpoint(path: str | Path) -> nn.Module:
             expected = {k: tuple(v.shape) for k, v in build_network(architecture).state_dict().items()}
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    found = {k: tuple(v.shape) for k, v in content["model"].items()}
+    found = {k: tuple(v.shape) for k, v in state.items()}
     if wrong := [k for k in sorted(expected.keys() | found.keys()) if expected.get(k) != found.get(k)]:
         name = wrong[0]
         raise CheckpointError(
@@ -98,33 +105,5 @@ def load_checkpoint(path: str | Path) -> nn.Module:
             f"expected {expected.get(name, 'nothing')} ({len(wrong)} such weights)."
         )
     network = build_network(architecture)
-    network.load_state_dict(content["model"])
+    network.load_state_dict(state)
     return network.float().eval()
-
-
-def _guess_architecture(state: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The architecture behind the public files, which don't state it, read off names and shapes."""
-    from ..networks import PRESETS
-
-    if "enc_blocks.0.cross.cross_conv.weight" in state:
-        return _guess_crossblocks(state)
-    return PRESETS["scribbleprompt"] if "downs.0.conv.0.weight" in state else None
-
-
-def _guess_crossblocks(state: Mapping[str, Any]) -> dict[str, Any]:
-    from ..networks import PRESETS
-
-    def widths(part: str) -> list[int]:
-        names = (f"{part}.{i}.cross.cross_conv.weight" for i in range(64))
-        return [len(state[name]) for name in names if name in state]
-
-    normed = any(".norml." in name for name in state)
-    inputs = state["enc_blocks.0.cross.cross_conv.weight"].shape[1]
-    context = 2
-    return {
-        **PRESETS["multiverseg" if normed else "universeg"],
-        "target_channels": inputs - context,
-        "context_channels": context,
-        "encoder_features": widths("enc_blocks"),
-        "decoder_features": widths("dec_blocks"),
-    }

@@ -12,6 +12,7 @@ from .cached import CachedContextNet
 from .multiverseg import MultiverSegNet
 from .neuroverse3d import Neuroverse3D
 from .scribbleprompt import ScribblePromptUNet
+from .verse import Verse
 
 #: The published configurations by name; `compact` networks carry their own description in their checkpoint.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -26,6 +27,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "scribbleprompt": {"family": "scribbleprompt", "target_channels": 5, "features": [192] * 4},
     "neuroverse3d": {"family": "neuroverse3d", "widths": [32, 64, 128, 256, 512]},
+    "verse": {"family": "verse", "structures": 6, "queries": 4, "size": 256},
 }
 
 #: Network classes by the "family" of their description.
@@ -34,6 +36,7 @@ FAMILIES: dict[str, type[nn.Module]] = {
     "cached": CachedContextNet,
     "scribbleprompt": ScribblePromptUNet,
     "neuroverse3d": Neuroverse3D,
+    "verse": Verse,
 }
 
 
