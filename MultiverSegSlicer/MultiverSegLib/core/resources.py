@@ -6,7 +6,8 @@ from pathlib import Path
 
 from .errors import MultiverSegError
 
-_LIB = Path(__file__).resolve().parent.parent
+#: The folder of the package.
+LIBRARY = Path(__file__).resolve().parent.parent
 
 
 def resource_path(*parts: str) -> Path:
@@ -17,7 +18,7 @@ def resource_path(*parts: str) -> Path:
     Raises:
         MultiverSegError: no such resource in any layout.
     """
-    candidates = [base.joinpath("Resources", *parts) for base in (_LIB, _LIB.parent, _LIB.parent.parent)]
+    candidates = [base.joinpath("Resources", *parts) for base in (LIBRARY, LIBRARY.parent, LIBRARY.parent.parent)]
     for candidate in candidates:
         if candidate.exists():
             return candidate

@@ -21,7 +21,7 @@ KILLS = 200
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_two_hundred_kills_at_random_moments(tmp_path):
     paper_cohort(tmp_path, cases=5).close()
-    library = Path(module.__file__).parents[2]
+    library = Path(module.__file__).parents[3]
     command = [sys.executable, str(Path(__file__).with_name("killed_worker.py")), str(library)]
     pause, last, behind, longest = random.Random(7), 1, set(), 0.03
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as zygote:

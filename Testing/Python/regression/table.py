@@ -81,31 +81,34 @@ LINES = (
         "parent transforms",
         (
             "mrml/test_volumes.py::test_parent_transforms_count",
-            "ui/test_effect.py::test_a_transformed_volume_is_segmented_where_it_is_seen",
+            "ui/effect/test_effect.py::test_a_transformed_volume_is_segmented_where_it_is_seen",
         ),
         "the parent transform in ijk_to_ras",
     ),
     Line(
         "two volumes of different geometry in the view",
-        ("ui/test_effect.py::test_with_two_volumes_in_the_view_the_source_volume_counts",),
+        ("ui/effect/test_effect.py::test_with_two_volumes_in_the_view_the_source_volume_counts",),
         "the editor's source volume (the last volume of the scene instead)",
     ),
     Line(
         "a view tilted by 0.05, 0.3, 1 and 10 degrees",
-        ("ui/test_effect.py::test_a_tilted_view_writes_where_it_shows", "cohort/test_session.py::test_a_tilted_plane_works_alike"),
+        (
+            "ui/effect/test_effect.py::test_a_tilted_view_writes_where_it_shows",
+            "engine/test_slice_session.py::test_a_tilted_plane_works_alike",
+        ),
         "the half-voxel rule in _nearest_slice",
     ),
     Line(
         "outside of the volume",
         (
             "mrml/test_slice_plane_properties.py::test_planes_outside_of_the_volume_are_refused",
-            "ui/test_effect.py::test_outside_of_the_volume_nothing_is_written",
+            "ui/effect/test_effect.py::test_outside_of_the_volume_nothing_is_written",
         ),
         "the check of the index in _nearest_slice",
     ),
     Line(
         "an empty segmentation",
-        ("ui/test_effect.py::test_nothing_to_go_by_is_said", "cohort/test_session.py::test_an_empty_segment_is_not_accepted"),
+        ("ui/effect/test_effect.py::test_nothing_to_go_by_is_said", "engine/test_slice_session.py::test_an_empty_segment_is_not_accepted"),
         "the check in SliceSession.request",
     ),
     Line(
@@ -116,7 +119,7 @@ LINES = (
     Line(
         "undo restores exactly",
         (
-            "ui/test_effect.py::test_undo_and_redo_take_prompt_and_result_together",
+            "ui/effect/test_effect.py::test_undo_and_redo_take_prompt_and_result_together",
             "mrml/test_writing.py::test_the_editors_own_undo_takes_a_write_back",
         ),
         "saveUndo in PromptPresenter.change_prompts",
@@ -125,8 +128,8 @@ LINES = (
         "masking is respected",
         (
             "mrml/test_writing.py::test_writing_equals_slicers_editor",
-            "ui/test_effect_writer.py::test_equal_to_writing_in_place",
-            "ui/test_effect.py::test_masking_of_the_editor_is_respected",
+            "ui/effect/test_writer.py::test_equal_to_writing_in_place",
+            "ui/effect/test_effect.py::test_masking_of_the_editor_is_respected",
         ),
         "the editor in EffectWriter.write",
     ),
@@ -134,7 +137,7 @@ LINES = (
         "cancel leaves nothing",
         (
             "ui/test_lifecycle.py::test_escape_cancels_and_nothing_is_written",
-            "ui/test_panel.py::test_cancelled_propagation_leaves_no_trace",
+            "ui/panel/test_panel.py::test_cancelled_propagation_leaves_no_trace",
         ),
         "cancelling of session and worker in PromptPresenter.cancel; the check of busy in VolumeTask",
     ),
@@ -150,31 +153,37 @@ LINES = (
     ),
     Line(
         "the scene is closed during a prediction",
-        ("ui/test_lifecycle.py::test_scene_closed_during_prediction", "ui/test_panel.py::test_scene_closed_during_propagation"),
+        ("ui/test_lifecycle.py::test_scene_closed_during_prediction", "ui/panel/test_panel.py::test_scene_closed_during_propagation"),
         "all of these and the observer of StartCloseEvent",
     ),
     Line(
         "import of bombs, ../, foreign files and other sizes",
         (
-            "core/test_context.py::test_import_refuses_bombs",
-            "core/test_context.py::test_import_refuses_paths_that_lead_outside",
-            "core/test_context.py::test_import_refuses_other_sizes_pairs_and_files",
+            "core/context/test_context_set.py::test_import_refuses_bombs",
+            "core/context/test_context_set.py::test_import_refuses_paths_that_lead_outside",
+            "core/context/test_context_set.py::test_import_refuses_other_sizes_pairs_and_files",
         ),
         "the check of paths; the limits of sizes",
     ),
     Line(
         "truncated weights are rejected and fetched again",
-        ("core/test_checkpoints.py::test_truncated_file_is_noticed_and_fetched_again",),
+        ("core/models/test_checkpoints.py::test_truncated_file_is_noticed_and_fetched_again",),
         "the comparison of size and SHA-256",
     ),
     Line(
         "deleting touches our own marked folders only",
-        ("core/test_context.py::test_delete_touches_our_files_only", "core/test_context.py::test_foreign_folder_is_refused_and_left_alone"),
+        (
+            "core/context/test_context_set.py::test_delete_touches_our_files_only",
+            "core/context/test_context_set.py::test_foreign_folder_is_refused_and_left_alone",
+        ),
         "deleting by name (the whole folder instead)",
     ),
     Line(
         "an update or uninstall keeps the contexts",
-        ("ui/test_panel.py::test_update_or_uninstall_keeps_contexts", "core/test_context.py::test_extension_folder_is_refused"),
+        (
+            "ui/panel/test_panel.py::test_update_or_uninstall_keeps_contexts",
+            "core/context/test_context_set.py::test_extension_folder_is_refused",
+        ),
         "the refusal of folders inside the extension",
     ),
     Line(

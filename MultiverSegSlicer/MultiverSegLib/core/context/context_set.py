@@ -14,13 +14,13 @@ import numpy as np
 
 from ..errors import ContextError
 from ..files import flush_all, os_lock, write_text
-from . import files as files
+from ..resources import LIBRARY
+from . import files
 from .example import FEATURE_LENGTH, Example, Pixels, example_id
 from .features import FeatureFile
 
 __all__ = ["ContextSet", "Example", "Pixels"]
 
-_LIB = Path(__file__).resolve().parent.parent
 #: Whoever changes the folder locks this file in it.
 _LOCK = ".context.lock"
 #: Examples whose pixels are kept in memory.
@@ -378,7 +378,7 @@ def _bare_pairs(folder: Path, archive: Path) -> list[Example]:
 
 
 def _check_place(folder: Path) -> None:
-    if folder.resolve().is_relative_to(_LIB.parent):
+    if folder.resolve().is_relative_to(LIBRARY.parent):
         raise ContextError(f"{folder} lies inside the extension, whose next update would delete it: choose a folder of your own.")
     if folder.exists() and not folder.is_dir():
         raise ContextError(f"{folder} is a file: choose a folder for the context.")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from MultiverSegLib.cohort.store.cohort import Cohort
@@ -94,7 +95,7 @@ def test_of_many_who_find_a_stale_lock_one_wins(tmp_path):
     stale = CohortLock(tmp_path / "lock")
     stale.acquire()
     _forge(stale, process_start="1", pid=2**22 + 1, token="old")
-    library = os.path.dirname(os.path.dirname(os.path.dirname(sys.modules[CohortLock.__module__].__file__)))
+    library = str(Path(sys.modules[CohortLock.__module__].__file__).parents[3])
     start = str(time.time() + 1.0)
     command = [sys.executable, "-c", RACER, library, str(tmp_path / "lock"), start]
     racers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(6)]

@@ -12,7 +12,7 @@ import pytest
 from ..conftest import CENTRE
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 UI_FILE = ROOT / "Resources" / "UI" / "MultiverSegSlicer.ui"
 CONTROLS = {
     "QPushButton", "QToolButton", "QComboBox", "QCheckBox", "QSpinBox", "QDoubleSpinBox", "QListWidget", "QProgressBar",
