@@ -147,18 +147,15 @@ def _chosen_slices(folder: Path, series: str | None) -> Slices:
     if len(found) > 1:
         listing = ", ".join(f"{slices[0][1].get('SeriesDescription') or 'unnamed'} ({len(slices)} images)" for slices in found.values())
         raise VolumeError(f"{folder} holds {len(found)} DICOM series ({listing}): give a folder with one of them.")
-    slices = _sorted_slices(_without_copies(next(iter(found.values())), folder), folder)
-    for file, _ in slices:
-        paths.absolute(file, VolumeError)
-    return slices
+    return _sorted_slices(_without_copies(next(iter(found.values())), folder), folder)
 
 
 def _series(folder: Path) -> tuple[dict[str, Slices], Counter[str]]:
     """(file, header) of every image, by series; and how many objects of other kinds there are."""
     found: dict[str, Slices] = defaultdict(list)
     others: Counter[str] = Counter()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name.upper() != "DICOMDIR"):
-        header = read_header(file)
+    for file in paths.files_below(folder):
+        header = read_header(file) if file.name.upper() != "DICOMDIR" else None
         if header is None or "SeriesInstanceUID" not in header:
             continue
         if header.get("Modality") in NOT_IMAGES:

@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 
 from ..core.errors import MultiverSegError
+from ..core.notices import notice
 
 _LIBRARY = re.compile(r"^(?:sitk::ERROR: |itk::ERROR: |ITK ERROR: |\w+\((?:0x)?[0-9a-f]+\): )+")
 
@@ -108,3 +109,38 @@ def reason_of(error: BaseException, limit: int = 160) -> str:
     if "Unable to determine ImageIO reader" in text:
         return "unknown format"
     return text[:limit].rstrip(". ")
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All regular files below ``folder``, sorted, through links to folders too (each folder once); hidden names included.
+
+    A folder that may not be read, a link that leads nowhere and a name that is not UTF-8 are left out with a notice.
+    """
+    found, seen = [], {os.path.realpath(folder)}
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=_unreadable):
+        for name in list(folders):
+            real = os.path.realpath(os.path.join(place, name))
+            if real in seen:
+                folders.remove(name)
+            seen.add(real)
+        for name in files:
+            path = Path(place, name)
+            if not _is_utf8(path):
+                notice(f"{shown(path)} is left out: its name is not UTF-8 (from an old disk or archive). Rename it.")
+            elif path.is_file():
+                found.append(path)
+            elif path.is_symlink() and not path.exists():
+                notice(f"{path} is left out: the link leads nowhere.")
+    return sorted(found)
+
+
+def _unreadable(error: OSError) -> None:
+    notice(f"{shown(error.filename)} is left out: {error.strerror or error}.")
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

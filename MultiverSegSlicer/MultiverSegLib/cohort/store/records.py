@@ -83,7 +83,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Labels:
-    """An existing segmentation of ``structure``: the file, and the label ``value`` or segment name that means it (None: any non-zero)."""
+    """An existing segmentation of ``structure``: the file, and the label ``value`` or segment name that means it ("*": every label; None: the segment of that
+    name, else the only one)."""
 
     structure: str
     path: str

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from MultiverSegLib.cohort.sources.files import NameRule, cases_from_csv, cases_from_folder, labels_from_folder
+from MultiverSegLib.cohort.sources.files import NameRule, cases_from_folder, labels_from_folder
 from MultiverSegLib.core.errors import CohortError
 
 
@@ -91,33 +91,6 @@ def test_dicom_series_one_case_each(tmp_path):
         ("study_mixed_2", "dicom", "1.2.5"),
     ]
     assert cases[0].volume.path == "../study/ax"
-
-
-def test_table_keeps_further_columns(tmp_path):
-    touch(tmp_path, "v/ä.nrrd", "v/b.nrrd", "b.seg.nrrd")
-    table = "case;Volume;label;age\nFrau Ä;v/ä.nrrd;;71\n;v/b.nrrd;b.seg.nrrd;\n"
-    (tmp_path / "t.csv").write_text(table, encoding="utf-8-sig")
-    cases = cases_from_csv(tmp_path / "t.csv", tmp_path / "cohort", ["Liver"])
-    assert [(c.id, c.name, c.volume.path, dict(c.columns)) for c in cases] == [
-        ("Frau_Ä", "Frau Ä", "../v/ä.nrrd", {"case": "Frau Ä", "age": "71"}),
-        ("b", "b", "../v/b.nrrd", {"case": "", "age": ""}),
-    ]
-    assert [entry.path for entry in cases[1].labels] == ["../b.seg.nrrd"]
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ("", "column 'volume'"),
-        ("volume\n", "at least one row"),
-        ("a,b\n1,2\n", "column 'volume'"),
-        ("volume\nmissing.nrrd\n", "line 2.*missing"),
-    ],
-)
-def test_bad_tables(tmp_path, table, message):
-    (tmp_path / "t.csv").write_text(table)
-    with pytest.raises(CohortError, match=message):
-        cases_from_csv(tmp_path / "t.csv", tmp_path, ["x"])
 
 
 def test_labels_from_a_folder_of_masks(tmp_path):
