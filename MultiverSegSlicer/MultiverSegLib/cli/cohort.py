@@ -11,6 +11,7 @@ from ..core.errors import MultiverSegError
 from . import cohort_results
 from .cohort_results import Folder
 from .console import step, warn
+from .options import label_value
 
 commands = typer.Typer(
     help="Work through a collection of volumes.\n\nExample: multiverseg cohort init study --from scans --structure liver",
@@ -39,7 +40,10 @@ def init(
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the cohort (default: the folder's).")] = "",
     labels: Annotated[str, typer.Option(help="Name rule of existing label files, e.g. '{case}_liver' (default: the usual names).")] = "",
-    value: Annotated[int | None, typer.Option(help="Label value of the structure in them (default: every non-zero voxel).")] = None,
+    value: Annotated[
+        str | None,
+        typer.Option(help="Label value of the structure in them, or 'all' (default: the segment of its name, or the only label)."),
+    ] = None,
     model: Annotated[str, typer.Option(help="Model, as in 'multiverseg models list'.")] = "compact",
     order: Annotated[str, typer.Option(help="Order of work: 'file order', 'least certain' or 'most informative'.")] = "file order",
     strategy: Annotated[str, typer.Option(help="Which examples a prediction gets.")] = "most_similar",
@@ -51,10 +55,13 @@ def init(
 
     Example: multiverseg cohort init study --from scans --structure liver:axial --structure spleen
     """
-    from ..cohort.sources.files import NameRule, cases_from_csv, cases_from_folder
+    from ..cohort.sources.files import NameRule, cases_from_folder
+    from ..cohort.sources.tables import cases_from_csv
     from ..cohort.store.cohort import Cohort
+    from ..cohort.store.noticing import keep
     from ..cohort.store.order import ORDERS
     from ..cohort.store.records import Structure
+    from ..core.notices import noticed
 
     if (source is None) == (table is None):
         raise typer.BadParameter("give either --from FOLDER or --csv FILE")
@@ -65,13 +72,14 @@ def init(
     structures = [
         Structure.numbered(n, i, e.partition(":")[2] or "axial", image) for i, (n, e) in enumerate(zip(names, structure, strict=True))
     ]
-    with step("Looking for volumes"):
+    with step("Looking for volumes"), noticed() as told:
         if source is not None:
-            cases = cases_from_folder(source, folder, names, NameRule(labels), value)
+            cases = cases_from_folder(source, folder, names, NameRule(labels), label_value(value))
         else:
-            cases = cases_from_csv(table, folder, names, value)
+            cases = cases_from_csv(table, folder, names, label_value(value))
     settings = {"model": model, "order": order, "strategy": strategy, "cap": cap}
     with Cohort.create(folder, cases, structures, name, settings) as cohort:
+        keep(cohort, told)
         labelled = sum(bool(case.labels) for case in cohort.cases)
         typer.echo(f"{cohort.state.name}: {len(cases)} cases, {labelled} of them with existing labels, in {folder}")
 
@@ -129,7 +137,9 @@ def labels(
     source: Annotated[
         Path | None, typer.Option("--from", help="A folder of masks named after the cases; remembered as their labels.")
     ] = None,
-    value: Annotated[int | None, typer.Option(help="Label value in these masks (default: every non-zero voxel).")] = None,
+    value: Annotated[
+        str | None, typer.Option(help="Label value in these masks, or 'all' (default: the segment of its name, or the only label).")
+    ] = None,
 ) -> None:
     """Make examples of existing or accepted segmentations: the context, in one step.
 
@@ -145,7 +155,7 @@ def labels(
         cohort.check_writable()
         name = cohort.structure(structure).name
         if source is not None:
-            for case_id, found in labels_from_folder(source, cohort.cases, cohort.folder, [name], value).items():
+            for case_id, found in labels_from_folder(source, cohort.cases, cohort.folder, [name], label_value(value)).items():
                 kept = [entry for entry in cohort.case(case_id).labels if entry.structure != name]
                 cohort.record("labels", case=case_id, labels=[_plain(entry) for entry in (*kept, *found)])
         with step("Reading segmentations"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import progress, step
+from .console import step, warn
 
 if TYPE_CHECKING:
     from ..cohort.store.cohort import Cohort
@@ -30,7 +30,7 @@ def export(
 
     Example: multiverseg cohort export study -o results -f nifti -f dicom-seg
     """
-    from ..cohort.results.export import FORMATS, export_case, export_cohort
+    from ..cohort.results.export import FORMATS, export_cohort
     from ..cohort.store.cohort import Cohort
     from ..mrml.headless import start
 
@@ -39,13 +39,12 @@ def export(
         raise typer.BadParameter(f"unknown format {unknown[0]!r}: one of {', '.join(FORMATS)}")
     start()
     cohort = Cohort.open(folder, read_only=True)
-    if case:
-        files = [p for c in progress(case, "Exporting") for f in format_ for p in export_case(cohort, c, out, f)]
-    else:
-        with step("Exporting"):
-            files = export_cohort(cohort, out, format_)
-    for path in files:
+    with step("Exporting"):
+        done = export_cohort(cohort, out, format_, cases=case or None)
+    for path in done.files:
         typer.echo(path)
+    for case_id, reason in done.left_out.items():
+        warn(f"{case_id} was left out: {reason}")
 
 
 def report(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cohort.store.cohort import Cohort
+from ..cohort.store.noticing import noting
 from ..cohort.work.labels_to_context import plane_of_prompts
 from ..cohort.work.open_case import CaseWork
 from ..cohort.work.replay import Replay, replay
@@ -86,7 +87,8 @@ def bring_in(work: CaseWork, path: Path, names: Sequence[str]) -> None:
     for name in names:
         try:
             wanted = {"value": name} if len(names) > 1 else {"structure": name}
-            mask = load_mask(work.nodes.volume, path, **wanted)
+            with noting(work.cohort, work.case_id):
+                mask = load_mask(work.nodes.volume, path, **wanted)
         except SegmentationError as error:
             problem = error
             continue

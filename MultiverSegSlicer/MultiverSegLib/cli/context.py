@@ -86,7 +86,7 @@ def add(
 
     if axis not in ("auto", "i", "j", "k"):
         raise typer.BadParameter("must be auto, i, j or k.", param_hint="--axis")
-    if slice_ != "max" and not slice_.isdigit():
+    if slice_ != "max" and not slice_.isdecimal():
         raise typer.BadParameter("must be max or a number from 0.", param_hint="--slice")
     context = ContextSet(folder)
     settings = image_settings(window, context.examples)
@@ -196,7 +196,7 @@ def _find_example(context: Any, text: str) -> Any:
         ContextError: none or several fit.
     """
     found = [e for e in context.examples if text in (e.id, e.case)]
-    if not found and text.isdigit() and 1 <= int(text) <= len(context):
+    if not found and text.isdecimal() and 1 <= int(text) <= len(context):
         found = [context.examples[int(text) - 1]]
     if len(found) != 1:
         what = "no example" if not found else f"{len(found)} examples"

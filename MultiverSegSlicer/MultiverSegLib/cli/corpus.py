@@ -76,7 +76,7 @@ def _labels(texts: list[str]) -> dict[int, str]:
     labels = {}
     for text in texts:
         value, _, name = text.partition("=")
-        if not value.strip().isdigit() or not name:
+        if not value.strip().isdecimal() or not name:
             raise typer.BadParameter(f"{text!r} is not VALUE=NAME, e.g. 1=liver", param_hint="--label")
         labels[int(value)] = name
     return labels

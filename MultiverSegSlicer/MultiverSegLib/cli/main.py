@@ -54,7 +54,9 @@ def _show_version(wanted: bool) -> None:
 def _options(
     version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Print the version and stop."),
 ) -> None:
-    pass
+    from .console import show_notices
+
+    show_notices()
 
 
 #: Commands that have a room of their own.

@@ -69,3 +69,16 @@ def dimensions_from(text: str) -> tuple[int, int, int]:
     if min(dimensions) < 8:
         raise typer.BadParameter("needs at least 8 voxels along each axis.", param_hint="--size")
     return dimensions
+
+
+def label_value(text: str | None) -> int | str | None:
+    """What ``--value`` means: a number, every label for "all", None for no choice."""
+    if text is None:
+        return None
+    if text.strip().lower() == "all":
+        from ..mrml.masks import EVERY_LABEL
+
+        return EVERY_LABEL
+    if not text.strip().isdecimal():
+        raise typer.BadParameter("must be a label's number, or all.", param_hint="--value")
+    return int(text)

@@ -62,10 +62,14 @@ def segment(
         raise typer.BadParameter("the name must end with .seg.nrrd.", param_hint="--output")
     if axis not in ("auto", "i", "j", "k"):
         raise typer.BadParameter("must be auto, i, j or k.", param_hint="--axis")
-    if slice_ not in ("auto", "max") and not slice_.isdigit():
+    if slice_ not in ("auto", "max") and not slice_.isdecimal():
         raise typer.BadParameter("must be auto, max or a number from 0.", param_hint="--slice")
     if slice_ == "max" and segmentation is None:
         raise typer.BadParameter("max needs a --segmentation to look at.", param_hint="--slice")
+    from ..mrml.paths import same_file
+
+    if any(same_file(output, source) for source in (volume, *(scribbles or []))):
+        raise typer.BadParameter("is one of the files that are read: give the result another name.", param_hint="--output")
     typed = Prompts(tuple(_typed_prompts(box or [], point or [], negative or [])))
     if not (typed or prompts or scribbles or context or segmentation):
         raise typer.BadParameter("give --prompts, --scribbles, --box, --point or a --context: there is nothing to go by.")
@@ -223,7 +227,7 @@ class Job:
             pointed = self.prompts.extended(strokes)
             self.axis = (None if pointed else self._axis_of_context()) or axis_of_prompts(pointed, matrix)
         number = axis_number(self.axis)
-        if self.slice.isdigit():
+        if self.slice.isdecimal():
             index = int(self.slice)
         elif self.slice == "auto" and self.prompts:
             index = slice_of_prompts(self.prompts, matrix, dimensions, self.axis)

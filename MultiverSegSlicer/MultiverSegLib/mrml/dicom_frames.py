@@ -100,6 +100,16 @@ def stack_matrix(position: np.ndarray, orientation: np.ndarray, spacing: np.ndar
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
 
 
+def frame_order(data: Any, path: Path) -> np.ndarray:
+    """Of a multi-frame data set: the number of the frame that is slice 0, 1, 2 ... of its volume (see ``read_multiframe``).
+
+    Raises:
+        VolumeError: its frames don't form one volume.
+    """
+    positions, orientations, spacings = Frames(data, path, VolumeError).geometry()
+    return check_stack(positions, orientations, spacings, path)
+
+
 def read_multiframe(path: Path, name: str) -> PlainVolume:
     """The frames of a file as one volume, in ascending order along their normal, with each frame's slope and intercept applied.
 

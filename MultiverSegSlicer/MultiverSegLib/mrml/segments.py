@@ -199,18 +199,26 @@ def _read_file(node: Any, path: Path) -> tuple[int, ...] | None:
         return _read_dicom(node, path)
     if path.name.lower().endswith(".vtm"):
         return _read_segments(node, path)
-    check_header(path)
-    if path.name.lower().endswith((".nrrd", ".nhdr")):
-        import SimpleITK as sitk
-
-        try:  # the voxels, too: MRML's reader ends the process at a file that was cut short
-            image = sitk.ReadImage(str(path))
-        except RuntimeError as error:
-            raise SegmentationError(f"{path} can't be read as a segmentation ({reason_of(error)}).") from error
-        if image.HasMetaDataKey("Segment0_ID"):
-            _read_segments(node, path)
-            return image.GetSize()[2::-1]
+    image = checked_nrrd(path) if path.name.lower().endswith((".nrrd", ".nhdr")) else None
+    if image is not None and image.HasMetaDataKey("Segment0_ID"):
+        _read_segments(node, path)
+        return image.GetSize()[2::-1]
     return _read_labels(node, path)
+
+
+def checked_nrrd(path: Path) -> Any:
+    """The SimpleITK image of an NRRD file, its voxels read, too: MRML's reader ends the process at a file that was cut short.
+
+    Raises:
+        SegmentationError, VolumeError: damaged.
+    """
+    import SimpleITK as sitk
+
+    check_header(path)
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise SegmentationError(f"{path} can't be read as a segmentation ({reason_of(error)}).") from error
 
 
 def _read_segments(node: Any, path: Path) -> None:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...core.errors import CohortError
-from ...mrml import volumes
+from ...core.errors import CohortError, MultiverSegError
+from ...mrml import paths, segments, volumes
 from ..store.cohort import Cohort
 from ..store.files import save_with
 from ..store.records import ACCEPTED, Structure, file_safe
 from ..work.case_nodes import CaseNodes
+from .export_dicom import write_dicom_seg
 
+#: Shear beyond which NIfTI readers show a volume elsewhere.
+_STRAIGHT = 1e-4
 FORMATS = ("nifti", "seg.nrrd", "dicom-seg", "stl", "obj")
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -39,9 +43,10 @@ def export_case(cohort: Cohort, case_id: str, folder: Path | str, format: str = 
     cohort.case(case_id)
     if not saved.is_file():
         raise CohortError(f"Case {case_id} has no result yet: accept it first.")
-    folder = Path(folder)
+    folder = paths.absolute(folder, CohortError)
     if format == "seg.nrrd":
-        target = folder / saved.name
+        segments.checked_nrrd(saved)
+        target = target_in(cohort, folder, saved.name)
         save_with(target, lambda path: shutil.copyfile(saved, path))
         return [target]
     nodes = CaseNodes(cohort, case_id)
@@ -51,26 +56,64 @@ def export_case(cohort: Cohort, case_id: str, folder: Path | str, format: str = 
         nodes.close()
 
 
+@dataclass
+class Exported:
+    """The files that were written, and why others were not (case -> reason)."""
+
+    files: list[Path] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
 def export_cohort(
-    cohort: Cohort, folder: Path | str, formats: Iterable[str], progress: Callable[[str], None] = lambda case: None
-) -> list[Path]:
-    """Writes all accepted cases in each of the formats; see ``export_case``.
+    cohort: Cohort,
+    folder: Path | str,
+    formats: Iterable[str],
+    progress: Callable[[str], None] = lambda case: None,
+    cases: Iterable[str] | None = None,
+) -> Exported:
+    """Writes accepted cases (None: all) in each of the formats; see ``export_case``. A case that can't be written doesn't stop the others.
 
     Raises:
-        CohortError: nothing is accepted yet.
+        CohortError: nothing is accepted yet, an unknown case or format, or no file could be written at all (with the first reason).
     """
-    accepted = [case.id for case in cohort.cases if case.status == ACCEPTED]
-    if not accepted:
+    formats = list(formats)
+    chosen = [cohort.case(c).id for c in cases] if cases is not None else [case.id for case in cohort.cases if case.status == ACCEPTED]
+    if not chosen:
         raise CohortError("No case is accepted yet: there is nothing to export.")
-    files = []
-    for case_id in accepted:
+    if unknown := [format for format in formats if format not in FORMATS]:
+        raise CohortError(f"Unknown format {unknown[0]!r}: use one of {', '.join(FORMATS)}.")
+    done = Exported()
+    for case_id in chosen:
         progress(case_id)
         for format in formats:
-            files += export_case(cohort, case_id, folder, format)
-    return files
+            try:
+                done.files += export_case(cohort, case_id, folder, format)
+            except MultiverSegError as error:
+                done.left_out[case_id] = "; ".join(filter(None, (done.left_out.get(case_id), f"{format}: {error}")))
+    if not done.files:
+        more = f" (and {len(done.left_out) - 1} more cases)" if len(done.left_out) > 1 else ""
+        case_id, reason = next(iter(done.left_out.items()))
+        raise CohortError(f"Nothing was exported: {case_id}, {reason}{more}")
+    return done
 
 
-def _masks(nodes: CaseNodes) -> list[tuple[Structure, np.ndarray]]:
+def target_in(cohort: Cohort, folder: Path, name: str) -> Path:
+    """The file ``name`` in ``folder``, which must not be one that the cohort reads.
+
+    Raises:
+        CohortError: it is a volume, a label file or a result of the cohort.
+    """
+    target = folder / name
+    if target.exists():
+        for case in cohort.cases:
+            read = [cohort.segmentation_path(case.id), *(cohort.resolve(entry.path) for entry in case.labels)]
+            read += [cohort.resolve(case.volume.path)] if case.volume.kind != "scene" else []
+            if any(paths.same_file(target, source) for source in read):
+                raise CohortError(f"{target} is a file that the cohort reads (case {case.id}): export to another folder.")
+    return target
+
+
+def filled_masks(nodes: CaseNodes) -> list[tuple[Structure, np.ndarray]]:
     """The structures that have something in them, with their masks [k, j, i]."""
     found = [(structure, nodes.mask(structure.name) != 0) for structure in nodes.cohort.structures]
     found = [(structure, mask) for structure, mask in found if mask.any()]
@@ -82,7 +125,7 @@ def _masks(nodes: CaseNodes) -> list[tuple[Structure, np.ndarray]]:
 def _write_nifti(nodes: CaseNodes, folder: Path) -> list[Path]:
     import SimpleITK as sitk
 
-    masks = _masks(nodes)
+    masks = filled_masks(nodes)
     overlap = np.sum([mask for _, mask in masks], axis=0).max() > 1
     if overlap:
         parts = {f"{nodes.case_id}.{file_safe(s.name)}.nii.gz": mask * np.uint16(s.value) for s, mask in masks}
@@ -90,13 +133,32 @@ def _write_nifti(nodes: CaseNodes, folder: Path) -> list[Path]:
         parts = {f"{nodes.case_id}.nii.gz": np.sum([mask * np.uint16(s.value) for s, mask in masks], axis=0).astype(np.uint16)}
     matrix = _RAS_TO_LPS @ volumes.ijk_to_ras(nodes.volume)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    shear = float(np.abs((matrix[:3, :3] / spacing).T @ (matrix[:3, :3] / spacing) - np.eye(3)).max())
+    if shear > _STRAIGHT:
+        raise CohortError(
+            f"The volume of case {nodes.case_id} is sheared by {shear:.2g} (a tilted stack), which NIfTI does not hold: export it as seg.nrrd."
+        )
+    files = []
     for name, labels in parts.items():
         image = sitk.GetImageFromArray(np.ascontiguousarray(labels))
         image.SetSpacing(spacing.tolist())
         image.SetOrigin(matrix[:3, 3].tolist())
         image.SetDirection((matrix[:3, :3] / spacing).ravel().tolist())
-        save_with(folder / name, lambda path, image=image: sitk.WriteImage(image, path, True))
-    return [folder / name for name in parts]
+        target = target_in(nodes.cohort, folder, name)
+        save_with(target, lambda path, image=image: _write_image(image, path))
+        files.append(target)
+    return files
+
+
+def _write_image(image: Any, path: str) -> None:
+    import SimpleITK as sitk
+
+    try:
+        sitk.WriteImage(image, path, True)
+    except RuntimeError as error:
+        raise CohortError(
+            f"{path} can't be written ({paths.reason_of(error)}): check the disk space and your rights on its folder."
+        ) from error
 
 
 def _write_surfaces(nodes: CaseNodes, folder: Path, format: str) -> list[Path]:
@@ -106,7 +168,7 @@ def _write_surfaces(nodes: CaseNodes, folder: Path, format: str) -> list[Path]:
     if not segmentation.CreateClosedSurfaceRepresentation():
         raise CohortError(f"No surface can be made of the result of {nodes.case_id}.")
     files = []
-    for structure, _ in _masks(nodes):
+    for structure, _ in filled_masks(nodes):
         surface = vtk.vtkPolyData()
         segmentation.GetClosedSurfaceRepresentation(nodes.segment_id(structure.name), surface)
         transform = vtk.vtkTransform()
@@ -114,7 +176,7 @@ def _write_surfaces(nodes: CaseNodes, folder: Path, format: str) -> list[Path]:
         turned = vtk.vtkTransformPolyDataFilter()
         turned.SetTransform(transform)
         turned.SetInputData(surface)
-        target = folder / f"{nodes.case_id}.{file_safe(structure.name)}.{format}"
+        target = target_in(nodes.cohort, folder, f"{nodes.case_id}.{file_safe(structure.name)}.{format}")
         save_with(target, lambda path, turned=turned: _write_mesh(turned, path, format))
         files.append(target)
     return files
@@ -130,109 +192,27 @@ def _write_mesh(source: Any, path: str, format: str) -> None:
     writer.SetInputConnection(source.GetOutputPort())
     writer.SetFileName(path)
     writer.Write()
+    if writer.GetErrorCode() or not _is_whole(Path(path), source.GetOutput(), format):  # vtkOBJWriter sets no code on a full disk
+        raise CohortError(f"{path} can't be written completely: check the disk space and your rights on its folder.")
+
+
+def _is_whole(path: Path, surface: Any, format: str) -> bool:
+    content = path.read_bytes() if path.is_file() else b""
+    if format == "stl":
+        return len(content) == 84 + 50 * int.from_bytes(content[80:84], "little") > 84
+    lines = content.splitlines()
+    faces = sum(line.startswith(b"f ") for line in lines)
+    return (
+        content.endswith(b"\n")
+        and sum(line.startswith(b"v ") for line in lines) == surface.GetNumberOfPoints()
+        and faces >= surface.GetNumberOfPolys()
+    )
 
 
 def _write_dicom_seg(nodes: CaseNodes, folder: Path) -> list[Path]:
-    try:
-        import highdicom
-        import pydicom
-    except ImportError as error:
-        raise CohortError(f"DICOM SEG needs the Python package {error.name}: install it (pip install highdicom).") from error
-    case = nodes.cohort.case(nodes.case_id)
-    uids = (nodes.volume.GetAttribute("DICOM.instanceUIDs") or "").split()
-    if case.volume.kind != "dicom" or not uids:
-        raise CohortError(
-            f"Case {case.id} did not come from a DICOM series, which a DICOM SEG has to refer to: export it as nifti or seg.nrrd."
-        )
-    images = _source_images(nodes.cohort.resolve(case.volume.path), uids)
-    masks = _masks(nodes)
-    described = [_described(highdicom, number, nodes, structure) for number, (structure, _) in enumerate(masks, start=1)]
-    segmentation = highdicom.seg.Segmentation(
-        source_images=images,
-        pixel_array=np.stack([mask for _, mask in masks], axis=-1).astype(np.uint8),
-        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=described,
-        series_instance_uid=highdicom.UID(),
-        series_number=int(images[0].get("SeriesNumber") or 0) + 1000,
-        sop_instance_uid=highdicom.UID(),
-        instance_number=1,
-        manufacturer="MultiverSeg",
-        manufacturer_model_name="MultiverSeg for 3D Slicer",
-        software_versions=_version(),
-        device_serial_number="0",
-        series_description=f"Segmentation of {images[0].get('SeriesDescription', 'the series')}"[:64],
-        content_label="SEGMENTATION",
-    )
-    _shorten_decimals(segmentation)
-    target = folder / f"{nodes.case_id}.dcm"
-    save_with(target, lambda path: pydicom.dcmwrite(path, segmentation, enforce_file_format=True))
+    target = target_in(nodes.cohort, folder, f"{nodes.case_id}.dcm")
+    write_dicom_seg(nodes, target, filled_masks(nodes))
     return [target]
-
-
-def _shorten_decimals(data: Any) -> None:
-    """Decimal strings have at most 16 characters; some scanners' and converters' have more, and highdicom copies them."""
-    from pydicom.valuerep import DSfloat
-
-    for element in data.iterall():
-        if element.VR == "DS" and not element.is_empty:
-            values = element.value if element.VM > 1 else [element.value]
-            if any(len(str(value)) > 16 for value in values):
-                short = [DSfloat(float(value), auto_format=True) for value in values]
-                element.value = short if element.VM > 1 else short[0]
-
-
-def _source_images(folder: Path, uids: list[str]) -> list[Any]:
-    """The series' data sets in the order of the volume's slices."""
-    import pydicom
-
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            try:
-                data = pydicom.dcmread(path)
-            except (pydicom.errors.InvalidDicomError, OSError):
-                continue
-            found[str(data.get("SOPInstanceUID"))] = data
-    missing = [uid for uid in uids if uid not in found]
-    if missing:
-        raise CohortError(f"{folder} lacks {len(missing)} of the {len(uids)} images that the volume was made of.")
-    return [found[uid] for uid in uids]
-
-
-def _described(highdicom: Any, number: int, nodes: CaseNodes, structure: Structure) -> Any:
-    segment = nodes.segmentation.GetSegmentation().GetSegment(nodes.segment_id(structure.name))
-    category, kind = terminology_codes(segment.GetTerminology() if hasattr(segment, "GetTerminology") else structure.terminology)
-    work = nodes.cohort.case(nodes.case_id).work(structure.name)
-    algorithm = highdicom.AlgorithmIdentificationSequence(
-        name=f"MultiverSeg {work.model or 'model'}"[:64],
-        version=_version(),
-        family=highdicom.sr.CodedConcept("123110", "DCM", "Artificial Intelligence"),
-    )
-    return highdicom.seg.SegmentDescription(
-        segment_number=number,
-        segment_label=structure.name[:64],
-        segmented_property_category=highdicom.sr.CodedConcept(*category),
-        segmented_property_type=highdicom.sr.CodedConcept(*kind),
-        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
-        algorithm_identification=algorithm,
-    )
-
-
-def terminology_codes(entry: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
-    """(value, scheme, meaning) of category and type in a terminology entry as Slicer serializes it; Tissue where it says nothing."""
-    tissue = ("85756007", "SCT", "Tissue")
-    parts = (entry or "").split("~")
-    codes = []
-    for part in parts[1:3]:
-        fields = part.split("^")
-        codes.append((fields[1], fields[0], fields[2]) if len(fields) == 3 and all(fields) else tissue)
-    return (codes[0], codes[1]) if len(codes) == 2 else (tissue, tissue)
-
-
-def _version() -> str:
-    from ... import __version__
-
-    return __version__
 
 
 _WRITERS: dict[str, Callable[[CaseNodes, Path], list[Path]]] = {

@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import __version__
 from ...core.errors import MultiverSegError
+from ...core.notices import notice
 from ...core.prompts import Box, Prompts, Scribble
 from ...mrml import segments
 from ...mrml.masks import load_mask
@@ -184,11 +185,13 @@ def _pictures(cohort: Cohort, case: Case) -> list[Overlay]:
         return []
     try:
         volume, loaded = load_source(cohort, case)
-    except MultiverSegError:
+    except MultiverSegError as error:
+        notice(f"The report has no picture of case {case.id}: {error}")
         return []
     try:
         return [_picture(cohort, case, structure, volume) for structure in done]
-    except MultiverSegError:
+    except MultiverSegError as error:
+        notice(f"The report has no picture of case {case.id}: {error}")
         return []
     finally:
         if loaded:

@@ -18,6 +18,7 @@ from ...mrml.slice_plane import SlicePlane
 from ...mrml.volumes import dimensions_of, ijk_to_ras
 from ..store.cohort import Cohort
 from ..store.cohort_contexts import Contexts
+from ..store.noticing import noting
 from ..store.records import ACCEPTED, Case, Structure
 from .case_nodes import load_source, reference_mask
 
@@ -52,7 +53,8 @@ def labels_to_context(
     for case in chosen:
         progress(case.id)
         try:
-            example = _example(cohort, case, record)
+            with noting(cohort, case.id):
+                example = _example(cohort, case, record)
         except MultiverSegError as error:
             taken.left_out[case.id] = str(error)
             continue
@@ -60,8 +62,9 @@ def labels_to_context(
         cohort.record("example added", case=case.id, structure=record.name, example=example.id, origin="segmentation")
         taken.cases.append(case.id)
     if not taken.cases:
-        reason = next(iter(taken.left_out.values()), f"no case has an existing segmentation of {record.name}")
-        raise SegmentationError(f"No example was made: {reason}")
+        reasons = list(taken.left_out.values()) or [f"no case has an existing segmentation of {record.name}"]
+        more = f" ({len(reasons) - 1} more cases were left out.)" if len(reasons) > 1 else ""
+        raise SegmentationError(f"No example was made: {reasons[0]}{more}")
     return taken
 
 

@@ -10,8 +10,8 @@ from slicer.i18n import tr as _
 
 from ...cohort.sources.files import cases_from_folder
 from ...cohort.sources.scene import cases_from_scene, cases_from_sequence, cases_from_subject_hierarchy, subject_hierarchy_folders
+from ...cohort.sources.tables import cases_from_csv
 from ...cohort.store.cohort import Cohort
-from ...cohort.tables import cases_from_csv
 from ...core.errors import CohortError
 from ..shared import settings
 from .structures import named

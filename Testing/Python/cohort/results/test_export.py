@@ -6,7 +6,8 @@ import subprocess
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from MultiverSegLib.cohort.results.export import export_case, export_cohort, terminology_codes
+from MultiverSegLib.cohort.results.export import export_case, export_cohort
+from MultiverSegLib.cohort.results.export_dicom import terminology_codes
 from MultiverSegLib.cohort.sources.files import cases_from_folder
 from MultiverSegLib.cohort.store.cohort import Cohort
 from MultiverSegLib.cohort.store.records import Structure
@@ -67,7 +68,7 @@ def test_seg_nrrd_and_the_whole_cohort(cohort, tmp_path):
     with pytest.raises(CohortError, match="No case is accepted"):
         export_cohort(cohort, tmp_path / "out", ["nifti"])
     accept(cohort, "p1", parts())
-    files = export_cohort(cohort, tmp_path / "out", ["seg.nrrd", "nifti"])
+    files = export_cohort(cohort, tmp_path / "out", ["seg.nrrd", "nifti"]).files
     assert sorted(f.name for f in files) == ["p1.nii.gz", "p1.seg.nrrd"]
     assert (tmp_path / "out/p1.seg.nrrd").read_bytes() == cohort.segmentation_path("p1").read_bytes()
 

@@ -8,11 +8,11 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..core.errors import CohortError
-from ..core.notices import notice
-from ..mrml import dicom, paths
-from .sources.files import case_of, label_records
-from .store.records import Case
+from ...core.errors import CohortError
+from ...core.notices import notice
+from ...mrml import dicom, paths
+from ..store.records import Case
+from .files import case_of, label_records
 
 _VOLUME_COLUMNS = ("volume", "image", "path", "file", "filename")
 _LABEL_COLUMNS = ("segmentation", "label", "labels", "mask")

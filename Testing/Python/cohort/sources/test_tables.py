@@ -1,7 +1,7 @@
 """Tables of cases as spreadsheets write them."""
 
 import pytest
-from MultiverSegLib.cohort.tables import cases_from_csv
+from MultiverSegLib.cohort.sources.tables import cases_from_csv
 from MultiverSegLib.core.errors import CohortError
 from MultiverSegLib.core.notices import noticed
 
