@@ -258,9 +258,10 @@ def skip(
     Example: multiverseg cohort skip study p07 --note "motion"
     """
     from ..cohort.store.cohort import Cohort
+    from ..cohort.store.cohort_contexts import Contexts
 
     with Cohort.open(folder) as cohort:
-        cohort.record("status", case=case, status="skipped", note=note)
+        Contexts(cohort).skip(case, note)
 
 
 @commands.command()

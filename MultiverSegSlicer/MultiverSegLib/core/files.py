@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from pathlib import Path
 #: More files than this are flushed together.
 _MANY = 8
 _TEMPORARY = re.compile(r"^\.writing-[0-9a-f]{32}-")
+_TEMPORARY_FOLDER = re.compile(r"^\.writing-[a-z0-9_]{8}$")  # as tempfile names the one in which a node is written
 
 
 @contextmanager
@@ -48,11 +50,15 @@ def beside(path: Path | str) -> Path:
 
 
 def remove_leftovers(folder: Path | str) -> int:
-    """Deletes the temporary files that killed processes left in ``folder`` (not below it); gives their number."""
-    leftovers = [p for p in Path(folder).glob(".writing-*") if _TEMPORARY.match(p.name)]
+    """Deletes the temporary files and folders that killed processes left in ``folder`` (not below it); gives their number."""
+    found = list(Path(folder).glob(".writing-*"))
+    leftovers = [p for p in found if _TEMPORARY.match(p.name)]
+    folders = [p for p in found if _TEMPORARY_FOLDER.match(p.name) and p.is_dir() and not p.is_symlink()]
     for leftover in leftovers:
         leftover.unlink(missing_ok=True)
-    return len(leftovers)
+    for leftover in folders:
+        shutil.rmtree(leftover, ignore_errors=True)
+    return len(leftovers) + len(folders)
 
 
 @contextmanager

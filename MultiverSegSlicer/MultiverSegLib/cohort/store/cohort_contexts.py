@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import ContextError
+from ...core.errors import CohortError, ContextError
 from .cohort import Cohort
+from .records import ACCEPTED, SKIPPED
 
 if TYPE_CHECKING:
     from ...core.context.context_set import ContextSet, Example
 
 
 class Contexts:
-    """Opens each structure's context once. Examples that are taken out are kept aside, so that old predictions can still be replayed."""
+    """Opens each structure's context once. Examples that are taken out are kept aside, so that old predictions can still be replayed.
+
+    The journal is the truth about which cases are examples. Where work was cut short between a context and the journal, the contexts of a cohort
+    that is open for writing are brought in line with it first; ``notes`` says what was done.
+    """
 
     def __init__(self, cohort: Cohort) -> None:
         self.cohort = cohort
+        self.notes: list[str] = []
         self._open: dict[str, ContextSet] = {}
+        if not cohort.read_only and not cohort.reconciled:
+            cohort.reconciled = True
+            for structure in cohort.structures:
+                with suppress(ContextError):  # a damaged context: whoever uses it says so
+                    self._reconcile(structure.name)
 
     def get(self, structure: str) -> ContextSet:
         """The structure's context (examples in order of acceptance)."""
@@ -39,9 +52,29 @@ class Contexts:
 
     def replace_case(self, structure: str, example: Example) -> None:
         """Adds the example of a case; an older one of the same case steps aside, which puts nothing in doubt."""
-        for old in [e for e in self.get(structure).examples if e.case == example.case and e.id != example.id]:
-            self._put_aside(structure, old)
         self.get(structure).add(example)
+        self._put_case_aside(structure, example.case, keep=example.id)
+
+    def skip(self, case_id: str, note: str = "") -> None:
+        """Leaves a case out, also as an example; ``note`` says why."""
+        self.cohort.record("status", case=case_id, status=SKIPPED, note=note)
+        for structure in self.cohort.structures:
+            self._put_case_aside(structure.name, case_id)
+
+    def reopen(self, case_id: str, structures: Iterable[str] = ()) -> None:
+        """Takes the acceptance of a case (or of some of its structures) back: it is in progress again, and no example any more.
+
+        Raises:
+            CohortError: read-only, or there is nothing to take back.
+        """
+        case = self.cohort.case(case_id)
+        names = [self.cohort.structure(name).name for name in structures] or list(self.cohort.state.structures)
+        accepted = [name for name in names if case.work(name).status == ACCEPTED]
+        if not accepted and case.status != SKIPPED:
+            raise CohortError(f"Nothing of {case_id} is accepted: it is {case.status} already.")
+        self.cohort.record("reopened", case=case_id, structures=accepted)
+        for name in accepted:
+            self._put_case_aside(name, case_id)
 
     def remove(self, structure: str, example_id: str) -> list[str]:
         """Takes a bad example out and marks all that was predicted with it; gives the ids of the cases that need review now.
@@ -75,6 +108,43 @@ class Contexts:
         weak = sum(e.weak for e in examples)
         full = len(examples) - weak
         return f"{full} full, {weak} weak" if weak else f"{full} full"
+
+    def _put_case_aside(self, structure: str, case_id: str, keep: str = "") -> None:
+        for example in [e for e in self.get(structure).examples if e.case == case_id and e.id != keep]:
+            self._put_aside(structure, example)
+
+    def _reconcile(self, structure: str) -> None:
+        """What no event made an example steps aside; what one did comes back, if it still is aside.
+
+        Examples of cases that are not the cohort's (of an imported context) are left alone.
+        """
+        known = {work.example for case in self.cohort.cases if (work := case.work(structure)).example}
+        present = {e.id for e in self.get(structure).examples if e.case in self.cohort.state.cases}
+        if known == present:
+            return
+        known = self._by_the_journal(structure)  # the first version's snapshot does not tell all
+        for example in [e for e in self.get(structure).examples if e.id in present - known]:
+            self._put_aside(structure, example)
+            self.notes.append(f"{structure}: the example of {example.case} was taken out; the journal does not know it as accepted.")
+        for example in [e for e in self._aside(structure).examples if e.id in known - present]:
+            self.get(structure).add(example)
+            self.notes.append(f"{structure}: the example of {example.case} was put back; the journal knows it as accepted.")
+
+    def _by_the_journal(self, structure: str) -> set[str]:
+        """The ids of the examples that the structure has after all events."""
+        examples: dict[str, str] = {}
+        for event in self.cohort.journal.events():
+            kind, case = event["event"], event.get("case", "")
+            of_this = event.get("structure") == structure
+            if of_this and kind in ("accepted", "example added") and event.get("example"):
+                examples[case] = event["example"]
+            elif of_this and kind == "example removed":
+                examples = {c: example for c, example in examples.items() if example != event["example"]}
+            elif (kind == "status" and event["status"] == SKIPPED) or (
+                kind == "reopened" and structure in event.get("structures", (structure,))
+            ):
+                examples.pop(case, None)
+        return set(examples.values())
 
     def _put_aside(self, structure: str, example: Example) -> None:
         self._aside(structure).add(example)

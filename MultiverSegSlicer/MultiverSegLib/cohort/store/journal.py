@@ -77,7 +77,9 @@ class Journal:
         with open(self.path, "rb") as handle:
             for number in wanted:
                 handle.seek(self._places[number])
-                event = json.loads(handle.readline())
+                event = _parse(handle.readline())
+                if event is None:
+                    raise CohortError(f"Line {number + 1} of {self.path} is damaged: restore the file from a copy.")
                 self._check(event)
                 yield event
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...core.errors import CohortError
-from ...mrml import dicom, labelmaps, paths, segments, volumes
+from ...core.errors import CohortError, SegmentationError
+from ...mrml import dicom, labelmaps, paths, prompt_tags, segments, volumes
 from ...mrml.axes import array_axis, voxel_axis
 from ...mrml.headers import check_header
 from ...mrml.masks import load_mask
@@ -17,7 +17,7 @@ from ...mrml.plain_volume import PlainVolume
 from ..store.cohort import Cohort
 from ..store.files import save_with
 from ..store.records import ACCEPTED, Case, Labels, Source, Structure
-from .recorder import restored_masks
+from .recorder import restored_masks, restored_prompts
 
 #: Attribute of a case's segmentation node: the id of the case.
 CASE_ATTRIBUTE = "MultiverSeg.Case"
@@ -100,6 +100,9 @@ class CaseNodes:
     The segmentation is, in this order: the saved result brought up to date from the journal; else what the journal knows of an interrupted
     session; else empty. Existing label files are not shown: they are references or become context.
 
+    A structure's segment is known by a tag of ours: one that is renamed gets its name back, one that is deleted comes back with what it had
+    (``remembered``: gives a structure's voxels, [k, j, i], as last looked at), and ``notes`` says so.
+
     ``make_volume``: gives the volume's node where its voxels were read ahead.
     """
 
@@ -108,19 +111,41 @@ class CaseNodes:
         self.case_id = case_id
         self.volume, self._loaded = (make_volume(), True) if make_volume else load_source(cohort, cohort.case(case_id))
         self.segmentation: Any = None
+        self.remembered: Callable[[str], np.ndarray | None] = lambda structure: None
+        self.notes: list[str] = []
         try:
             self.segmentation = self._open_segmentation()
-        except Exception:
+        except BaseException:
             self.close()
             raise
 
     def segment_id(self, structure: str) -> str:
-        """The structure's segment; made (empty, with colour and terminology) where it is missing."""
-        found = segments.segment_ids(self.segmentation, structure)
-        if found:
-            return found[0]
-        record: Structure = self.cohort.structure(structure)
-        return segments.add_segment(self.segmentation, structure, record.color, record.terminology or None)
+        """The structure's segment; made (with colour and terminology) where it is missing."""
+        found = self._find(structure)
+        if found is None:
+            record: Structure = self.cohort.structure(structure)
+            found = segments.add_segment(self.segmentation, structure, record.color, record.terminology or None)
+            mask = self.remembered(structure)
+            if mask is not None and mask.any():
+                segments.set_segment(self.segmentation, found, self.volume, mask)
+                self.notes.append(f"The segment {structure} belongs to the case and was put back; to empty it, erase what is in it.")
+        segment = self.segmentation.GetSegmentation().GetSegment(found)
+        prompt_tags.mark_structure(segment, structure)
+        if segment.GetName() != structure:
+            self.notes.append(f"The segment of {structure} keeps its name, by which the cohort's results are found.")
+            segment.SetName(structure)
+        return found
+
+    def structure_of(self, segment_id: str) -> str:
+        """The structure that a segment stands for; empty if none of the cohort's."""
+        segment = self.segmentation.GetSegmentation().GetSegment(segment_id) if segment_id else None
+        name = prompt_tags.structure_of(segment) if segment is not None else ""
+        return name if name in self.cohort.state.structures else ""
+
+    @property
+    def in_scene(self) -> bool:
+        """False once somebody has removed the volume or the segmentation from the scene."""
+        return self.segmentation is not None and self.segmentation.GetScene() is not None and self.volume.GetScene() is not None
 
     def mask(self, structure: str) -> np.ndarray:
         """The structure's voxels on the volume's grid, uint8 [k, j, i]."""
@@ -136,18 +161,27 @@ class CaseNodes:
         return voxel_axis(self.volume, self.cohort.structure(structure).axis)
 
     def save(self) -> Path:
-        """Writes the segmentation to the cohort's folder in one step."""
+        """Writes the segmentation to the cohort's folder in one step.
+
+        Raises:
+            SegmentationError: it was removed from the scene.
+            CohortError: the disk refuses.
+        """
+        if not self.in_scene:
+            raise SegmentationError(
+                f"The nodes of {self.case_id} were removed from the scene: open the case again, which brings its work back."
+            )
         path = self.cohort.segmentation_path(self.case_id)
         save_segmentation(self.segmentation, path)
         return path
 
     def close(self) -> None:
         """Removes the nodes that this object brought into the scene."""
-        if self.segmentation is not None:
-            segments.remove_node(self.segmentation)
-        if self._loaded and self.volume is not None:
-            segments.remove_node(self.volume)
+        segmentation, volume = self.segmentation, self.volume if self._loaded else None
         self.segmentation = self.volume = None
+        for node in (segmentation, volume):
+            if node is not None and node.GetScene() is not None:
+                segments.remove_node(node)
 
     def _open_segmentation(self) -> Any:
         path = self.cohort.segmentation_path(self.case_id)
@@ -162,13 +196,29 @@ class CaseNodes:
         self._restore()
         return node
 
+    def _find(self, structure: str) -> str | None:
+        """The segment that is tagged with the structure; in files of other origin, the one that is called like it."""
+        known = self.segmentation.GetSegmentation()
+        tagged, named = [], []
+        for segment_id in segments.segment_ids(self.segmentation):
+            segment = known.GetSegment(segment_id)
+            tag, same_name = prompt_tags.structure_of(segment), segment.GetName() == structure
+            if tag == structure:
+                tagged.insert(0 if same_name else len(tagged), segment_id)
+            elif same_name and not tag:
+                named.append(segment_id)
+        return next(iter([*tagged, *named]), None)
+
     def _restore(self) -> None:
         """Brings back what an interrupted session had done: the journal's changes are newer than a saved file of a case in progress."""
-        case = self.cohort.case(self.case_id)
-        masks = restored_masks(self.cohort.journal.events(case=self.case_id), volumes.dimensions_of(self.volume)[::-1])
+        case, events = self.cohort.case(self.case_id), list(self.cohort.journal.events(case=self.case_id))
+        masks = restored_masks(events, volumes.dimensions_of(self.volume)[::-1])
         for structure, mask in masks.items():
             if case.work(structure).status != ACCEPTED and structure in self.cohort.state.structures:
                 segments.set_segment(self.segmentation, self.segment_id(structure), self.volume, mask)
+        for structure, prompts in restored_prompts(events).items():
+            if structure in self.cohort.state.structures:
+                prompt_tags.save_own(self.segmentation, self.segment_id(structure), prompts)
 
 
 def save_segmentation(segmentation: Any, path: Path) -> None:

@@ -23,7 +23,7 @@ from ...core.imaging import ImageSettings
 from ...core.prompts import Prompts
 from ...engine.make_example import example_of
 from ...engine.slice_session import PredictionRequest, SliceSession, observers
-from ...mrml import labelmaps, markups, segments, volumes
+from ...mrml import labelmaps, markups, prompt_tags, segments, volumes
 from ...mrml.axes import axis_number, on_slice
 from ...mrml.masks import load_mask
 from ...mrml.slice_plane import SlicePlane
@@ -31,10 +31,10 @@ from ..store.cohort import Cohort
 from ..store.cohort_contexts import Contexts
 from ..store.files import save_with
 from ..store.mask_delta import apply_change, change_between, unpack_map
-from ..store.records import ACCEPTED, NEEDS_REVIEW, SKIPPED
+from ..store.records import ACCEPTED, NEEDS_REVIEW
 from .case_nodes import CaseNodes, segment_slice
 from .prefetch import Cut
-from .recorder import CaseRecorder, restored_masks, restored_prompts
+from .recorder import CaseRecorder, restored_masks
 
 
 class CaseWork:
@@ -62,17 +62,23 @@ class CaseWork:
         nodes: CaseNodes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        cohort.check_writable()
         self.cohort, self.case_id, self.predictor, self.writer = cohort, case_id, predictor, writer
-        self.contexts = contexts or Contexts(cohort)
-        self.nodes = nodes or CaseNodes(cohort, case_id)
-        self.recorder = CaseRecorder(cohort, case_id, clock)
         self._masks: dict[str, np.ndarray] = {}
         self._stamps: dict[str, int] = {}
         self._sessions: list[CaseSession] = []
         self._numbers: dict[SliceSession, int] = {}
-        self._first_number = cohort.state.seq
-        self._reconcile()
+        try:
+            cohort.check_writable()
+            self.contexts = contexts or Contexts(cohort)
+            nodes = self.nodes = nodes or CaseNodes(cohort, case_id)
+            self.recorder = CaseRecorder(cohort, case_id, clock)
+            self._first_number = cohort.state.seq
+            self._reconcile()
+        except BaseException:
+            if nodes is not None:
+                nodes.close()
+            raise
+        nodes.remembered = self._masks.get
         observers.append(self.observe)
 
     # --- predicting
@@ -141,6 +147,7 @@ class CaseWork:
     def propagated(self, structure: str, facts: dict[str, Any]) -> None:
         """Notes that propagation through the volume was committed; ``facts`` say with what (model, examples, confidence, limits)."""
         change = self.take_change(structure)
+        self.recorder.acted = True
         self.cohort.record("propagated", case=self.case_id, structure=structure, change=change, **facts)
 
     def number_of(self, session: SliceSession) -> int:
@@ -153,8 +160,10 @@ class CaseWork:
         if structure is None:
             return
         if request is None:
+            if isinstance(session, CaseSession):
+                session.store_prompts()
             self.note_edits(structure, session.plane)
-            self.recorder.prompted(structure, session.prompts)
+            self.recorder.prompted(structure, self._tagged(structure))
             return
         self.recorder.predicted(
             structure,
@@ -171,7 +180,15 @@ class CaseWork:
     # --- bookkeeping
 
     def note_edits(self, structure: str, plane: SlicePlane | None = None) -> None:
-        """Records what the person changed by hand since the last look, in the whole volume or on one slice of it."""
+        """Records what the person changed by hand since the last look, in the whole volume or on one slice of it; also what the host's undo took
+        back, which is told by the prompts: they are kept with the voxels."""
+        prompts = self._tagged(structure)
+        if self.recorder.is_undo(structure, prompts):
+            before, after = self._before_and_now(structure, None)
+            self.recorder.undone(structure, prompts, before, after)
+            self._masks[structure] = np.array(after)
+            self._looked(structure, None)
+            return
         if self.nodes.stamp(structure) == self._stamps.get(structure):
             return
         before, after = self._before_and_now(structure, plane)
@@ -183,6 +200,7 @@ class CaseWork:
         """Stores what the person did by hand and the active time so far. Hosts call it when a stroke has ended and nothing else happens."""
         for structure in self._masks:
             self.note_edits(structure)
+            self.recorder.prompted(structure, self._tagged(structure))
         self.recorder.pause()
 
     def take_change(self, structure: str, plane: SlicePlane | None = None) -> dict[str, Any] | None:
@@ -205,6 +223,7 @@ class CaseWork:
         chosen = [self.cohort.structure(s).name for s in structures] if structures is not None else self._segmented()
         for structure in chosen:
             self.note_edits(structure)
+            self.recorder.prompted(structure, self._tagged(structure))
         empty = [s for s in chosen if not self._masks[s].any()]
         if empty or not chosen:
             raise SegmentationError(
@@ -217,35 +236,58 @@ class CaseWork:
             self.contexts.replace_case(structure, example)
             facts = {"example": example.id, "first_vs_accepted_dice": self._first_vs_accepted_dice(structure), **self._measures(structure)}
             self.recorder.accepted(structure, self._masks[structure], **facts)
+            prompt_tags.save_own(self.nodes.segmentation, self.nodes.segment_id(structure), Prompts())
         return chosen
 
     def skip(self, note: str = "") -> None:
-        """Leaves the case out; ``note`` says why."""
-        self._leave(SKIPPED, note)
+        """Leaves the case out, also as an example; ``note`` says why."""
+        self._stored_before_leaving()
+        self.contexts.skip(self.case_id, note)
 
     def review(self, note: str = "") -> None:
         """Marks the case to be looked at again."""
-        self._leave(NEEDS_REVIEW, note)
+        self._stored_before_leaving()
+        self.cohort.record("status", case=self.case_id, status=NEEDS_REVIEW, note=note)
 
-    def reopen(self) -> None:
-        """Takes the acceptance back, to go on working."""
-        self.cohort.record("reopened", case=self.case_id)
+    def reopen(self, structures: Iterable[str] = ()) -> None:
+        """Takes the acceptance back (of some structures), to go on working; see ``Contexts.reopen``."""
+        self.contexts.reopen(self.case_id, structures)
 
     def prompts(self, structure: str) -> Prompts:
-        """The structure's prompts as the journal knows them."""
-        return restored_prompts(self.cohort.journal.events(case=self.case_id)).get(structure, Prompts())
+        """The structure's prompts as the journal knows them, in the segmentation's own coordinates; none once it is accepted."""
+        return self.recorder.prompts(structure)
+
+    @property
+    def acted(self) -> bool:
+        """Whether anything was done in the case since it was opened."""
+        return self.recorder.acted
+
+    def store(self) -> None:
+        """Records what was done by hand, and saves the segmentation unless all of it is accepted and saved.
+
+        Raises:
+            CohortError: the disk refuses; the case stays as it is.
+        """
+        if self.nodes.segmentation is None or self.cohort.read_only:
+            return
+        self.autosave()
+        works = self.cohort.case(self.case_id).works.values()
+        unfinished = any(work.interactions and work.status != ACCEPTED for work in works)
+        there = self.cohort.segmentation_path(self.case_id).is_file()
+        if unfinished and self.nodes.in_scene and (there or self._segmented()):
+            self.nodes.save()
 
     def close(self) -> None:
-        """Records what is open, saves an unfinished segmentation, and removes the case's nodes."""
+        """Stores what was done and removes the case's nodes, these also where storing fails.
+
+        Raises:
+            CohortError: see ``store``.
+        """
         self._let_go()
-        if self.nodes.segmentation is None:
-            return
-        if not self.cohort.read_only:
-            self.autosave()
-            case = self.cohort.case(self.case_id)
-            if case.status != ACCEPTED and any(w.interactions for w in case.works.values()) and self._segmented():
-                self.nodes.save()
-        self.nodes.close()
+        try:
+            self.store()
+        finally:
+            self.nodes.close()
 
     def abandon(self) -> None:
         """The scene took the nodes away: only the active time is left to store."""
@@ -269,10 +311,14 @@ class CaseWork:
     def _segmented(self) -> list[str]:
         return [name for name in self._masks if self.nodes.stamp(name) and self.nodes.mask(name).any()]
 
-    def _leave(self, status: str, note: str) -> None:
+    def _stored_before_leaving(self) -> None:
+        """What was done before belongs before the case's new status, which it would else undo."""
         self.recorder.touch()
-        self.recorder.pause()
-        self.cohort.record("status", case=self.case_id, status=status, note=note)
+        self.autosave()
+
+    def _tagged(self, structure: str) -> Prompts:
+        """The structure's prompts as they are now, in the segmentation's own coordinates."""
+        return prompt_tags.load_own(self.nodes.segmentation, self.nodes.segment_id(structure))
 
     def _reconcile(self) -> None:
         """A result that was changed outside of the cohort (in another program) since its journal ended is an edit."""
@@ -353,6 +399,7 @@ class CaseSession(SliceSession):
 
     def __init__(self, work: CaseWork, structure: str, plane: SlicePlane) -> None:
         self.work, self.structure = work, structure
+        self._stored = Prompts()
         nodes, cohort = work.nodes, work.cohort
         super().__init__(
             nodes.volume,
@@ -366,6 +413,14 @@ class CaseSession(SliceSession):
             cap=cohort.setting("cap"),
             writer=work.writer,
         )
+
+    def store_prompts(self) -> None:
+        """Puts the session's prompts beside those of other slices in the segment's tag."""
+        nodes, segment_id = self.work.nodes, self.segment_id
+        own = prompt_tags.normalized(self.prompts)
+        others = [p for p in prompt_tags.load(nodes.segmentation, segment_id) if p not in self._stored.items and p not in own.items]
+        self._stored = own
+        prompt_tags.save(nodes.segmentation, segment_id, Prompts((*others, *own)))
 
     def _examples(self, image: np.ndarray) -> tuple[Any, ...]:
         """The selected examples; never one of this very case, which may be open for the second time."""
@@ -387,5 +442,7 @@ class CaseSession(SliceSession):
         if not action():
             return False
         work = self.work
-        work.recorder.commanded(self.structure, name, work.number_of(self), self.prompts, work.take_change(self.structure, self.plane))
+        self.store_prompts()
+        prompts, change = work._tagged(self.structure), work.take_change(self.structure, self.plane)
+        work.recorder.commanded(self.structure, name, work.number_of(self), prompts, change)
         return True

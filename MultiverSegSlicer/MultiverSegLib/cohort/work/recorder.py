@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.prompts import Prompts
+from ...core.prompts import Prompt, Prompts
 from ..store.cohort import Cohort
 from ..store.journal import Event
 from ..store.mask_delta import apply_change, array_sha256, change_between, mask_sha256, pack_bits
@@ -31,22 +31,52 @@ class CaseRecorder:
         self.cohort = cohort
         self.case_id = case_id
         self._clock = ActivityClock(cohort.setting("idle_after_s"), clock)
-        self._prompts: dict[str, Prompts] = {}
+        self._prompts = restored_prompts(cohort.journal.events(case=case_id))
+        self.acted = False
+        self._taken_back: dict[str, list[Prompt]] = {}
         cohort.record("opened", case=case_id)
+
+    def prompts(self, structure: str) -> Prompts:
+        """The structure's prompts as the journal knows them, in the segmentation's own coordinates."""
+        return self._prompts.get(structure, Prompts())
 
     def prompted(self, structure: str, prompts: Prompts) -> None:
         """The prompts of a structure are now these: what was added counts as interactions, what was taken away as "undo"."""
-        before = self._prompts.get(structure, Prompts())
+        before = self.prompts(structure)
         if prompts == before:
             return
         self._clock.touch()
         added = [p for p in prompts if p not in before.items]
-        removed = [p for p in before if p not in prompts.items]
         counts = Prompts(tuple(added)).counts()
+        removed = self._take_back(structure, before, prompts)
         if removed:
-            counts["undo"] = len(removed)
+            counts["undo"] = removed
         self._prompts[structure] = prompts
         self._record("prompt", structure, op="set", prompts=prompts.to_json(), counts=counts)
+
+    def is_undo(self, structure: str, prompts: Prompts) -> bool:
+        """Whether the host's undo (or redo) explains that the prompts are these: some went, or some that had gone are back."""
+        before = self.prompts(structure)
+        added = [p for p in prompts if p not in before.items]
+        back = bool(added) and all(p in self._taken_back.get(structure, ()) for p in added)
+        return any(p not in prompts.items for p in before) or back
+
+    def undone(self, structure: str, prompts: Prompts, before: np.ndarray, after: np.ndarray) -> None:
+        """The host took prompts back (or made them again) and, perhaps, what they had given: the masks [k, j, i] before and now."""
+        self._clock.touch()
+        known, fresh = self.prompts(structure), self._taken_back.get(structure, [])
+        again = [p for p in prompts if p not in known.items and p in fresh]
+        removed = self._take_back(structure, known, prompts)
+        kept = Prompts(tuple(p for p in prompts if p in known.items or p in again))
+        counts = {name: number for name, number in (("undo", removed), ("redo", len(again))) if number}
+        self._prompts[structure] = kept
+        self._record("undone", structure, prompts=kept.to_json(), counts=counts, change=change_between(before, after))
+
+    def _take_back(self, structure: str, before: Prompts, after: Prompts) -> int:
+        """Remembers what of ``before`` is gone; gives the number."""
+        removed = [p for p in before if p not in after.items]
+        self._taken_back.setdefault(structure, []).extend(removed)
+        return len(removed)
 
     def predicted(
         self,
@@ -114,7 +144,7 @@ class CaseRecorder:
             self.cohort.record("active", case=self.case_id, seconds=seconds)
 
     def accepted(self, structure: str, mask: np.ndarray, **facts: Any) -> Event:
-        """The person says the structure is done.
+        """The person says the structure is done. Its prompts have done their work: what comes now begins without them.
 
         Args:
             mask: the accepted voxels [k, j, i].
@@ -123,6 +153,8 @@ class CaseRecorder:
         self._clock.touch()
         self.pause()
         known = {name: value for name, value in facts.items() if value is not None}
+        self._take_back(structure, self.prompts(structure), Prompts())
+        self._prompts[structure] = Prompts()
         return self._record("accepted", structure, mask_sha256=mask_sha256(mask), **known)
 
     def first_prediction(self, structure: str) -> Event | None:
@@ -133,6 +165,7 @@ class CaseRecorder:
         return next(self.cohort.journal.events(after=seq - 1), None)
 
     def _record(self, kind: str, structure: str, /, **fields: Any) -> Event:
+        self.acted = True
         return self.cohort.record(kind, case=self.case_id, structure=structure, **fields)
 
 
@@ -147,8 +180,14 @@ def restored_masks(events: Iterable[Event], shape: tuple[int, int, int]) -> dict
 
 
 def restored_prompts(events: Iterable[Event]) -> dict[str, Prompts]:
-    """The prompts by structure at the end of a case's ``events``."""
-    return {e["structure"]: Prompts.from_json(e["prompts"]) for e in events if e["event"] in ("prompt", "predicted", "command")}
+    """The prompts by structure at the end of a case's ``events``: none where it was accepted and nothing was done since."""
+    found: dict[str, Prompts] = {}
+    for event in events:
+        if event["event"] in ("prompt", "command", "undone"):
+            found[event["structure"]] = Prompts.from_json(event["prompts"])
+        elif event["event"] == "accepted":
+            found[event["structure"]] = Prompts()
+    return found
 
 
 def _finite(value: Any) -> float | None:

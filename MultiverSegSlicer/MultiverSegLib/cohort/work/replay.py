@@ -20,7 +20,7 @@ from ..store.journal import Event
 from ..store.mask_delta import apply_change, array_sha256, change_between, mask_sha256
 from .case_nodes import load_source
 
-_FROM_ELSEWHERE = ("shown", "propagated")
+_FROM_THE_HOST = ("shown", "propagated", "undone")
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Replay:
 def replay(cohort: Cohort, case_id: str, predictor: Any) -> Replay:
     """Replays a case: prompts, predictions, undo, hand edits, accepts. Changes nothing in the cohort (it may be read-only).
 
-    Predictions are computed again; hand edits, shown proposals and propagations through the volume are taken from the journal, which holds
-    their voxels.
+    Predictions are computed again; hand edits, the host's undo, shown proposals and propagations through the volume are taken from the journal,
+    which holds their voxels.
 
     Raises:
         CohortError: no such case, nothing was done in it, or its volume was exchanged.
@@ -150,5 +150,5 @@ _STEPS = {
     "command": _Player.commanded,
     "edited": _Player.edited,
     "accepted": _Player.accepted,
-    **dict.fromkeys(_FROM_ELSEWHERE, _Player.edited),
+    **dict.fromkeys(_FROM_THE_HOST, _Player.edited),
 }

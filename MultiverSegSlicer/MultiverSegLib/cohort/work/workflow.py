@@ -57,10 +57,13 @@ class Desk:
         """Opens a case, with its proposals where nothing was done yet; the case before is closed and kept as it is.
 
         Raises:
+            CohortError: the case before can't be stored; it stays open.
             CohortError, VolumeError, SegmentationError: read-only, unknown, or its files are missing; then no case is open.
         """
         cohort = self._writable()
         cohort.case(case_id)
+        if self.work is not None:
+            self.work.store()  # where that fails, the case stays open
         self.close_case()
         ahead, self._ahead = self._ahead, None
         ahead = ahead if ahead is not None and ahead.case_id == case_id else Ahead(case_id)
@@ -141,18 +144,24 @@ class Desk:
             work.close()
 
     def close(self) -> None:
-        """Puts everything away and gives the cohort's lock back."""
-        self.close_case()
-        self._ahead = None
-        if self.cohort is not None:
-            self.cohort.close()
+        """Puts everything away and gives the cohort's lock back, also where something can't be stored.
+
+        Raises:
+            CohortError: what could not be stored, and why.
+        """
+        cohort, self._ahead = self.cohort, None
         self.cohort = self.contexts = None
+        try:
+            self.close_case()
+        finally:
+            if cohort is not None:
+                cohort.close()
 
     def forget_scene(self) -> None:
         """The scene was closed and took the nodes along: what is open is gone, what was done is in the journal."""
-        if self.work is not None:
-            self.work.abandon()
-        self.work = self._ahead = None
+        work, self.work, self._ahead = self.work, None, None
+        if work is not None:
+            work.abandon()
 
     def _writable(self) -> Cohort:
         if self.cohort is None:

@@ -328,7 +328,11 @@ class ContextSet:
         seen = self._signature()  # before reading: what changes in between is read the next time
         try:
             if not path.is_file():
-                if self.folder.is_dir() and not self._places and any(not p.name.startswith(".") for p in self.folder.iterdir()):
+                if (
+                    self.folder.is_dir()
+                    and not self._places
+                    and any(not p.name.startswith(".") and not files.OWN_PNG_NAME.fullmatch(p.name) for p in self.folder.iterdir())
+                ):
                     raise ContextError(f"{self.folder} holds other files and no context: choose an empty folder, or import a zip.")
                 self._forget()
                 return

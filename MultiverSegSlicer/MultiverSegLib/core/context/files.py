@@ -29,6 +29,8 @@ VERSION = 2
 #: Pictures with numbers for names: older folders, and all zips, which other programs read.
 NUMBERED_VERSION = 1
 KINDS = ("image", "mask", "prompts")
+#: What ``ContextSet`` writes: what it was writing when it was ended is no other program's file.
+OWN_PNG_NAME = re.compile(r"(image|mask|prompts)_[0-9a-f]{16}\.png")
 PNG_NAME = re.compile(r"(image|mask|prompts)_([0-9a-f]{16}|[0-9]{1,9})\.png")
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

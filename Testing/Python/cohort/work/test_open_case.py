@@ -261,3 +261,192 @@ def test_read_only(cohort):
 
 def test_shapes_of_the_volumes_are_those_of_the_file():
     assert ellipsoid()[0].shape == SHAPE
+
+
+def painted(work, mask):
+    """What a person paints: the segment is this mask now."""
+    segments.set_segment(work.nodes.segmentation, work.nodes.segment_id("blob"), work.nodes.volume, mask)
+
+
+def accepted(cohort, case="p0"):
+    work = CaseWork(cohort, case, BrightModel())
+    painted(work, ellipsoid(0)[1])
+    work.accept()
+    return work
+
+
+@pytest.mark.parametrize("how", ["painted", "predicted"])
+def test_a_change_after_acceptance_is_kept_and_the_case_is_in_progress_again(cohort, how):
+    accepted(cohort).close()
+    work = CaseWork(cohort, "p0", BrightModel())
+    assert cohort.case("p0").status == "accepted", "looking is no change"
+    if how == "painted":
+        mask = ellipsoid(0)[1]
+        mask[:, :, :17] = 0
+        painted(work, mask)
+    else:
+        session = work.session("blob")
+        session.add(*(Point(session.plane.to_ras(row, col), positive=False) for row in range(60, 70) for col in range(60, 70)))
+        session.predict()
+    changed = work.nodes.mask("blob")
+    work.close()
+    done = cohort.case("p0").work("blob")
+    assert cohort.case("p0").status == done.status == "in progress" and "after it was accepted" in done.doubt
+    again = CaseWork(cohort, "p0", BrightModel())
+    assert np.array_equal(again.nodes.mask("blob"), changed) and not np.array_equal(changed, ellipsoid(0)[1])
+    again.accept()
+    again.close()
+    assert cohort.case("p0").status == "accepted" and cohort.case("p0").work("blob").doubt == ""
+    assert replay(cohort, "p0", BrightModel()).identical and len(Contexts(cohort).get("blob")) == 1
+
+
+def test_a_segment_that_is_renamed_is_still_the_structures(cohort):
+    work = CaseWork(cohort, "p0", BrightModel())
+    painted(work, ellipsoid(0)[1])
+    work.autosave()
+    work.nodes.segmentation.GetSegmentation().GetSegment(work.nodes.segment_id("blob")).SetName("Blob (left)")
+    assert work.accept() == ["blob"] and "keeps its name" in work.nodes.notes[0]
+    assert work.nodes.segmentation.GetSegmentation().GetNumberOfSegments() == 1
+    work.close()
+    assert cohort.case("p0").work("blob").interactions == {"edit": 1}
+    nodes = CaseNodes(cohort, "p0")
+    assert np.array_equal(nodes.mask("blob"), ellipsoid(0)[1])
+    nodes.close()
+
+
+def test_a_segment_that_is_deleted_comes_back_with_what_it_had(cohort):
+    work = CaseWork(cohort, "p0", BrightModel())
+    painted(work, ellipsoid(0)[1])
+    work.autosave()
+    work.nodes.segmentation.GetSegmentation().RemoveSegment(work.nodes.segment_id("blob"))
+    work.autosave()
+    assert np.array_equal(work.nodes.mask("blob"), ellipsoid(0)[1]) and "put back" in work.nodes.notes[0]
+    assert cohort.case("p0").work("blob").interactions == {"edit": 1}, "nobody emptied it"
+    work.close()
+
+
+def test_a_segment_named_by_another_program_is_taken_for_the_structure(cohort):
+    accepted(cohort).close()
+    from MultiverSegLib.mrml import prompt_tags
+
+    nodes = CaseNodes(cohort, "p0")
+    segment = nodes.segmentation.GetSegmentation().GetSegment(nodes.segment_id("blob"))
+    segment.RemoveTag(prompt_tags.STRUCTURE_TAG)
+    nodes.save()
+    nodes.close()
+    nodes = CaseNodes(cohort, "p0")
+    assert nodes.mask("blob").any() and nodes.structure_of(nodes.segment_id("blob")) == "blob" and not nodes.notes
+    nodes.close()
+
+
+def test_prompts_of_several_slices_are_all_saved_and_counted_once(cohort):
+    work = CaseWork(cohort, "p0", BrightModel())
+    for index in (4, 6):
+        session = work.session("blob", SlicePlane.from_volume(work.nodes.volume, "k", index))
+        click_in(session)
+        session.predict()
+    work.close()
+    again = CaseWork(cohort, "p0", BrightModel())
+    session = again.session("blob", SlicePlane.from_volume(again.nodes.volume, "k", 8))
+    click_in(session)
+    session.predict()
+    again.accept()
+    assert len(markups.load_prompts(cohort.prompts_path("p0", "blob"))) == 3
+    assert cohort.case("p0").work("blob").interactions == {"positive point": 3}
+    assert not len(again.prompts("blob")), "they have done their work"
+    again.close()
+    assert replay(cohort, "p0", BrightModel()).identical
+
+
+def test_a_hosts_undo_is_an_undo_in_the_journal(cohort):
+    """Slicer restores voxels and tags together, without asking the session."""
+    from MultiverSegLib.mrml import prompt_tags
+
+    work = CaseWork(cohort, "p0", BrightModel())
+    session = work.session("blob")
+    states = []
+    for row in (60, 66):
+        nodes, segment_id = work.nodes, work.nodes.segment_id("blob")
+        states.append((nodes.mask("blob"), prompt_tags.load_own(nodes.segmentation, segment_id)))
+        session.add(Point(session.plane.to_ras(row, 60)))
+        session.predict()
+    last = work.nodes.mask("blob"), prompt_tags.load_own(nodes.segmentation, segment_id)
+
+    def restore(state):
+        painted(work, state[0])
+        prompt_tags.save_own(nodes.segmentation, segment_id, state[1])
+        work.autosave()
+
+    restore(states[1])
+    done = cohort.case("p0").work("blob").interactions
+    assert done == {"positive point": 2, "undo": 1} and len(work.prompts("blob")) == 1
+    restore(last)
+    restore(states[1])
+    work.accept()
+    work.close()
+    assert cohort.case("p0").work("blob").interactions == {"positive point": 2, "undo": 2, "redo": 1}
+    assert len(markups.load_prompts(cohort.prompts_path("p0", "blob"))) == 1
+    assert replay(cohort, "p0", BrightModel()).identical
+
+
+def test_skipping_an_accepted_case_takes_its_example_out(cohort):
+    accepted(cohort, "p1").close()
+    work = accepted(cohort)
+    example = cohort.case("p0").work("blob").example
+    work.skip("motion")
+    work.close()
+    assert cohort.case("p0").status == "skipped" and [e.case for e in Contexts(cohort).get("blob").examples] == ["p1"]
+    assert Contexts(cohort).find("blob", example).case == "p0", "kept aside, for replay"
+    assert cohort.case("p1").status == "accepted", "and nothing else is in doubt"
+
+
+def test_a_skipped_case_that_is_worked_on_is_in_progress(cohort):
+    work = CaseWork(cohort, "p0", BrightModel())
+    painted(work, ellipsoid(0)[1])
+    work.skip("later")
+    work.close()
+    assert cohort.case("p0").status == "skipped", "what was done before does not undo the skipping"
+    work = CaseWork(cohort, "p0", BrightModel())
+    assert cohort.case("p0").status == "skipped", "nor does looking"
+    mask = ellipsoid(0)[1]
+    mask[4] = 0
+    painted(work, mask)
+    work.close()
+    assert cohort.case("p0").status == "in progress"
+
+
+def test_taking_an_acceptance_back(cohort):
+    accepted(cohort).close()
+    contexts = Contexts(cohort)
+    contexts.reopen("p0")
+    assert cohort.case("p0").status == "in progress" and not len(contexts.get("blob"))
+    with pytest.raises(CohortError, match="Nothing of p0 is accepted"):
+        contexts.reopen("p0")
+    work = CaseWork(cohort, "p0", BrightModel())
+    assert np.array_equal(work.nodes.mask("blob"), ellipsoid(0)[1]), "the work is still there"
+    work.accept()
+    work.close()
+    assert [e.case for e in Contexts(cohort).get("blob").examples] == ["p0"]
+
+
+def test_nodes_removed_from_the_scene_lose_nothing(cohort):
+    work = CaseWork(cohort, "p0", BrightModel())
+    painted(work, ellipsoid(0)[1])
+    segments.remove_node(work.nodes.segmentation)
+    with pytest.raises(SegmentationError, match="removed from the scene"):
+        work.accept()
+    work.close()
+    work = CaseWork(cohort, "p0", BrightModel())
+    assert np.array_equal(work.nodes.mask("blob"), ellipsoid(0)[1])
+    work.close()
+
+
+def test_a_case_that_cannot_be_opened_leaves_no_node(cohort, host):
+    path = cohort.journal.path
+    work = accepted(cohort)
+    work.close()
+    path.write_bytes(path.read_bytes().replace(b'"bits":"', b'"bits":"!'))
+    before = host.scene.GetNumberOfNodes()
+    with pytest.raises(CohortError, match="damaged"):
+        CaseWork(cohort, "p0")
+    assert host.scene.GetNumberOfNodes() == before
