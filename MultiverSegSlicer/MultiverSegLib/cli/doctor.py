@@ -14,8 +14,20 @@ from pathlib import Path
 
 import typer
 
+from ..core.errors import MultiverSegError
+from ..core.resources import resource_path
+
 PACKAGES = ("numpy", "torch", "vtk", "slicer", "SimpleITK", "scipy", "pydicom", "skimage", "matplotlib", "jinja2", "jsonschema")
 OPTIONAL_PACKAGES = ("monai", "kornia", "lightning_fabric", "highdicom", "ray")
+#: What comes with the extension, and what is lost without it.
+RESOURCES = {
+    "Models/models.json": "no model can be used",
+    "Models/compact.pt": "the bundled model can't be used",
+    "Schemas/cohort.schema.json": "cohorts can't be checked",
+    "Report/report.html": "no report can be written",
+    "SampleCohort/images": "the demo has no cases",
+    "Training/compact.yaml": "the bundled model's recipe is missing",
+}
 DISTRIBUTIONS = {"slicer": "slicer-core", "skimage": "scikit-image", "lightning_fabric": "lightning-fabric"}
 
 
@@ -42,7 +54,7 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON instea
     from .console import step
 
     with step("Checking the installation"):
-        checks = [check for group in (_system, _packages, _device, _models, _folders) for check in _safely(group)]
+        checks = [check for group in (_system, _packages, _device, _resources, _models, _folders) for check in _safely(group)]
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
@@ -106,6 +118,16 @@ def _device() -> list[Check]:
     return checks
 
 
+def _resources() -> list[Check]:
+    missing = []
+    for name, loss in RESOURCES.items():
+        try:
+            resource_path(*name.split("/"))
+        except MultiverSegError as error:
+            missing.append(Check(f"resource {name}", "problem", f"{error} Without it {loss}."))
+    return missing or [Check("resources", "ok", f"complete: {resource_path('Models').parent}")]
+
+
 def _models() -> list[Check]:
     from ..core.models.registry import Registry
     from .models import weights_file
@@ -124,9 +146,9 @@ def _models() -> list[Check]:
 
 
 def _folders() -> list[Check]:
-    from ..core.models.registry import Registry
+    from ..core.models.registry import models_folder
 
-    places = {"current folder": Path.cwd(), "temporary folder": Path(tempfile.gettempdir()), "models folder": Registry().folder}
+    places = {"current folder": Path.cwd(), "temporary folder": Path(tempfile.gettempdir()), "models folder": models_folder()}
     return [_folder(name, path) for name, path in places.items()]
 
 

@@ -61,7 +61,7 @@ class Registry:
     """
 
     def __init__(self, folder: str | Path | None = None, resources: str | Path | None = None) -> None:
-        self.folder = Path(folder or os.environ.get(FOLDER_VARIABLE) or _cache_folder())
+        self.folder = Path(folder) if folder else models_folder()
         self._resources = Path(resources) if resources is not None else resource_path("Models")
         shipped = _read_list(self._resources / _LIST)
         self._default = str(shipped.get("default", "compact"))
@@ -262,7 +262,10 @@ class Registry:
             self._added = files
 
 
-def _cache_folder() -> Path:
+def models_folder() -> Path:
+    """Where fetched and added weights are kept: the environment's ``MULTIVERSEG_MODELS`` or the user's cache folder."""
+    if chosen := os.environ.get(FOLDER_VARIABLE):
+        return Path(chosen)
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
