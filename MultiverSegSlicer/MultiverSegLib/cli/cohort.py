@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +11,17 @@ import typer
 from ..core.errors import MultiverSegError
 from . import cohort_results
 from .cohort_results import Folder
-from .console import step, warn
-from .options import label_value
+from .console import say, step, warn, written
+from .options import Boxes, Device, Negatives, Points, known_strategy, label_value, typed_prompts
 
 commands = typer.Typer(
     help="Work through a collection of volumes.\n\nExample: multiverseg cohort init study --from scans --structure liver",
     no_args_is_help=True,
 )
 
+
+#: Letters of a structure's name; it is the name of folders and files too.
+_LONGEST_NAME = 64
 
 CaseId = Annotated[str, typer.Argument(help="The case's id, as in 'status'.")]
 OneStructure = Annotated[str, typer.Option("--structure", "-s", help="Structure (default: the first).")]
@@ -46,10 +50,13 @@ def init(
     ] = None,
     model: Annotated[str, typer.Option(help="Model, as in 'multiverseg models list'.")] = "compact",
     order: Annotated[str, typer.Option(help="Order of work: 'file order', 'least certain' or 'most informative'.")] = "file order",
-    strategy: Annotated[str, typer.Option(help="Which examples a prediction gets.")] = "most_similar",
-    cap: Annotated[int, typer.Option(help="At most how many.")] = 16,
+    strategy: Annotated[str, typer.Option(help="Which examples a prediction gets.", callback=known_strategy)] = "most_similar",
+    cap: Annotated[int, typer.Option(min=0, help="At most how many.")] = 16,
     window: Annotated[str, typer.Option(help="CT window preset (abdomen, liver, lung, ...) or LOW,HIGH.")] = "",
-    fov: Annotated[float | None, typer.Option(help="Fixed field of view in mm (default: the whole slice).")] = None,
+    fov: Annotated[float | None, typer.Option(help="Fixed field of view in mm (default: the whole slice).", min=1)] = None,
+    names: Annotated[
+        bool, typer.Option("--names/--no-names", help="Record the login name of who did what (in journal and reports), or nobody's.")
+    ] = True,
 ) -> None:
     """Begin a cohort. Sources are only read.
 
@@ -67,21 +74,24 @@ def init(
         raise typer.BadParameter("give either --from FOLDER or --csv FILE")
     if order not in ORDERS:
         raise typer.BadParameter(f"unknown order {order!r}: one of {', '.join(ORDERS)}")
-    names = [entry.partition(":")[0] for entry in structure]
+    structure_names = [_structure_name(entry.partition(":")[0]) for entry in structure]
     image = _image_settings(window, fov)
     structures = [
-        Structure.numbered(n, i, e.partition(":")[2] or "axial", image) for i, (n, e) in enumerate(zip(names, structure, strict=True))
+        Structure.numbered(n, i, e.partition(":")[2] or "axial", image)
+        for i, (n, e) in enumerate(zip(structure_names, structure, strict=True))
     ]
+    model = _model(model)
     with step("Looking for volumes"), noticed() as told:
         if source is not None:
-            cases = cases_from_folder(source, folder, names, NameRule(labels), label_value(value))
+            cases = cases_from_folder(source, folder, structure_names, NameRule(labels), label_value(value))
         else:
-            cases = cases_from_csv(table, folder, names, label_value(value))
-    settings = {"model": model, "order": order, "strategy": strategy, "cap": cap}
+            cases = cases_from_csv(table, folder, structure_names, label_value(value))
+    settings = {"model": model, "order": order, "strategy": strategy, "cap": cap, "names": names}
     with Cohort.create(folder, cases, structures, name, settings) as cohort:
+        written.add(f"the cohort {folder}")
         keep(cohort, told)
         labelled = sum(bool(case.labels) for case in cohort.cases)
-        typer.echo(f"{cohort.state.name}: {len(cases)} cases, {labelled} of them with existing labels, in {folder}")
+        say(f"{cohort.state.name}: {len(cases)} cases, {labelled} of them with existing labels, in {folder}")
 
 
 @commands.command()
@@ -103,7 +113,7 @@ def status(
         typer.echo(json.dumps(snapshot(cohort.state), indent=1, ensure_ascii=False))
         return
     cohort_results.print_table(cohort)
-    typer.echo(str(progress_of(cohort.state)))
+    typer.echo(str(progress_of(cohort.state)), err=not sys.stdout.isatty())
 
 
 @commands.command("next")
@@ -124,7 +134,7 @@ def next_(
     if case is None:
         typer.echo("Every case is done.", err=True)
         return
-    typer.echo(f"{case.id}\t{cohort.resolve(case.volume.path)}")
+    say(f"{case.id}\t{cohort.resolve(case.volume.path)}")
 
 
 @commands.command()
@@ -158,11 +168,12 @@ def labels(
             for case_id, found in labels_from_folder(source, cohort.cases, cohort.folder, [name], label_value(value)).items():
                 kept = [entry for entry in cohort.case(case_id).labels if entry.structure != name]
                 cohort.record("labels", case=case_id, labels=[_plain(entry) for entry in (*kept, *found)])
+        before: list[str] = []
         with step("Reading segmentations"):
-            taken = labels_to_context(cohort, name, case)
+            taken = labels_to_context(cohort, name, case, progress=lambda case_id: _taking(before, case_id))
     for case_id, reason in taken.left_out.items():
         warn(f"{case_id}: {reason}")
-    typer.echo(f"{len(taken.cases)} examples of {name}")
+    say(f"{len(taken.cases)} examples of {name}")
 
 
 @commands.command()
@@ -188,7 +199,7 @@ def weak(
         contexts = Contexts(cohort)
         given = Prompts().extended(p for path in prompts for p in markups.load_prompts(path))
         prompts_to_context(cohort, case, given, structure, contexts)
-        typer.echo(f"{cohort.structure(structure).name}: {contexts.summary(structure or cohort.structure().name)}")
+        say(f"{cohort.structure(structure).name}: {contexts.summary(structure or cohort.structure().name)}")
 
 
 @commands.command()
@@ -200,22 +211,28 @@ def predict(
     index: Annotated[
         int | None, typer.Option("--slice", help="Slice along the structure's axis (default: the prompts', the proposal's, or the middle).")
     ] = None,
+    box: Boxes = None,
+    point: Points = None,
+    negative: Negatives = None,
     volume: Annotated[bool, typer.Option("--volume", help="Go on through the volume from there.")] = False,
     accept_it: Annotated[bool, typer.Option("--accept", help="Accept the result at once.")] = False,
+    device: Device = "auto",
 ) -> None:
     """Predict a slice of a case, with prompts or from the context alone; perhaps go on through the volume.
 
-    Example: multiverseg cohort predict study p03 --prompts p03.mrk.json --volume
+    Example: multiverseg cohort predict study p03 --point 12,-30,44 --volume
     """
     from ..mrml.headless import start
     from .cohort_work import opened, predict_case
 
+    typed = typed_prompts(box, point, negative)
     start()
-    with opened(folder, case) as work:
-        result = predict_case(work, structure, prompts or [], index, volume)
+    with opened(folder, case, device=device) as work:
+        result = predict_case(work, structure, prompts or [], index, volume, typed)
         if accept_it:
             work.accept([result.structure])
-        typer.echo(result.line)
+            written.add(f"{case}, accepted")
+        say(result.line)
 
 
 @commands.command()
@@ -244,7 +261,8 @@ def accept(
             for name in names:
                 work.show_proposal(name)
         accepted = work.accept(names if structure else None)
-        typer.echo(f"{case}: {', '.join(accepted)} accepted; the case is {work.cohort.case(case).status}")
+        written.add(f"{case}, accepted")
+        say(f"{case}: {', '.join(accepted)} accepted; the case is {work.cohort.case(case).status}")
 
 
 @commands.command()
@@ -283,11 +301,45 @@ def forget(
         if not found:
             raise MultiverSegError(f"The context of {name} has no example of case {case!r}.")
         doubtful = sorted({c for example in found for c in contexts.remove(name, example)})
-        typer.echo(f"taken out; to be looked at again: {', '.join(doubtful) or 'nothing'}")
+        say(f"taken out; to be looked at again: {', '.join(doubtful) or 'nothing'}")
 
 
 def _plain(entry) -> dict:
     return {key: value for key, value in vars(entry).items() if value is not None}
+
+
+def _taking(before: list[str], case: str) -> None:
+    """``labels_to_context`` begins a case: the one before it is done."""
+    for done in before:
+        written.add(f"the example of {done}")
+    before[:] = [case]
+
+
+def _structure_name(name: str) -> str:
+    if not name.strip() or not name.isprintable():
+        raise typer.BadParameter(f"{name!r} can't be the name of a structure: use printable characters.", param_hint="--structure")
+    if len(name) > _LONGEST_NAME:
+        raise typer.BadParameter(f"a name of {len(name)} characters is too long, at most {_LONGEST_NAME}.", param_hint="--structure")
+    return name
+
+
+def _model(name: str) -> str:
+    """The model's name, or the absolute path of a checkpoint (the cohort is worked on from other folders too).
+
+    Raises:
+        CheckpointError: neither.
+    """
+    from ..core.models.registry import Registry
+
+    registry = Registry()
+    if registry.has(name):
+        if not registry.available(name):
+            warn(f"the weights of {name} are not here yet: 'multiverseg models fetch {name}' before the first prediction.")
+        return name
+    if Path(name).is_file():
+        return str(Path(name).absolute())
+    registry.get(name)  # says which there are
+    return name
 
 
 def _image_settings(window: str, fov: float | None) -> dict:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import step, warn
+from .console import say, step, table, warn, written
+from .options import Device
 
 if TYPE_CHECKING:
     from ..cohort.store.cohort import Cohort
@@ -42,7 +43,8 @@ def export(
     with step("Exporting"):
         done = export_cohort(cohort, out, format_, cases=case or None)
     for path in done.files:
-        typer.echo(path)
+        written.add(path)
+        say(path)
     for case_id, reason in done.left_out.items():
         warn(f"{case_id} was left out: {reason}")
 
@@ -63,17 +65,18 @@ def report(
     cohort = Cohort.open(folder, read_only=True)
     with step("Drawing"):
         for path in write_cohort_report(cohort, out or cohort.folder):
-            typer.echo(path)
+            written.add(path)
+            say(path)
 
 
 def replay(
     folder: Folder,
     case: Annotated[list[str] | None, typer.Argument(help="Cases (default: all that were worked on).")] = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu or cuda; results are the same to the bit only on the same kind of device.")
-    ] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Do the work again from the journal, and compare every step to the bit. Exit code 1 if anything differs.
+
+    Results are the same to the bit only on the same kind of device.
 
     Example: multiverseg cohort replay study p03
     """
@@ -87,26 +90,22 @@ def replay(
     for result in replay_cases(cohort, case or [], device):
         bad = [f"event {s.seq} ({s.event} {s.structure}): {s.difference}" for s in result.steps if s.difference]
         different += bool(bad)
-        typer.echo(f"{result.case}: {len(result.steps)} steps, {'identical' if not bad else '; '.join(bad)}")
+        say(f"{result.case}: {len(result.steps)} steps, {'identical' if not bad else '; '.join(bad)}")
     if different:
         raise typer.Exit(1)
 
 
-def print_table(cohort: Cohort) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "agreement", "note")
+#: What a number in the table is, for who sees it first.
+AGREEMENT = "agreement: Dice of the first prediction with what was accepted from it (1: accepted as it was); not an accuracy"
 
-    table = Table(box=box.SIMPLE)
-    for column in ("case", "status", "structure", "clicks", "seconds", "confidence", "first vs. accepted", "note"):
-        table.add_column(column, justify="right" if column in ("clicks", "seconds", "confidence", "first vs. accepted") else "left")
-    for row in rows(cohort):
-        table.add_row(*row)
-    Console().print(table)
+
+def print_table(cohort: Cohort) -> None:
+    """The cases; at a terminal columns without any entry are left out."""
+    cells = rows(cohort)
+    table(COLUMNS, cells, keep=("case", "status"), numbers=COLUMNS[3:7])
     if any(w.first_vs_accepted_dice is not None for case in cohort.cases for w in case.works.values()):
-        typer.echo(
-            "first vs. accepted: Dice of the first prediction with what was accepted from it (1: accepted as it was); not an accuracy"
-        )
+        typer.echo(AGREEMENT, err=True)
 
 
 def rows(cohort: Cohort) -> list[list[str]]:

@@ -18,8 +18,10 @@ from ..core.prompts import Prompts
 from ..core.selection import select
 from ..engine.volume_session import VolumeWork
 from ..mrml import markups, segments
+from ..mrml.extent import check_inside
 from ..mrml.masks import load_mask
 from ..mrml.slice_plane import SlicePlane
+from ..mrml.volumes import dimensions_of, ijk_to_ras
 from .console import step
 
 
@@ -32,21 +34,29 @@ class Predicted:
 
 
 @contextmanager
-def opened(folder: Path, case: str, with_model: bool = True) -> Iterator[CaseWork]:
+def opened(folder: Path, case: str, with_model: bool = True, device: str = "auto") -> Iterator[CaseWork]:
     """A case, open for work; closed and its cohort saved at the end."""
     with Cohort.open(folder) as cohort:
         cohort.check_writable()
-        work = CaseWork(cohort, case, _predictor(cohort) if with_model else None)
+        work = CaseWork(cohort, case, _predictor(cohort, device) if with_model else None)
         try:
             yield work
         finally:
             work.close()
 
 
-def predict_case(work: CaseWork, structure: str, prompt_files: Sequence[Path], index: int | None, volume: bool) -> Predicted:
-    """One prediction on a slice; with ``volume`` propagation through the volume from there."""
+def predict_case(
+    work: CaseWork, structure: str, prompt_files: Sequence[Path], index: int | None, volume: bool, typed: Prompts
+) -> Predicted:
+    """One prediction on a slice from prompts of files and ``typed`` ones; with ``volume`` propagation through the volume from there.
+
+    Raises:
+        PromptError: every prompt lies outside of the volume.
+    """
     name = work.cohort.structure(structure).name
-    prompts = Prompts().extended(p for path in prompt_files for p in markups.load_prompts(path))
+    prompts = typed.extended(p for path in prompt_files for p in markups.load_prompts(path))
+    node = work.nodes.volume
+    check_inside(prompts, ijk_to_ras(node), dimensions_of(node), node.GetName())
     session = work.session(name, _plane(work, name, prompts, index))
     session.add(*prompts)
     with step("Predicting"):

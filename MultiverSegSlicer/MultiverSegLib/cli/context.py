@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import ContextError, SegmentationError
+from .console import bar, say, table, warn, written
 from .options import Window, image_settings
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the context.", metavar="DIR")]
@@ -39,25 +40,9 @@ def list_examples(folder: Folder, as_json: Annotated[bool, typer.Option("--json"
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        "#",
-        "case",
-        "structure",
-        "axis",
-        "holds",
-        "area",
-        "model",
-        "date",
-        "id",
-        title=f"{folder}: {len(context)} examples",
-        title_justify="left",
-    )
-    for row in rows:
-        table.add_row(*(str(row[key]) for key in ("number", "case", "structure", "axis", "holds", "area", "model", "date", "id")))
-    Console().print(table)
+    columns = ("number", "case", "id", "structure", "axis", "holds", "area", "model", "date")
+    title = f"{folder}: {len(context)} examples"
+    table(columns, [[row[key] for key in columns] for row in rows], title, keep=("id",), numbers=("number", "area"))
 
 
 @context_app.command("add")
@@ -102,7 +87,8 @@ def add(
     index = max_slice(segments, segment_id, node, axis) if slice_ == "max" else int(slice_)
     plane = SlicePlane.from_volume(node, axis, index, settings)
     example = context.add(example_of(node, segments, segment_id, plane, settings, case or node.GetName(), structure or name))
-    typer.echo(f"added {example.case}, slice {axis}={index}, {int(example.mask.sum())} grid pixels; {len(context)} examples in {folder}")
+    written.add(f"the example {example.case}")
+    say(f"added {example.case}, slice {axis}={index}, {int(example.mask.sum())} grid pixels; {len(context)} examples in {folder}")
 
 
 @context_app.command("remove")
@@ -116,7 +102,7 @@ def remove(folder: Folder, example: Annotated[str, typer.Argument(help="Id, numb
     context = ContextSet.load(folder)
     found = _find_example(context, example)
     context.remove(found.id)
-    typer.echo(f"removed {found.case or found.id}; {len(context)} examples in {folder}")
+    say(f"removed {found.case or found.id}; {len(context)} examples in {folder}")
 
 
 @context_app.command("show")
@@ -141,7 +127,7 @@ def show(
         cases.append(ReportCase(f"{number}. {example.case or example.id}", facts, [overlay]))
     structures = ", ".join(sorted({e.structure for e in context.examples if e.structure})) or "no name"
     write_report(out, Report(f"Context {folder.name}", f"{len(context)} examples of {structures}.", cases=cases))
-    typer.echo(f"wrote {out}")
+    say(f"wrote {out}")
 
 
 @context_app.command("export")
@@ -154,7 +140,8 @@ def export(folder: Folder, archive: Annotated[Path, typer.Argument(help="Zip to 
 
     context = ContextSet.load(folder)
     context.export_zip(archive)
-    typer.echo(f"wrote {len(context)} examples to {archive}")
+    written.add(archive)
+    say(f"wrote {len(context)} examples to {archive}")
 
 
 @context_app.command("import")
@@ -168,9 +155,14 @@ def import_(
     from ..core.context.context_set import ContextSet
 
     context = ContextSet(folder)
-    before = len(context)
-    context.import_zip(archive)
-    typer.echo(f"added {len(context) - before} examples; {len(context)} in {folder}")
+    before, own = len(context), sorted({e.structure for e in context.examples if e.structure})
+    with bar("Importing") as show:
+        imported = context.import_zip(archive, show)
+    written.add(f"the examples of {archive}")
+    other = sorted({e.structure for e in imported if e.structure} - set(own))
+    if own and other:
+        warn(f"{archive} has examples of {', '.join(other)}, the context is of {', '.join(own)}: take out what does not belong here.")
+    say(f"added {len(context) - before} examples; {len(context)} in {folder}")
 
 
 def _facts(number: int, example: Any) -> dict[str, Any]:

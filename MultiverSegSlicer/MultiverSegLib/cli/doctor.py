@@ -167,11 +167,6 @@ def _folder(name: str, path: Path) -> Check:
 
 
 def _print_table(checks: list[Check]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from .console import table
 
-    marks = {"ok": "[green]ok[/green]", "warning": "[yellow]warning[/yellow]", "problem": "[red]problem[/red]"}
-    table = Table("what", "", "found", title="multiverseg doctor", title_justify="left")
-    for check in checks:
-        table.add_row(check.name, marks[check.state], check.detail)
-    Console().print(table)
+    table(("what", "state", "found"), [(c.name, c.state, c.detail) for c in checks], "multiverseg doctor", keep=("what", "state"))

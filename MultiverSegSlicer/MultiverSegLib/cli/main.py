@@ -1,6 +1,6 @@
 """The ``multiverseg`` command: finds its sub-commands, and turns what goes wrong into one line and an exit code.
 
-Exit codes: 0 done, 1 the job failed, 2 bad usage. Each sub-command lives in a module of its own with a function ``register(app)``;
+Exit codes: 0 done, 1 the job failed, 2 bad usage, 130 interrupted. Each sub-command lives in a module of its own with a function ``register(app)``;
 modules import torch, MRML and other heavy packages inside their functions, so that ``--help`` answers at once.
 """
 
@@ -16,6 +16,10 @@ import typer
 
 from .. import __version__
 from ..core.errors import MultiverSegError
+from .console import plain, written
+
+#: Exit code of a command that was interrupted, as shells have it for SIGINT.
+INTERRUPTED = 130
 
 COMMANDS = (
     "segment",
@@ -71,28 +75,41 @@ def run(arguments: list[str] | None = None) -> NoReturn:
 
     ``arguments`` are what follows the program's name (default: ``sys.argv[1:]``).
     """
+    written.clear()
     try:
         app(args=arguments, prog_name="multiverseg")  # leaves by SystemExit: 0, or 2 for bad usage
-    except SystemExit:
-        raise
     except BaseException as error:
-        if os.environ.get("MULTIVERSEG_DEBUG"):
+        if _interrupted(error):
+            print(f"interrupted: {one_line(written)}.", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+        if isinstance(error, SystemExit) or os.environ.get("MULTIVERSEG_DEBUG"):
             raise
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        print(f"error: {one_line(_message(error))}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)
 
 
-def one_line(error: BaseException) -> str:
-    """What went wrong, for a person, without line breaks."""
-    return " ".join(_message(error).split())
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl+C is behind it; typer turns it into an exit of its own."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def one_line(text: object) -> str:
+    """Without line breaks and control characters."""
+    return " ".join(plain(text).split())
 
 
 def _message(error: BaseException) -> str:
     if isinstance(error, MultiverSegError):
         return str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return "Stopped; nothing was written."
+    if isinstance(error, RecursionError):
+        return "A file is nested too deeply to be what it should be (RecursionError); find out which with MULTIVERSEG_DEBUG=1."
     if isinstance(error, MemoryError):
         return "The computer has not enough memory for this; use fewer context examples (--cap) or a smaller model."
     if isinstance(error, OSError):

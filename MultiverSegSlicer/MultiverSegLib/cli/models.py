@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.resources import resource_path
+from .console import say, table, written
 
 Name = Annotated[str, typer.Argument(help="Name of the model.", metavar="NAME")]
 
@@ -39,16 +40,14 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("model", "ready", "size", "licence", "about", title="multiverseg models", title_justify="left")
+    columns = ("model", "ready", "size", "licence", "about")
+    cells = []
     for row in rows:
-        ready = "[green]yes[/green]" if row["ready"] else ("no: fetch or add it" if row["url"] else "no: add its file")
+        ready = "yes" if row["ready"] else ("no: fetch or add it" if row["url"] else "no: add its file")
         name = f"{row['name']} (default)" if row["default"] else row["name"]
-        table.add_row(name, ready, _megabytes(row["size"]), row["licence"], f"{row['title']}. {row['note']}".strip())
-    Console().print(table)
-    typer.echo(f"fetched and added weights: {registry.folder}")
+        cells.append((name, ready, _megabytes(row["size"]), row["licence"], f"{row['title']}. {row['note']}".strip()))
+    table(columns, cells, "multiverseg models", keep=("model",), numbers=("size",))
+    typer.echo(f"fetched and added weights: {registry.folder}", err=True)
 
 
 @models_app.command("fetch")
@@ -62,10 +61,13 @@ def fetch(name: Name) -> None:
     registry = Registry()
     info = registry.get(name)
     if info.url and not registry.available(name):
-        typer.echo(f"{info.title}: {_megabytes(info.size)} from {info.url}; licence: {info.licence or 'not stated'}")
+        say(f"{info.title}: {_megabytes(info.size)} from {info.url}; licence: {info.licence or 'not stated'}")
+    published = info.sha256 if info.bundled or not registry.available(name) else None
     with _download_bar(name) as show:
         path = registry.fetch(name, progress=show)
-    typer.echo(f"{name} is ready: {path}")
+    written.add(path)
+    say(f"{name} is ready: {path}")
+    say(_checksum(registry.get(name).sha256, published))
 
 
 @models_app.command("add")
@@ -81,7 +83,9 @@ def add(
 
     registry = Registry()
     added = registry.add_file(file, name)
-    typer.echo(f"{added} is ready: {registry.path(added)}")
+    written.add(registry.path(added))
+    say(f"{added} is ready: {registry.path(added)}")
+    say(_checksum(registry.get(added).sha256, None))
 
 
 @models_app.command("verify")
@@ -105,7 +109,7 @@ def verify(
         except CheckpointError as error:
             broken.append(str(error))
             continue
-        typer.echo(f"{each} is whole: {path}")
+        say(f"{each} is whole: {path}")
     if broken:
         raise CheckpointError("; ".join(broken))
 
@@ -113,6 +117,12 @@ def verify(
 def weights_file(registry: Any, info: Any) -> Path:
     """Where the weights are, or would be."""
     return resource_path("Models") / info.file if info.bundled else registry.folder / info.file
+
+
+def _checksum(found: str | None, published: str | None) -> str:
+    if published:
+        return f"SHA-256 {found}, as published"
+    return f"SHA-256 {found}: recorded, later damage will be noticed; compare it with the one that the authors give, if they do"
 
 
 def _megabytes(size: int | None) -> str:

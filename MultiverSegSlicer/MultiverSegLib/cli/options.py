@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..core.errors import ContextError
-
-ContextFolder = Annotated[Path | None, typer.Option("--context", help="Folder of accepted examples (see 'multiverseg context').")]
-Model = Annotated[str, typer.Option(help="Name of a model (see 'multiverseg models list') or a checkpoint file.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", callback=lambda value: one_of(value, ("auto", "cpu", "cuda"), "--device"))]
-Threshold = Annotated[float, typer.Option(min=0.01, max=0.99, help="Probability from which a voxel belongs to the structure.")]
-Strategy = Annotated[str, typer.Option(help="How examples are chosen when there are more than --cap.")]
-Cap = Annotated[int, typer.Option(min=0, help="At most so many examples per prediction.")]
-Window = Annotated[
-    str | None, typer.Option(help="CT window: a preset (abdomen, lung, bone, ...) or LOW,HIGH. Default: the slice's minimum and maximum.")
-]
-AcceptedCase = Annotated[str | None, typer.Option("--case", help="Name of the case in the context. Default: the volume's name.")]
+from ..core.prompts import Box, Point, Prompts
 
 
 def one_of(value: str, allowed: Sequence[str], option: str) -> str:
     if value not in allowed:
         raise typer.BadParameter(f"must be one of {', '.join(allowed)}.", param_hint=option)
     return value
+
+
+def known_strategy(value: str) -> str:
+    from ..core.selection import strategies
+
+    return one_of(value, list(strategies()), "--strategy")
+
+
+ContextFolder = Annotated[Path | None, typer.Option("--context", help="Folder of accepted examples (see 'multiverseg context').")]
+Model = Annotated[str, typer.Option(help="Name of a model (see 'multiverseg models list') or a checkpoint file.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto (a graphics card if there is one), cpu or cuda.",
+        callback=lambda value: one_of(value, ("auto", "cpu", "cuda"), "--device"),
+    ),
+]
+Threshold = Annotated[float, typer.Option(min=0.01, max=0.99, help="Probability from which a voxel belongs to the structure.")]
+Strategy = Annotated[str, typer.Option(help="How examples are chosen when there are more than --cap.", callback=known_strategy)]
+Cap = Annotated[int, typer.Option(min=0, help="At most so many examples per prediction.")]
+Window = Annotated[
+    str | None, typer.Option(help="CT window: a preset (abdomen, lung, bone, ...) or LOW,HIGH. Default: the slice's minimum and maximum.")
+]
+Boxes = Annotated[list[str] | None, typer.Option("--box", help="Two opposite corners in RAS mm: R,A,S,R,A,S. Repeatable.")]
+Points = Annotated[list[str] | None, typer.Option("--point", help="A positive point in RAS mm: R,A,S. Repeatable.")]
+Negatives = Annotated[list[str] | None, typer.Option("--negative", help="A negative point in RAS mm: R,A,S. Repeatable.")]
+AcceptedCase = Annotated[str | None, typer.Option("--case", help="Name of the case in the context. Default: the volume's name.")]
 
 
 def numbers(text: str, count: int, option: str) -> list[float]:
@@ -39,6 +56,21 @@ def numbers(text: str, count: int, option: str) -> list[float]:
     if len(values) != count or not all(math.isfinite(value) for value in values):
         raise typer.BadParameter(f"needs {count} numbers separated by commas, got {text!r}.", param_hint=option)
     return values
+
+
+def typed_prompts(boxes: Sequence[str] | None, points: Sequence[str] | None, negatives: Sequence[str] | None) -> Prompts:
+    """The prompts of ``--box``, ``--point`` and ``--negative``, in RAS mm."""
+    return Prompts(tuple(_typed(boxes or (), points or (), negatives or ())))
+
+
+def _typed(boxes: Sequence[str], points: Sequence[str], negatives: Sequence[str]) -> Iterator[Box | Point]:
+    for text in boxes:
+        values = numbers(text, 6, "--box")
+        center = tuple((a + b) / 2 for a, b in zip(values[:3], values[3:], strict=True))
+        yield Box(center, tuple(abs(a - b) for a, b in zip(values[:3], values[3:], strict=True)))
+    for texts, positive in ((points, True), (negatives, False)):
+        for text in texts:
+            yield Point(tuple(numbers(text, 3, "--point" if positive else "--negative")), positive)
 
 
 def image_settings(window: str | None, examples: Sequence[Any] = ()) -> Any:

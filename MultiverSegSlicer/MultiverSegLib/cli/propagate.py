@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from ..core.errors import MultiverSegError
-from .console import error_console, warn
+from .console import bar, say, warn, written
+from .options import Device
 
 
 def register(app: typer.Typer) -> None:
@@ -23,11 +24,12 @@ def propagate(
     engine: Annotated[str, typer.Option(help="'local', or 'ray' for a Ray cluster (extra 'cluster').")] = "local",
     address: Annotated[str, typer.Option(help="Address of the Ray cluster ('auto': the running one; default: this computer).")] = "",
     refresh: Annotated[bool, typer.Option("--refresh", help="Also where a proposal is recent enough.")] = False,
-    device: Annotated[str, typer.Option(help="cpu or cuda; only results from one kind of device are the same to the bit.")] = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Predict the remaining cases of a cohort without prompts. Results are proposals until somebody accepts them.
 
-    Killed and started again it goes on with what is missing. Proposals are made anew when the context has grown.
+    Killed and started again it goes on with what is missing. Proposals are made anew when the context has grown. Results of one kind of device
+    are the same to the bit.
 
     Example: multiverseg propagate study --workers 4
     """
@@ -38,25 +40,15 @@ def propagate(
     if engine not in ("local", "ray"):
         raise typer.BadParameter(f"unknown engine {engine!r}: 'local' or 'ray'")
     runner = RayEngine(address) if engine == "ray" else LocalEngine(workers)
-    with Cohort.open(folder) as cohort, _bar() as report:
+    with Cohort.open(folder) as cohort, bar("Predicting cases") as show:
+
+        def report(case: str, done: int, total: int) -> None:
+            written.add(f"the proposal of {case}")
+            show(done, total, f"Predicted {case}")
+
         outcome = run(cohort, runner, structure or (), "volume" if volumes else "slice", refresh, device, report)
     for case, reason in outcome.failed.items():
         warn(f"{case}: {reason}")
-    typer.echo(f"{len(outcome.proposed)} proposed, {len(outcome.skipped)} not due, {len(outcome.failed)} failed")
+    say(f"{len(outcome.proposed)} proposed, {len(outcome.skipped)} not due, {len(outcome.failed)} failed")
     if outcome.failed and not outcome.proposed:
         raise MultiverSegError("No case could be predicted.")
-
-
-def _bar():
-    """A progress bar as a context manager that gives ``report(case, done, total)``."""
-    from contextlib import contextmanager
-
-    from rich.progress import Progress
-
-    @contextmanager
-    def opened():
-        with Progress(console=error_console(), transient=True) as bar:
-            task = bar.add_task("Predicting cases", total=None)
-            yield lambda case, done, total: bar.update(task, completed=done, total=total, description=f"Predicted {case}")
-
-    return opened()

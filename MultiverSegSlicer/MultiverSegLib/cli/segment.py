@@ -9,8 +9,23 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import ContextError, PromptError, SegmentationError
-from ..core.prompts import Box, Point, Prompts, Scribble
-from .options import AcceptedCase, Cap, ContextFolder, Device, Model, Strategy, Threshold, Window, image_settings, numbers
+from ..core.prompts import Prompts, Scribble
+from .console import say, written
+from .options import (
+    AcceptedCase,
+    Boxes,
+    Cap,
+    ContextFolder,
+    Device,
+    Model,
+    Negatives,
+    Points,
+    Strategy,
+    Threshold,
+    Window,
+    image_settings,
+    typed_prompts,
+)
 
 DEFAULT_STRUCTURE = "structure"
 
@@ -28,9 +43,9 @@ def segment(
     scribbles: Annotated[
         list[Path] | None, typer.Option(help="Painted strokes (.seg.nrrd); segments called neg... or -... are negative.")
     ] = None,
-    box: Annotated[list[str] | None, typer.Option(help="Two opposite corners in RAS mm: R,A,S,R,A,S. Repeatable.")] = None,
-    point: Annotated[list[str] | None, typer.Option(help="A positive point in RAS mm: R,A,S. Repeatable.")] = None,
-    negative: Annotated[list[str] | None, typer.Option(help="A negative point in RAS mm: R,A,S. Repeatable.")] = None,
+    box: Boxes = None,
+    point: Points = None,
+    negative: Negatives = None,
     structure: Annotated[str | None, typer.Option(help="Name of the segment. Default: the context's structure.")] = None,
     axis: Annotated[str, typer.Option(help="auto, or the array axis the slices follow: i, j or k.")] = "auto",
     slice_: Annotated[str, typer.Option("--slice", help="auto, max (largest area in --segmentation) or a number.")] = "auto",
@@ -70,7 +85,7 @@ def segment(
 
     if any(same_file(output, source) for source in (volume, *(scribbles or []))):
         raise typer.BadParameter("is one of the files that are read: give the result another name.", param_hint="--output")
-    typed = Prompts(tuple(_typed_prompts(box or [], point or [], negative or [])))
+    typed = typed_prompts(box, point, negative)
     if not (typed or prompts or scribbles or context or segmentation):
         raise typer.BadParameter("give --prompts, --scribbles, --box, --point or a --context: there is nothing to go by.")
     Job(
@@ -93,16 +108,6 @@ def segment(
         cap=cap,
         window=window,
     ).run()
-
-
-def _typed_prompts(boxes: list[str], points: list[str], negatives: list[str]):
-    for text in boxes:
-        values = numbers(text, 6, "--box")
-        center = tuple((a + b) / 2 for a, b in zip(values[:3], values[3:], strict=True))
-        yield Box(center, tuple(abs(a - b) for a, b in zip(values[:3], values[3:], strict=True)))
-    for texts, positive in ((points, True), (negatives, False)):
-        for text in texts:
-            yield Point(tuple(numbers(text, 3, "--point" if positive else "--negative")), positive)
 
 
 @dataclass
@@ -161,10 +166,11 @@ class Job:
         self._describe(session, prediction)
         with step("Writing"):
             save_with(self.output, lambda path: save_segmentation(self.segmentation_node, path))
-        typer.echo(f"wrote {self.output}")
+        written.add(self.output)
+        say(f"wrote {self.output}")
         if self.accept:
             example = session.accept(self.case or self.volume_node.GetName(), self.structure)
-            typer.echo(f"added {example.case} to the context {self.context} (examples: {len(self.examples.examples)})")
+            say(f"added {example.case} to the context {self.context} (examples: {len(self.examples.examples)})")
 
     # --- preparing
 
@@ -217,10 +223,12 @@ class Job:
 
     def _choose_plane(self) -> None:
         from ..mrml.axes import axis_number, axis_of_prompts, slice_of_prompts
+        from ..mrml.extent import check_inside
         from ..mrml.slice_plane import SlicePlane
         from ..mrml.volumes import dimensions_of, ijk_to_ras
 
         matrix, dimensions = ijk_to_ras(self.volume_node), dimensions_of(self.volume_node)
+        check_inside(self.prompts, matrix, dimensions, self.volume_node.GetName())
         painted = self._painted_voxels()
         if self.axis == "auto":
             strokes = [Scribble(tuple(map(tuple, voxels @ matrix[:3, :3].T + matrix[:3, 3]))) for voxels in painted]
@@ -295,12 +303,12 @@ class Job:
         voxels = int(get_segment(self.segmentation_node, self.segment_id, self.volume_node).sum())
         counts = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in self.prompts.counts().items())
         painted = f"{len(self._strokes)} painted segments" if self._strokes else ""
-        typer.echo(f"{self.volume_node.GetName()}: slice {self.plane.axis}={self.plane.index}")
-        typer.echo(f"prompts: {', '.join(filter(None, (counts, painted))) or 'none'}; examples: {prediction.n_context}")
-        typer.echo(
+        say(f"{self.volume_node.GetName()}: slice {self.plane.axis}={self.plane.index}")
+        say(f"prompts: {', '.join(filter(None, (counts, painted))) or 'none'}; examples: {prediction.n_context}")
+        say(
             f"{self.structure}: {voxels} voxels, confidence {prediction.confidence:.2f}, {prediction.seconds:.2f} s ({session.predictor.description})"
         )
-        typer.echo(NOTICE)
+        say(NOTICE)
         if not voxels:
             warn("the result is empty: give another prompt, or a lower --threshold.")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..cohort.results.html_report import Curve
     from .run import DemoRun
 
 _WINDOW = 5
@@ -35,7 +37,8 @@ def write_demo_report(run: DemoRun) -> Path:
         cases.append(ReportCase(ours.case, values, [ours.overlay] if ours.overlay is not None else []))
     report = Report(
         title=f"{run.structure.capitalize()}: {len(cases)} cases in context",
-        lead=f"Slices along {run.axis}, {run.predictor.description}. Each accepted case becomes an example for the next.",
+        lead=f"Slices along {run.axis}, {run.predictor.description}. Each accepted case becomes an example for the next. One slice of each volume is "
+        "segmented, the one with the largest area of the structure, not the volume. Cases, pictures and table are of the first order.",
         figures=_figures(run),
         plots=_plots(run),
         cases=cases,
@@ -45,12 +48,15 @@ def write_demo_report(run: DemoRun) -> Path:
 
 
 def _figures(run: DemoRun) -> dict[str, str]:
-    ours, plain = (sum(o.clicks for o in outcomes) for outcomes in (run.with_context, run.without_context))
+    ours, plain = run.walks[0].clicks
     later = [o.first_dice for o in run.with_context if o.first_dice == o.first_dice]
     reached = sum(o.reached for o in run.with_context)
     figures = {"clicks with context": str(ours), "clicks without context": str(plain)}
-    if plain:
-        figures["clicks saved"] = f"{1 - ours / plain:.0%}"
+    shares = [walk.saved for walk in run.walks if walk.saved is not None]
+    if shares:
+        figures["clicks saved"] = f"{shares[0]:.0%}"
+    if len(shares) > 1:
+        figures[f"saved over {len(shares)} orders"] = f"{sum(shares) / len(shares):.0%} ({min(shares):.0%} to {max(shares):.0%})"
     figures["cases at 0.90 Dice"] = f"{reached} of {len(run.with_context)}"
     figures["cases without any click"] = str(sum(o.clicks == 0 for o in run.with_context))
     if later:
@@ -61,29 +67,44 @@ def _figures(run: DemoRun) -> dict[str, str]:
 def _plots(run: DemoRun) -> list:
     from itertools import accumulate
 
-    from ..cohort.results.html_report import Curve, Plot
+    from ..cohort.results.html_report import Plot
 
-    numbers = list(range(1, len(run.with_context) + 1))
-    pair = (("with context", run.with_context), ("without context", run.without_context))
+    number = len(run.walks)
+    band = (
+        f" Lines: mean of {number} orders of the cases; bands: the orders between the lowest and the highest."
+        if number > 1
+        else " One order of the cases: another one gives another curve."
+    )
     return [
         Plot(
             "Clicks per case",
             "case",
             "clicks to 0.90 Dice",
-            [
-                Curve(label, numbers, _running_mean([o.clicks for o in outcomes]), dots=[o.clicks for o in outcomes])
-                for label, outcomes in pair
-            ],
-            f"Fewer is better. Dots: single cases; lines: mean of the last {_WINDOW}. Both start alike: the first case has no context.",
+            _curves(run, _running_mean),
+            f"Fewer is better. Means of the last {_WINDOW} cases.{band} Both start alike: the first case has no context.",
         ),
         Plot(
             "Clicks in all",
             "case",
             "clicks so far",
-            [Curve(label, numbers, list(accumulate(o.clicks for o in outcomes))) for label, outcomes in pair],
-            "The distance between the curves is the work that the context spared.",
+            _curves(run, lambda clicks: list(accumulate(clicks))),
+            f"The distance between the curves is the work that the context spared.{band}",
         ),
     ]
+
+
+def _curves(run: DemoRun, of: Callable[[list[int]], list[float]]) -> list[Curve]:
+    """With context and without: the mean over the orders, and where the single ones lie."""
+    from ..cohort.results.html_report import Curve
+
+    curves = []
+    for label, name in (("with context", "with_context"), ("without context", "without_context")):
+        values = [of([o.clicks for o in getattr(walk, name)]) for walk in run.walks]
+        places = list(zip(*values, strict=True))
+        x, y = list(range(1, len(places) + 1)), [sum(place) / len(place) for place in places]
+        several = len(values) > 1
+        curves.append(Curve(label, x, y, [min(p) for p in places] if several else None, [max(p) for p in places] if several else None))
+    return curves
 
 
 def _running_mean(values: list[int]) -> list[float]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..cli.console import NOTICE, say, written
 from ..cli.options import Device, Model, Strategy
 from ..core.errors import VolumeError
 
@@ -44,10 +45,12 @@ def demo(
     strategy: Strategy = "most_similar",
     cap: Annotated[int, typer.Option(min=1, help="At most so many examples per prediction.")] = 16,
     seed: Annotated[int, typer.Option(help="Order of the cases (as stored: 0) and the clicks' ties.")] = 0,
+    orders: Annotated[int, typer.Option(min=1, help="Go through the cases in so many orders: how much is saved depends on it.")] = 7,
 ) -> None:
-    """Segment a cohort case by case with simulated clicks, and watch the clicks become fewer.
+    """Segment a cohort case by case with simulated clicks, with context and without.
 
-    Writes one .seg.nrrd per case and report.html into --out.
+    Writes one .seg.nrrd per case (of the first order) and report.html into --out. The further orders, --seed and the numbers after it, say how
+    far the saving is a matter of luck.
 
     Example: [bold]multiverseg demo --out demo-output[/bold]
     """
@@ -57,17 +60,19 @@ def demo(
         raise typer.BadParameter("must be auto, i, j or k.", param_hint="--axis")
     run = DemoRun(find_cases(cohort)[:cases], Path(out), axis, label, structure, model, device, strategy, cap, seed)
     run.start()
-    typer.echo(f"{len(run.cases)} cases, structure {structure}, slices along {run.axis}, {run.predictor.description}")
-    typer.echo(f"{'case':<20}{'clicks':>7}{'without context':>17}{'first Dice':>12}{'final Dice':>12}{'seconds':>9}")
+    say(f"{len(run.cases)} cases, structure {structure}, slices along {run.axis}, {run.predictor.description}")
+    say(f"{'case':<20}{'clicks':>7}{'without context':>17}{'first Dice':>12}{'final Dice':>12}{'seconds':>9}")
     for result in run.results():
-        typer.echo(result.line())
+        written.add(run.out / f"{result.with_context.case}.seg.nrrd")
+        say(result.line())
+    say(f"order 1: {run.walks[0]}")
+    for walk in run.further_orders(orders):
+        say(f"order {len(run.walks)}: {walk}")
     report = write_demo_report(run)
-    with_context, without = (sum(r.clicks for r in outcomes) for outcomes in (run.with_context, run.without_context))
-    saved = f" ({1 - with_context / without:.0%} saved)" if without else ""
-    typer.echo(f"{with_context} clicks with context, {without} without{saved}; report: {report}")
-    from ..cli.console import NOTICE
-
-    typer.echo(NOTICE)
+    written.add(report)
+    say(f"clicks saved by context: {run.saving()}")
+    say(f"report: {report}")
+    say(NOTICE)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,30 @@ class Outcome:
     @property
     def reached(self) -> bool:
         return self.dice >= TARGET_DICE
+
+
+@dataclass
+class Walk:
+    """One way through the cohort: the outcomes in the order of the cases, with context and without."""
+
+    with_context: list[Outcome] = field(default_factory=list)
+    without_context: list[Outcome] = field(default_factory=list)
+
+    @property
+    def clicks(self) -> tuple[int, int]:
+        """In all, with context and without."""
+        return sum(o.clicks for o in self.with_context), sum(o.clicks for o in self.without_context)
+
+    @property
+    def saved(self) -> float | None:
+        """Share of the clicks that the context spared; None if there was none to spare."""
+        ours, plain = self.clicks
+        return 1 - ours / plain if plain else None
+
+    def __str__(self) -> str:
+        ours, plain = self.clicks
+        saved = "" if self.saved is None else f" ({self.saved:.0%} saved)"
+        return f"{ours} clicks with context, {plain} without{saved}"
 
 
 @dataclass
@@ -126,7 +155,10 @@ def find_cases(folder: Path | None) -> list[DemoCase]:
 
 @dataclass
 class DemoRun:
-    """The run of a whole cohort; ``results`` does the work, case by case."""
+    """The run of a whole cohort; ``results`` does the work, case by case, ``further_orders`` does it again in other orders.
+
+    ``walks``: what came of each order; the first is the one that is written and pictured.
+    """
 
     cases: list[DemoCase]
     out: Path
@@ -139,13 +171,19 @@ class DemoRun:
     cap: int
     seed: int
     max_clicks: int = MAX_CLICKS
-    with_context: list[Outcome] = field(default_factory=list)
-    without_context: list[Outcome] = field(default_factory=list)
+    walks: list[Walk] = field(default_factory=list)
+
+    @property
+    def with_context(self) -> list[Outcome]:
+        return self.walks[0].with_context
+
+    @property
+    def without_context(self) -> list[Outcome]:
+        return self.walks[0].without_context
 
     def start(self) -> None:
         """Everything that comes before the first case."""
         from ..cli.console import step
-        from ..core.context.context_set import ContextSet
         from ..core.files import remove_leftovers
         from ..core.predictor import Predictor
         from ..mrml.headless import start
@@ -157,34 +195,66 @@ class DemoRun:
         with step("Loading the model"):
             self.predictor = Predictor(self.model, device=self.device)
             self.predictor.warm_up()
-        self.context = ContextSet()
         if self.axis == "auto":
             self.axis = self._largest_axis(self.cases[0])
 
     def results(self) -> Iterator[Pair]:
         """Segment case after case; the context grows in between."""
-        for number, case in enumerate(self._in_order()):
-            pair = self._segment(case, number)
-            self.with_context.append(pair.with_context)
-            self.without_context.append(pair.without)
+        walk = Walk()
+        self.walks = [walk]
+        yield from self._through(walk, self.seed, keep=True)
+
+    def further_orders(self, count: int) -> Iterator[Walk]:
+        """Do it again in other orders, up to ``count`` in all; nothing of them is written. Few cases have fewer orders."""
+        tried = {tuple(self._permutation(self.seed))}
+        for seed in range(self.seed + 1, self.seed + count):
+            order = tuple(self._permutation(seed))
+            if order in tried:
+                continue
+            tried.add(order)
+            walk = Walk()
+            for _ in self._through(walk, seed, keep=False):
+                pass
+            self.walks.append(walk)
+            yield walk
+
+    def saving(self) -> str:
+        """The clicks saved, over the orders."""
+        shares = [walk.saved for walk in self.walks if walk.saved is not None]
+        if not shares:
+            return "there were none to save"
+        mean = sum(shares) / len(shares)
+        return f"{mean:.0%}" + (
+            f" on average over {len(shares)} orders ({min(shares):.0%} to {max(shares):.0%})" if len(shares) > 1 else ""
+        )
+
+    def _through(self, walk: Walk, seed: int, keep: bool) -> Iterator[Pair]:
+        from ..core.context.context_set import ContextSet
+
+        context = ContextSet()
+        for number, index in enumerate(self._permutation(seed)):
+            pair = self._segment(self.cases[index], seed + number, context, keep)
+            walk.with_context.append(pair.with_context)
+            walk.without_context.append(pair.without)
             yield pair
 
-    def _in_order(self) -> list[DemoCase]:
+    def _permutation(self, seed: int) -> list[int]:
         import numpy as np
 
-        if self.seed == 0:
-            return self.cases
-        return [self.cases[n] for n in np.random.default_rng(self.seed).permutation(len(self.cases))]
+        count = len(self.cases)
+        return list(range(count)) if seed == 0 else [int(n) for n in np.random.default_rng(seed).permutation(count)]
 
-    def _segment(self, case: DemoCase, number: int) -> Pair:
+    def _segment(self, case: DemoCase, seed: int, context: Any, keep: bool) -> Pair:
+        """A case with context and without; with ``keep`` its result is written and its picture made."""
         from ..cohort.store.files import save_with
         from ..mrml.segments import remove_node, save_segmentation
 
         volume, reference = self._load(case)
         try:
-            without = self._interact(case, number, volume, reference, None)[0]
-            outcome, session = self._interact(case, number, volume, reference, self.context)
-            save_with(self.out / f"{case.name}.seg.nrrd", lambda path: save_segmentation(session.segmentation_node, path))
+            without = self._interact(case, seed, volume, reference, None)[0]
+            outcome, session = self._interact(case, seed, volume, reference, context, keep)
+            if keep:
+                save_with(self.out / f"{case.name}.seg.nrrd", lambda path: save_segmentation(session.segmentation_node, path))
             if not session.is_empty():
                 session.accept(case.name, self.structure)
             remove_node(session.segmentation_node)
@@ -208,7 +278,9 @@ class DemoRun:
             raise VolumeError(f"{case.label} holds nothing of the structure: take the case out of the cohort.")
         return volume, reference
 
-    def _interact(self, case: DemoCase, number: int, volume: Any, reference: np.ndarray, context: Any) -> tuple[Outcome, Any]:
+    def _interact(
+        self, case: DemoCase, seed: int, volume: Any, reference: np.ndarray, context: Any, picture: bool = False
+    ) -> tuple[Outcome, Any]:
         """Click until the slice is right. The segmentation node of a run without context is removed again."""
         import time
 
@@ -223,7 +295,7 @@ class DemoRun:
         segment_id = add_segment(segmentation, self.structure)
         plane = SlicePlane.from_volume(volume, self.axis, index)
         session = SliceSession(volume, segmentation, segment_id, plane, None, self.predictor, context, strategy=self.strategy, cap=self.cap)
-        user = CenterClicks(seed=self.seed + number)
+        user = CenterClicks(seed=seed)
         user.reset()
         n_context = min(len(context.examples), self.cap) if context is not None else 0
         started = time.perf_counter()
@@ -242,7 +314,7 @@ class DemoRun:
         outcome = Outcome(case.name, clicks, first_dice, dice, time.perf_counter() - started, n_context)
         if context is None:
             remove_node(segmentation)
-        else:
+        elif picture:
             outcome.overlay = _overlay(session, truth, outcome)
         return outcome, session
 

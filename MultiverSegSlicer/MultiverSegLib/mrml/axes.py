@@ -79,7 +79,7 @@ def axis_of_prompts(prompts: Prompts, matrix: np.ndarray) -> str:
     own = own_axis(matrix)
     if not len(prompts):
         return own
-    places = [_to_ijk(_points(p), matrix) for p in prompts]
+    places = [to_ijk(points_of(p), matrix) for p in prompts]
     flat = [_is_flat(np.concatenate(places), axis) for axis in range(3)]
     if not any(flat):  # prompts on several slices: each stroke may still lie in one
         flat = [all(_is_flat(place, axis) for place in places) for axis in range(3)]
@@ -106,7 +106,7 @@ def slice_of_prompts(prompts: Prompts, matrix: np.ndarray, dimensions: tuple[int
     votes: Counter[int] = Counter()
     for prompt in prompts:
         weight = len(prompts) + 1 if getattr(prompt, "positive", True) else 1
-        votes[_nearest(_to_ijk(_points(prompt), matrix)[:, number].mean())] += weight
+        votes[_nearest(to_ijk(points_of(prompt), matrix)[:, number].mean())] += weight
     inside = {index: weight for index, weight in votes.items() if 0 <= index < dimensions[number]}
     if not inside:
         missed = max(votes, key=lambda index: votes[index])
@@ -125,12 +125,12 @@ def slices_of_prompts(prompts: Prompts, matrix: np.ndarray, dimensions: tuple[in
     """
     number, found = axis_number(axis), set()
     for prompt in prompts:
-        along = _to_ijk(_points(prompt), matrix)[:, number]
+        along = to_ijk(points_of(prompt), matrix)[:, number]
         found |= {_nearest(along.mean())} if isinstance(prompt, Box) else {_nearest(value) for value in along}
     return sorted(index for index in found if 0 <= index < dimensions[number])
 
 
-def _points(prompt: Prompt) -> np.ndarray:
+def points_of(prompt: Prompt) -> np.ndarray:
     """Points in RAS mm, [n, 3], that stand for a prompt: a click, the points of a stroke, the eight corners of a box."""
     if isinstance(prompt, Point):
         return np.array([prompt.position])
@@ -140,7 +140,8 @@ def _points(prompt: Prompt) -> np.ndarray:
     return np.array(prompt.points)
 
 
-def _to_ijk(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def to_ijk(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """RAS mm [n, 3] -> voxel indices (i, j, k) [n, 3], not rounded."""
     return np.linalg.solve(matrix, np.c_[points, np.ones(len(points))].T)[:3].T
 
 

@@ -63,7 +63,7 @@ def test_a_cohort_from_its_scans_to_its_report(study, command, tmp_path, monkeyp
     assert command("cohort", "skip", study, "p3", "--note", "motion").code == 0
 
     status = command("cohort", "status", study)
-    assert "4 of 4" in status.out and "motion" in status.out
+    assert "4 of 4" in status.err and "\tmotion" in status.out
     assert json.loads(command("cohort", "status", study, "--json").out)["cases"][2]["works"]["blob"]["interactions"] == {
         "positive point": 1
     }
@@ -129,6 +129,12 @@ def test_masks_from_another_folder(tmp_path, command, model):
         (("init", "new", "-s", "x"), 2, "--from"),
         (("init", "new", "-s", "x", "--from", "nowhere"), 1, "no folder"),
         (("init", "new", "-s", "x:up", "--from", "."), 1, "axis"),
+        (("init", "new", "-s", "x", "--from", ".", "--strategy", "nope"), 2, "most_similar"),
+        (("init", "new", "-s", "x", "--from", ".", "--cap=-1"), 2, "--cap"),
+        (("init", "new", "-s", "x", "--from", ".", "--model", "nope"), 1, "nope"),
+        (("init", "new", "-s", "x" * 300, "--from", "."), 2, "too long"),
+        (("init", "new", "-s", "a\x1b[2J", "--from", "."), 2, "printable"),
+        (("init", "new", "-s", "", "--from", "."), 2, "printable"),
     ],
 )
 def test_bad_usage_is_one_line(command, tmp_path, monkeypatch, arguments, code, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,11 @@ def test_the_module_is_the_command():
         ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2,3", "--slice", "max"],
         ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2,3", "--accept"],
         ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2,3", "--device", "tpu"],
+        ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2,3", "--strategy", "nope"],
+        ["segment", "a.nrrd", "-o", "b.seg.nrrd", "--point", "1,2,3", "--slice", "\u00b2"],
+        ["cohort", "predict", "study", "p0", "--point", "1,2"],
+        ["cohort", "predict", "study", "p0", "--device", "tpu"],
+        ["propagate", "study", "--device", "tpu"],
         ["bench", "--size", "1,2"],
         ["demo", "--axis", "x"],
     ],
@@ -102,6 +108,37 @@ def test_whatever_goes_wrong_becomes_one_line(command, monkeypatch, error, said)
     monkeypatch.setattr("MultiverSegLib.cli.main.app", fail)
     ran = command("anything")
     assert ran.code == 1 and said in ran.error_line and ran.out == ""
+
+
+def test_an_interrupt_has_its_code_and_says_what_was_written(command, monkeypatch):
+    def stop(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("MultiverSegLib.cli.main.app", stop)
+    ran = command("anything")
+    assert ran.code == 130 and ran.err == "interrupted: nothing was written.\n" and ran.out == ""
+
+
+def test_an_interrupted_demo_says_which_results_are_there(tmp_path):
+    """A real process and a real signal, after the first case."""
+    command = [sys.executable, "-m", "MultiverSegLib.cli", "demo", "--out", str(tmp_path)]
+    running = subprocess.Popen(command, cwd=PACKAGE_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+    for line in running.stdout:
+        if line.startswith("hippocampus_"):
+            running.send_signal(signal.SIGINT)
+            break
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130 and "Traceback" not in err
+    assert err.splitlines()[-1].startswith("interrupted: written and complete: ") and "hippocampus_001.seg.nrrd" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(f"{p.name}" for p in tmp_path.glob("hippocampus_*.seg.nrrd"))
+
+
+def test_control_characters_do_not_reach_the_terminal(command, monkeypatch):
+    def fail(**_):
+        raise VolumeError("\x1b]0;owned\x07\x1b[2Jct\x9b31m.nrrd\r is \udce4 broken\u202e.")
+
+    monkeypatch.setattr("MultiverSegLib.cli.main.app", fail)
+    assert command("anything").error_line == r"error: ct31m.nrrd is \udce4 broken."
 
 
 def test_with_debugging_the_traceback_comes_through(monkeypatch):

@@ -205,8 +205,11 @@ def test_a_volume_that_is_none(segment, tmp_path, kind):
     "options, said",
     [
         (["--point", "900,0,0"], "outside of the volume"),
-        (["--point", "900,0,0", "--axis", "k", "--slice", "6"], "None of the 1 prompts lies on slice k=6"),
-        (["--point", "0,0,0", "--axis", "k", "--slice", "14"], "0 to 13"),
+        (["--point", "{center}", "--axis", "k", "--slice", "5"], "None of the 1 prompts lies on slice k=5"),
+        (["--point", "{center}", "--axis", "k", "--slice", "14"], "0 to 13"),
+        (["--point", "{lps}"], "R and A have the signs of LPS coordinates"),
+        (["--point", "{upside_down}"], "S has the wrong sign"),
+        (["--point", "900,0,0"], "the volume has R -11.46 to 38.52, A -62.45 to -12, S 55 to 94 mm"),
         (["-p", "{missing}.mrk.json"], "does not exist"),
         (["--scribbles", "{missing}.seg.nrrd"], "does not exist"),
         (["--segmentation", "{missing}.seg.nrrd"], "does not exist"),
@@ -220,6 +223,8 @@ def test_a_volume_that_is_none(segment, tmp_path, kind):
 def test_one_line_says_what_is_wrong(segment, ball, tmp_path, options, said):
     (tmp_path / "empty").mkdir()
     names = {"missing": tmp_path / "missing", "empty": tmp_path / "empty", "center": ball.ras(20, 22, 6)}
+    x, y, z = ball.lps(20, 22, 6)
+    names |= {"lps": f"{x},{y},{z}", "upside_down": f"{-x},{-y},{-z}"}
     ran = segment(ball.path, *[option.format(**names) for option in options])
     assert ran.code == 1 and said in ran.error_line
     assert not (tmp_path / "out.seg.nrrd").exists()

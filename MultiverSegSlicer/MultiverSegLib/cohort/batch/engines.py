@@ -60,13 +60,19 @@ class LocalEngine:
 
     def _once(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Answer]]:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(self.workers, len(jobs)), mp_context=context) as pool:
+        with ProcessPoolExecutor(min(self.workers, len(jobs)), mp_context=context, initializer=_start_worker) as pool:
             futures = {pool.submit(work, job): job for job in jobs}
             try:
                 for future in as_completed(futures):
                     yield futures[future], future.result()
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C ends a worker without a word; the command says what was done
 
 
 class RayEngine:

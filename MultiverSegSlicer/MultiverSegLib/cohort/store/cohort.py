@@ -40,6 +40,7 @@ DEFAULTS: dict[str, Any] = {
     "order": "file order",
     "idle_after_s": 60.0,
     "refresh_after": 4,
+    "names": True,
 }
 _FOLDERS = ("segmentations", "prompts", "proposals", "context")
 _NOT_SAVED_AT_ONCE = ("prompt", "edited", "predicted", "command", "active", "proposed")
@@ -84,6 +85,8 @@ class Cohort:
         if holder is not None:
             raise CohortError(f"{folder} is being set up by {holder}.")
         cohort = cls(folder, State(), _journal(folder, who), lock, None)
+        if not (settings or {}).get("names", DEFAULTS["names"]):
+            cohort.journal.who = ""
         try:
             cohort.record(
                 "created",
@@ -119,6 +122,8 @@ class Cohort:
         try:
             journal = _journal(folder, who)
             cohort = cls(folder, _load(folder, journal), journal, lock, holder)
+            if not cohort.setting("names"):
+                journal.who = ""
             if lock:
                 for place in (folder, *(folder / name for name in _FOLDERS), *(folder / "context").glob("*/")):
                     if not place.is_symlink():  # what others write in a folder of theirs is not ours to delete
