@@ -12,7 +12,7 @@ from ..core.errors import MultiverSegError
 from . import cohort_results
 from .cohort_results import Folder
 from .console import say, step, warn, written
-from .options import Boxes, Device, Negatives, Points, known_strategy, label_value, typed_prompts
+from .options import Boxes, Device, Negatives, Points, Wait, known_strategy, label_value, typed_prompts
 
 commands = typer.Typer(
     help="Work through a collection of volumes.\n\nExample: multiverseg cohort init study --from scans --structure liver",
@@ -150,6 +150,7 @@ def labels(
     value: Annotated[
         str | None, typer.Option(help="Label value in these masks, or 'all' (default: the segment of its name, or the only label).")
     ] = None,
+    wait: Wait = 0,
 ) -> None:
     """Make examples of existing or accepted segmentations: the context, in one step.
 
@@ -161,7 +162,7 @@ def labels(
     from ..mrml.headless import start
 
     start()
-    with Cohort.open(folder) as cohort:
+    with Cohort.open(folder, wait=wait) as cohort:
         cohort.check_writable()
         name = cohort.structure(structure).name
         if source is not None:
@@ -182,6 +183,7 @@ def weak(
     case: CaseId,
     prompts: Annotated[list[Path], typer.Option("--prompts", help="Markups (.mrk.json); repeatable.")],
     structure: OneStructure = "",
+    wait: Wait = 0,
 ) -> None:
     """Make a weak example: a slice with points or boxes instead of a mask. The model must read prompts in its context, as compact does.
 
@@ -195,7 +197,7 @@ def weak(
     from ..mrml.headless import start
 
     start()
-    with Cohort.open(folder) as cohort:
+    with Cohort.open(folder, wait=wait) as cohort:
         contexts = Contexts(cohort)
         given = Prompts().extended(p for path in prompts for p in markups.load_prompts(path))
         prompts_to_context(cohort, case, given, structure, contexts)
@@ -217,6 +219,7 @@ def predict(
     volume: Annotated[bool, typer.Option("--volume", help="Go on through the volume from there.")] = False,
     accept_it: Annotated[bool, typer.Option("--accept", help="Accept the result at once.")] = False,
     device: Device = "auto",
+    wait: Wait = 0,
 ) -> None:
     """Predict a slice of a case, with prompts or from the context alone; perhaps go on through the volume.
 
@@ -227,7 +230,7 @@ def predict(
 
     typed = typed_prompts(box, point, negative)
     start()
-    with opened(folder, case, device=device) as work:
+    with opened(folder, case, device=device, wait=wait) as work:
         result = predict_case(work, structure, prompts or [], index, volume, typed)
         if accept_it:
             work.accept([result.structure])
@@ -244,6 +247,7 @@ def accept(
     ] = None,
     segmentation: Annotated[Path | None, typer.Option(help="A segmentation made elsewhere (segments by name, or one label map).")] = None,
     proposal: Annotated[bool, typer.Option("--proposal", help="Accept the proposal as it is.")] = False,
+    wait: Wait = 0,
 ) -> None:
     """Accept a case: its result is saved, and its max slice becomes an example.
 
@@ -253,7 +257,7 @@ def accept(
     from .cohort_work import bring_in, opened
 
     start()
-    with opened(folder, case, with_model=False) as work:
+    with opened(folder, case, with_model=False, wait=wait) as work:
         names = [work.cohort.structure(s).name for s in structure] if structure else [s.name for s in work.cohort.structures]
         if segmentation is not None:
             bring_in(work, segmentation, names)
@@ -270,6 +274,7 @@ def skip(
     folder: Folder,
     case: CaseId,
     note: Annotated[str, typer.Option(help="Why.")] = "",
+    wait: Wait = 0,
 ) -> None:
     """Leave a case out.
 
@@ -278,7 +283,7 @@ def skip(
     from ..cohort.store.cohort import Cohort
     from ..cohort.store.cohort_contexts import Contexts
 
-    with Cohort.open(folder) as cohort:
+    with Cohort.open(folder, wait=wait) as cohort:
         Contexts(cohort).skip(case, note)
 
 
@@ -287,6 +292,7 @@ def forget(
     folder: Folder,
     case: Annotated[str, typer.Argument(help="The case whose example is bad.")],
     structure: OneStructure = "",
+    wait: Wait = 0,
 ) -> None:
     """Take a bad example out of the context, and mark everything that was predicted with it.
 
@@ -295,7 +301,7 @@ def forget(
     from ..cohort.store.cohort import Cohort
     from ..cohort.store.cohort_contexts import Contexts
 
-    with Cohort.open(folder) as cohort:
+    with Cohort.open(folder, wait=wait) as cohort:
         contexts, name = Contexts(cohort), cohort.structure(structure).name
         found = [e.id for e in contexts.get(name).examples if e.case == case]
         if not found:

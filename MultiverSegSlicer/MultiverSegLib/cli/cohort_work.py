@@ -34,9 +34,9 @@ class Predicted:
 
 
 @contextmanager
-def opened(folder: Path, case: str, with_model: bool = True, device: str = "auto") -> Iterator[CaseWork]:
+def opened(folder: Path, case: str, with_model: bool = True, device: str = "auto", wait: float = 0) -> Iterator[CaseWork]:
     """A case, open for work; closed and its cohort saved at the end."""
-    with Cohort.open(folder) as cohort:
+    with Cohort.open(folder, wait=wait) as cohort:
         cohort.check_writable()
         work = CaseWork(cohort, case, _predictor(cohort, device) if with_model else None)
         try:

@@ -42,6 +42,7 @@ Window = Annotated[
 Boxes = Annotated[list[str] | None, typer.Option("--box", help="Two opposite corners in RAS mm: R,A,S,R,A,S. Repeatable.")]
 Points = Annotated[list[str] | None, typer.Option("--point", help="A positive point in RAS mm: R,A,S. Repeatable.")]
 Negatives = Annotated[list[str] | None, typer.Option("--negative", help="A negative point in RAS mm: R,A,S. Repeatable.")]
+Wait = Annotated[float, typer.Option("--wait", min=0, help="So many seconds for a cohort that somebody else holds.")]
 AcceptedCase = Annotated[str | None, typer.Option("--case", help="Name of the case in the context. Default: the volume's name.")]
 
 

@@ -9,7 +9,7 @@ import typer
 
 from ..core.errors import MultiverSegError
 from .console import bar, say, warn, written
-from .options import Device
+from .options import Device, Wait
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +25,7 @@ def propagate(
     address: Annotated[str, typer.Option(help="Address of the Ray cluster ('auto': the running one; default: this computer).")] = "",
     refresh: Annotated[bool, typer.Option("--refresh", help="Also where a proposal is recent enough.")] = False,
     device: Device = "auto",
+    wait: Wait = 0,
 ) -> None:
     """Predict the remaining cases of a cohort without prompts. Results are proposals until somebody accepts them.
 
@@ -40,7 +41,7 @@ def propagate(
     if engine not in ("local", "ray"):
         raise typer.BadParameter(f"unknown engine {engine!r}: 'local' or 'ray'")
     runner = RayEngine(address) if engine == "ray" else LocalEngine(workers)
-    with Cohort.open(folder) as cohort, bar("Predicting cases") as show:
+    with Cohort.open(folder, wait=wait) as cohort, bar("Predicting cases") as show:
 
         def report(case: str, done: int, total: int) -> None:
             written.add(f"the proposal of {case}")

@@ -155,3 +155,30 @@ def test_a_cohort_in_use_is_said_to_be(study, command):
     with Cohort.open(study):
         assert "held by" in command("cohort", "skip", study, "p0").error_line
         assert command("cohort", "status", study).code == 0
+
+
+def test_a_held_cohort_is_waited_for(study, command):
+    import threading
+
+    holder = Cohort.open(study)
+    threading.Timer(0.5, holder.close).start()
+    ran = command("cohort", "skip", study, "p0", "--wait", 30)
+    assert ran.code == 0, ran.err
+
+
+def test_points_are_typed_and_login_names_left_out(tmp_path, command, model):
+    write_cohort_files(tmp_path / "scans", 2)
+    study = tmp_path / "study"
+    command("cohort", "init", study, "--from", tmp_path / "scans", "-s", "blob", "--model", model, "--no-names")
+    markup = json.loads(prompt_file(tmp_path / "p.mrk.json", study, "p0").read_text())
+    x, y, z = markup["markups"][0]["controlPoints"][0]["position"]
+    ran = command("cohort", "predict", study, "p0", "--point", f"{x},{y},{z}")
+    assert "signs of LPS coordinates" in ran.error_line
+    ran = command("cohort", "predict", study, "p0", "--point", f"{-x},{-y},{z}", "--negative", f"{-x - 9},{-y},{z}", "--accept")
+    assert ran.code == 0, ran.err
+    assert Cohort.open(study, read_only=True).case("p0").work("blob").interactions == {"positive point": 1, "negative point": 1}
+    events = [json.loads(line) for line in (study / "journal.jsonl").read_text().splitlines()]
+    assert {event["who"] for event in events} == {""}
+    assert command("cohort", "report", study).code == 0
+    rows = list(csv.DictReader((study / "report.csv").read_text().splitlines()))
+    assert rows[0]["who"] == "" and rows[0]["status"] == "accepted"

@@ -66,7 +66,7 @@ def test_at_a_terminal_of_80_columns_no_id_is_cut(study):
     os.close(ours)
     assert running.wait() == 0, running.stderr.read()
     running.stderr.close()
-    lines = shown.decode().replace("\r", "").splitlines()
+    lines = console.plain(shown.decode()).replace("\r", "").splitlines()
     assert max(map(len, lines)) <= 80
     assert sum("Patient_2026_0815_follow-up_p0" in line for line in lines) == 3
     text = " ".join(" ".join(lines).split())

@@ -35,6 +35,7 @@ _SETTINGS = {
     "order": str,
     "idle_after_s": float,
     "refresh_after": int,
+    "names": bool,
 }
 
 T = TypeVar("T")
