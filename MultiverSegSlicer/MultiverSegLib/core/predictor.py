@@ -188,13 +188,13 @@ class Predictor:
         from .models.registry import Registry
 
         if hasattr(model, "forward"):
-            return type(model).__name__, self._placed(model)
+            return type(model).__name__, self._placed(_of_slices(model, type(model).__name__))
         registry = self._registry or Registry()
         if not registry.has(str(model)):
-            network = load_network(model, registry)
+            network = _of_slices(load_network(model, registry), Path(model).name)
             return Path(model).stem, self._placed(network)
         info = registry.get(str(model))
-        network = load_network(info.name, registry)
+        network = _of_slices(load_network(info.name, registry), info.name)
         if info.calibration and info.calibration.get("sha256") == info.sha256:  # else it was measured with other weights
             self.calibration = Calibration.from_json(info.calibration)
         if info.empty_context:
@@ -397,6 +397,19 @@ def _targets(images: Sequence[np.ndarray], prompts: Sequence | None, logits: Seq
                 raise MultiverSegError(f"The {what} must have the shape {expected}, got {np.shape(value)}.")
             target[channels] = value
     return np.nan_to_num(targets, copy=False, posinf=0.0, neginf=0.0)
+
+
+def _of_slices(network: nn.Module, name: str) -> nn.Module:
+    """The network, if it reads slices with prompts as channels.
+
+    Raises:
+        CheckpointError: it is of another kind.
+    """
+    if getattr(network, "dims", 2) != 2:
+        raise CheckpointError(f"{name} segments whole volumes, not single slices: choose another model here.")
+    if getattr(network, "by_query", False):
+        raise CheckpointError(f"{name} is asked for structures by name, not by examples: choose another model here.")
+    return network
 
 
 def _find_device(name: str) -> Any:

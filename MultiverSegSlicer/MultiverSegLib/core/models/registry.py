@@ -27,7 +27,11 @@ _MAX_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One model of ``models.json``; the schema beside it says what each field means. ``bundled``: its file came with the extension."""
+    """One model of ``models.json``; the schema beside it says what each field means. ``bundled``: its file came with the extension.
+
+    ``prompts``: kinds of prompts that the weights were trained to read (None: whatever the network has channels for). ``structures``: what they
+    know by name, each {"name", "code"}, in the network's order.
+    """
 
     name: str
     title: str
@@ -44,6 +48,8 @@ class ModelInfo:
     measured: Any = None
     calibration: dict[str, Any] = field(default_factory=dict)
     bundled: bool = False
+    prompts: list[str] | None = None
+    structures: list[dict[str, str]] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"{self.title}: {self.note}" if self.note else self.title
@@ -169,7 +175,7 @@ class Registry:
         Without ``name``, a file that fits a shipped model without weights here becomes that model's; any other gets its own name.
 
         Raises:
-            CheckpointError: not a checkpoint, or not one of the named model; nothing was changed.
+            CheckpointError: not a checkpoint, not one of the named model, or one that fits several models; nothing was changed.
         """
         from .checkpoints import load_checkpoint
 
@@ -231,9 +237,14 @@ class Registry:
         for info in self.list():
             if info.sha256 == digest and not info.bundled:
                 return info.name
-        for info in self._models.values():
-            if not info.bundled and info.sha256 is None and info.architecture and _fits(network, info) and not self.available(info.name):
-                return info.name
+        waiting = [m for m in self._models.values() if not m.bundled and m.sha256 is None and m.architecture and not self.available(m.name)]
+        fitting = [info for info in waiting if _fits(network, info)]
+        named = [info for info in fitting if info.file == path.name] if len(fitting) > 1 else fitting
+        if len(named) == 1:
+            return named[0].name
+        if fitting:
+            names = " or ".join(info.name for info in fitting)
+            raise CheckpointError(f"{path} may be the file of {names}, which look alike: say which one by its name.")
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.")[:60] or "model"
         return stem if stem not in self._models else f"{stem}-file"
 
@@ -300,6 +311,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "architecture": (dict, str),
     "calibration": (dict,),
     "bundled": (bool,),
+    "prompts": (list, type(None)),
+    "structures": (list,),
 }
 
 
@@ -320,9 +333,12 @@ def _model(data: Any) -> ModelInfo:
 
 
 def _fits(network: Any, info: ModelInfo) -> bool:
+    import torch
+
     from ..networks import build_network
 
-    return not info.architecture or build_network(info.architecture).architecture == network.architecture
+    with torch.device("meta"):  # nothing is allocated
+        return not info.architecture or build_network(info.architecture).architecture == network.architecture
 
 
 def _check_fit(network: Any, info: ModelInfo) -> None:

@@ -50,6 +50,7 @@ class Verse(nn.Module):
 
     family = "verse"
     dims = 2
+    by_query = True
     target_channels, context_channels = 1, 0
 
     def __init__(
