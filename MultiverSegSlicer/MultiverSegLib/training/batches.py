@@ -12,57 +12,47 @@ from torch.nn import functional as F
 
 from .augment import SYNTHETIC, Augmentation
 from .config import StageConfig, TrainConfig
-from .corpus import Corpus, Task
-from .prompts import noisy_masks, weak_prompts, wrong_masks
+from .corpus import Corpus, Dataset
+from .draws import Drawn, TaskSampler, draw_slices
+from .prompts import dilate, erode, noisy_masks, weak_prompts, wrong_masks
 from .synthetic import cached_superpixels, pick_superpixel, shape_task
+from .volumes import pictures
 
 SOURCES = ("real", "superpixel", "shapes")
+#: A previous prediction is as sure as this, in logits.
+_SURE = (3.0, 10.0)
 
 
 @dataclass
 class Batch:
-    """``image``, ``label`` [B, 1, H, W]; ``context`` [B, m, 5, H, W] (image, mask, box, positive, negative) or None; where each came from;
-    ``before``: steps of interaction that happened before those that are learned from."""
+    """``image``, ``label`` [B, 1, H, W] (an empty label: the structure is not there); ``context`` [B, m, 5, H, W] (image, mask, box, positive,
+    negative) or None; where each came from; ``before``: steps of interaction that happened before those that are learned from; ``previous``
+    [B, 1, H, W]: logits that the interaction begins with, zeros for none, or None."""
 
     image: Tensor
     label: Tensor
     context: Tensor | None
     sources: list[str]
     before: int = 0
+    previous: Tensor | None = None
 
     @property
     def context_size(self) -> int:
         return 0 if self.context is None else self.context.shape[1]
 
 
-class TaskSampler:
-    """Draws tasks hierarchically: dataset, then view (axis), then label (B.1)."""
+@dataclass
+class _Raw:
+    """Images and labels [B, count, H, W], previous masks [B, H, W] or None, and where each row came from."""
 
-    def __init__(self, tasks: list[Task], dataset_power: float = 0.0) -> None:
-        self.tree: dict[str, dict[str, list[Task]]] = {}
-        for task in tasks:
-            self.tree.setdefault(task.dataset.name, {}).setdefault(task.view, []).append(task)
-        self.names = list(self.tree)
-        sizes = {task.dataset.name: len(task.dataset.images) for task in tasks}
-        weights = np.array([sizes[n] for n in self.names], dtype=float) ** dataset_power
-        self.weights = weights / weights.sum()
-
-    def draw(self, rng: np.random.Generator) -> Task:
-        views = self.tree[self.names[rng.choice(len(self.names), p=self.weights)]]
-        labels = views[list(views)[rng.integers(len(views))]]
-        return labels[rng.integers(len(labels))]
+    images: Tensor
+    labels: Tensor
+    previous: Tensor | None
+    sources: list[str]
 
 
-def draw_examples(task: Task, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of a target (first) and ``count - 1`` context images: of other subjects than the target's where there are any, of other
-    images at least; with repetition only where there are too few."""
-    target = rng.choice(task.indices)
-    subjects = task.dataset.subjects[task.indices]
-    others = task.indices[subjects != task.dataset.subjects[target]]
-    if not len(others):
-        others = task.indices[task.indices != target]
-    context = rng.choice(others, count - 1, replace=len(others) < count - 1) if count > 1 else np.empty(0, int)
-    return np.concatenate([[target], context]).astype(int)
+#: Images and labels [count, H, W] of one task, and the mask [H, W] of the target's previous prediction or None.
+_Made = tuple[Tensor, Tensor, Tensor | None]
 
 
 class BatchMaker:
@@ -76,10 +66,13 @@ class BatchMaker:
 
     def __init__(self, config: TrainConfig, corpus: Corpus, cache: str | Path | None = None, device: torch.device | str = "cpu") -> None:
         self.config, self.device = config, torch.device(device)
-        self.sampler = TaskSampler(corpus.tasks("train", config.data.min_area), config.data.dataset_power)
+        data = config.data
+        tasks = corpus.tasks("train", data.min_area, complete=data.complete, min_gap=config.absence.min_gap)
+        self.sampler = TaskSampler(tasks, data.dataset_power, data.most_images, data.favour)
         shares = np.array([getattr(config.sources, name) for name in SOURCES], dtype=float)
         self.shares = shares / shares.sum()
-        self.plain = np.concatenate([d.images[d.folds == "train"] for d in corpus.datasets] + list(corpus.unlabelled.values()))
+        plain = [d.images[d.folds == "train"] for d in corpus.datasets if d.picked]
+        self.plain = np.concatenate(plain + list(corpus.unlabelled.values()))
         self.maps = None
         if config.sources.superpixel > 0:
             self.maps = cached_superpixels(self.plain, cache, config.sources.superpixel_maps, config.sources.superpixel_scale)
@@ -99,32 +92,68 @@ class BatchMaker:
         size = 0 if common.random() < options.empty_share else int(common.integers(limit + 1))
         prompts = self.config.prompts
         before = int(common.integers(1, prompts.long_steps + 1)) if common.random() < prompts.long_share else 0
-        images, labels, sources = self._raw(stage.batch, size + 1, stage.size, rng)
-        images, labels = self._augment(images, labels, torch.tensor([s != "real" for s in sources], device=self.device))
+        raw = self._raw(stage.batch, size + 1, stage.size, rng)
+        synthetic = torch.tensor([s != "real" for s in raw.sources], device=self.device)
+        images, labels, previous = self._augment(raw.images, raw.labels, raw.previous, synthetic)
         context = self._context(images[:, 1:], labels[:, 1:], rng) if size else None
-        return Batch(images[:, :1], labels[:, :1], context, sources, before)
+        return Batch(images[:, :1], labels[:, :1], context, raw.sources, before, previous)
 
-    def _raw(self, batch: int, count: int, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str]]:
-        """Images and labels [B, count, size, size] before augmentation, values 0..1."""
+    def _raw(self, batch: int, count: int, size: int, rng: np.random.Generator) -> _Raw:
+        """Images and labels [B, count, size, size] before augmentation, values 0..1, and the masks [B, size, size] of previous predictions."""
         sources = [SOURCES[i] for i in rng.choice(len(SOURCES), batch, p=self.shares)]
-        pairs = [getattr(self, f"_{source}")(count, size, rng) for source in sources]
-        return torch.stack([p[0] for p in pairs]), torch.stack([p[1] for p in pairs]), sources
+        made = []
+        for source in sources:
+            absent = rng.random() < self.config.absence.share
+            made.append(getattr(self, f"_{source}")(count, size, absent, rng))
+        images, labels, masks = ([m[i] for m in made] for i in range(3))
+        previous = None
+        if any(m is not None for m in masks):
+            previous = torch.stack([torch.zeros_like(i[0]) if m is None else m for i, m in zip(images, masks, strict=True)])
+        return _Raw(torch.stack(images), torch.stack(labels), previous, sources)
 
-    def _real(self, count: int, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _real(self, count: int, size: int, absent: bool, rng: np.random.Generator) -> _Made:
+        options = self.config.absence
         task = self.sampler.draw(rng)
-        indices = draw_examples(task, count, rng)
-        masks = np.stack([task.dataset.mask(i, task.label) for i in indices])
-        return self._to_grid(task.dataset.images[indices], masks, size)
+        foreign = None
+        if absent and count > 1 and rng.random() < options.foreign_share:
+            foreign = self.sampler.draw_foreign(task, rng)
+        elif absent:
+            other = self.sampler.draw_absent(rng)
+            task, absent = (task, False) if other is None else (other, True)
+        if foreign is not None or not absent:
+            drawn = draw_slices(task, count, False, options, rng)
+        else:
+            drawn = draw_slices(task, count, True, options, rng)
+            if count == 1 and drawn.neighbour is None:  # nothing would tell what is not there
+                drawn = draw_slices(task, count, False, options, rng)
+        return self._drawn(task.dataset, task.label, drawn, size, foreign, rng)
 
-    def _superpixel(self, count: int, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _drawn(
+        self, dataset: Dataset, label: int, drawn: Drawn, size: int, foreign: tuple[Dataset, int] | None, rng: np.random.Generator
+    ) -> _Made:
+        images = pictures(dataset, drawn.indices, rng)
+        masks = np.stack([dataset.mask(i, label) for i in drawn.indices])
+        neighbour = drawn.neighbour
+        if foreign is not None:
+            images, neighbour = images.copy(), None
+            images[0], masks[0] = foreign[0].images[foreign[1]], False
+        previous = None
+        if neighbour is not None:
+            previous = self._to_grid(images[:1], dataset.mask(neighbour, label)[None], size)[1][0]
+        return *self._to_grid(images, masks, size), previous
+
+    def _superpixel(self, count: int, size: int, absent: bool, rng: np.random.Generator) -> _Made:
         index = rng.integers(len(self.plain))
         mask = pick_superpixel(self.maps[index, rng.integers(self.maps.shape[1])], rng)
-        image, label = self._to_grid(self.plain[index][None], mask[None], size)
-        return image.expand(count, -1, -1), label.expand(count, -1, -1)
+        image, label = (x.expand(count, -1, -1).clone() for x in self._to_grid(self.plain[index][None], mask[None], size))
+        if absent and count > 1:
+            image[0] = self._to_grid(self.plain[rng.integers(len(self.plain))][None], mask[None], size)[0][0]
+            label[0] = 0
+        return image, label, None
 
-    def _shapes(self, count: int, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _shapes(self, count: int, size: int, absent: bool, rng: np.random.Generator) -> _Made:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        return shape_task(count, size, generator, self.device)
+        return *shape_task(count, size, generator, self.device, absent and count > 1), None
 
     def _to_grid(self, images: np.ndarray, masks: np.ndarray, size: int) -> tuple[Tensor, Tensor]:
         stacked = torch.from_numpy(np.stack([images, masks.astype(np.uint8) * 255])).to(self.device).float() / 255
@@ -132,20 +161,32 @@ class BatchMaker:
             stacked = F.interpolate(stacked, size=(size, size), mode="area")
         return stacked[0], (stacked[1] >= 0.5).float()
 
-    def _augment(self, images: Tensor, labels: Tensor, synthetic: Tensor) -> tuple[Tensor, Tensor]:
-        """Table 4 on the synthetic tasks, then 5a on each example, then 5b on each task. A task whose target's label is lost by it stays
-        as it was drawn."""
-        shape = images.shape
-        raw_images, raw_labels = images, labels
+    def _augment(
+        self, images: Tensor, labels: Tensor, previous: Tensor | None, synthetic: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Table 4 on the synthetic tasks, then 5a on each example, then 5b on each task; a previous mask goes with its target.
+
+        A task whose target's label is lost by it stays as it was drawn; a context entry whose label is lost gives way to another one, since it
+        would say that the structure is absent.
+        """
+        (b, count), raw = images.shape[:2], (images, labels, previous)
+        # each label with a second channel: the target's previous mask
+        marks = labels[:, :, None] if previous is None else torch.stack([labels, F.pad(previous[:, None], (0, 0, 0, 0, 0, count - 1))], 2)
         for augmentation, rows in ((self.synthetic, synthetic), (self.within, torch.ones_like(synthetic))):
             if rows.any():
-                flat = [x[rows].reshape(-1, 1, *shape[2:]) for x in (images, labels)]
-                done = [x.reshape(-1, *shape[1:]) for x in augmentation(*flat)]
-                images, labels = (torch.empty_like(x).copy_(x).index_put((rows,), d) for x, d in zip((images, labels), done, strict=True))
+                done = augmentation(images[rows].flatten(0, 1)[:, None], marks[rows].flatten(0, 1))
+                images = images.clone().index_put((rows,), done[0].reshape(-1, *images.shape[1:]))
+                marks = marks.clone().index_put((rows,), done[1].reshape(-1, *marks.shape[1:]))
+        labels = marks[:, :, 0] if previous is None else torch.cat([marks[:, :, 0], marks[:, :1, 1]], 1)
         images, labels = self.task(images, labels)
-        lost = labels[:, 0].flatten(1).sum(1) < 3
-        keep = lost[:, None, None, None]
-        return rescale(torch.where(keep, raw_images, images)), torch.where(keep, raw_labels, labels)
+        labels, previous = labels[:, :count], None if previous is None else labels[:, count]
+        lost = (labels.flatten(2).sum(2) < 3) & raw[1].flatten(2).any(2)
+        images, labels = _replace_lost(images, labels, lost)
+        keep = (lost[:, 0] | ~labels[:, 1:].flatten(1).any(1) & raw[1][:, 1:].flatten(1).any(1))[:, None, None, None]
+        images, labels = torch.where(keep, raw[0], images), torch.where(keep, raw[1], labels)
+        if previous is not None:
+            previous = _as_logits(torch.where(keep[:, 0], raw[2], previous)[:, None])
+        return rescale(images), labels, previous
 
     def _context(self, images: Tensor, labels: Tensor, rng: np.random.Generator) -> Tensor:
         """[B, m, H, W] images and labels -> [B, m, 5, H, W] entries with a mask, an imperfect or wrong one, prompts, or a mask and prompts."""
@@ -173,3 +214,26 @@ def rescale(images: Tensor) -> Tensor:
     """Min-max to 0..1 for each image [..., H, W], as the extension's imaging does for every slice; constant images become zeros."""
     low, high = images.amin((-1, -2), keepdim=True), images.amax((-1, -2), keepdim=True)
     return torch.where(high > low, (images - low) / (high - low).clamp_min(1e-6), torch.zeros_like(images))
+
+
+def _replace_lost(images: Tensor, labels: Tensor, lost: Tensor) -> tuple[Tensor, Tensor]:
+    """Context entries [B, count, H, W] that are ``lost`` [B, count] become copies of an entry of the same task that shows its label, if any."""
+    images, labels = images.clone(), labels.clone()
+    shows = labels[:, 1:].flatten(2).any(2)
+    for row in torch.nonzero(lost[:, 1:].any(1) & shows.any(1))[:, 0].tolist():
+        source = 1 + int(shows[row].float().argmax())
+        places = 1 + torch.nonzero(lost[row, 1:])[:, 0]
+        images[row, places], labels[row, places] = images[row, source].clone(), labels[row, source].clone()
+    return images, labels
+
+
+def _as_logits(masks: Tensor) -> Tensor:
+    """Masks [B, 1, H, W] as a previous prediction would give them: imperfect, soft at the border, more or less sure; zeros for empty masks."""
+    shown = masks.flatten(1).any(1)
+    if not shown.any():
+        return torch.zeros_like(masks)
+    noisy = noisy_masks(masks)
+    soft = (noisy + erode(noisy) + dilate(noisy)) / 3
+    low, high = _SURE
+    sure = low + (high - low) * torch.rand(len(masks), 1, 1, 1, device=masks.device)
+    return (2 * soft - 1) * sure * shown[:, None, None, None].to(masks)

@@ -28,6 +28,12 @@ class DataConfig(_Section):
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)
     min_area: int = Field(20, ge=1, description="labelled pixels (of 128 x 128) an image must have to count for a task")
     dataset_power: float = Field(0.0, ge=0, le=1, description="datasets are drawn in proportion to images ** power; 0: all alike (B.1)")
+    most_images: int = Field(10**9, ge=1, description="a dataset counts as having no more than these images when datasets are drawn")
+    favour: dict[str, float] = Field(default_factory=dict, description="how many times more often than that a dataset is drawn")
+    volumes: bool = Field(False, description="the slices of the corpus' 3D volumes too")
+    complete: list[str] = Field(
+        default_factory=list, description="datasets that draw every structure wherever it is, so that an empty mask means that it is absent"
+    )
 
 
 class SourceConfig(_Section):
@@ -50,6 +56,21 @@ class ContextConfig(_Section):
     both_share: float = Field(0.2, ge=0, le=1, description="masks that come with the prompts they were made with")
     noisy_share: float = Field(0.15, ge=0, le=1, description="masks made imperfect, as predicted ones are")
     wrong_share: float = Field(0.0, ge=0, le=1, description="masks made grossly wrong, as accepted failures are")
+
+
+class AbsenceConfig(_Section):
+    """Slices without the structure, and slices of volumes."""
+
+    share: float = Field(0.0, ge=0, le=1, description="targets without their structure, where something tells what it is")
+    foreign_share: float = Field(0.15, ge=0, le=1, description="of these, images of another dataset in place of the same one's")
+    min_gap: float = Field(1.5, ge=0, description="mm beyond a structure's end from where its absence is certain")
+    entry_share: float = Field(0.25, ge=0, le=1, description="examples that show the absence, in the half of the contexts that have any")
+    widest_share: float = Field(0.0, ge=0, le=1, description="contexts made of each volume's widest slice, as accepted cases give them")
+    own_share: float = Field(0.0, ge=0, le=1, description="contexts with slices of the target's own volume, as confirmed ones are")
+    neighbour_share: float = Field(0.0, ge=0, le=1, description="targets that begin with a neighbouring slice's mask as previous logits")
+    reach: int = Field(3, ge=1, description="how many slices away that neighbour may be")
+    loss_weight: float = Field(1.0, ge=0, description="of a mask where there is none, beside the loss of the others")
+    presence_weight: float = Field(0.5, ge=0, description="of the answer to whether the structure is there")
 
 
 class PromptConfig(_Section):
@@ -107,6 +128,7 @@ class TrainConfig(_Section):
     data: DataConfig = DataConfig()
     sources: SourceConfig = SourceConfig()
     context: ContextConfig = ContextConfig()
+    absence: AbsenceConfig = AbsenceConfig()
     prompts: PromptConfig = PromptConfig()
     optim: OptimConfig = OptimConfig()
     run: RunConfig = RunConfig()

@@ -10,17 +10,18 @@ import csv
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..core.errors import MultiverSegError
 from ..core.models.checkpoints import read_checkpoint, save_checkpoint
 from ..core.networks import build_network
-from .batches import Batch, BatchMaker
+from .batches import SOURCES, Batch, BatchMaker
 from .config import TrainConfig
 from .corpus import Corpus
 from .losses import SegmentationLoss
@@ -56,7 +57,8 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 def freeze_unused(network: nn.Module, size: int = 32) -> None:
     """Parameters that no output depends on (the last block's support convolution) stop asking for gradients; DDP would wait for them."""
     target, context = torch.zeros(1, network.target_channels, size, size), torch.zeros(1, 1, network.context_channels, size, size)
-    network(target, context).sum().backward()
+    logits, present = bind(network, target[:, :1], context)(target)
+    (logits.sum() + (0 if present is None else present.sum())).backward()
     for parameter in network.parameters():
         parameter.requires_grad_(parameter.grad is not None)
         parameter.grad = None
@@ -86,17 +88,34 @@ def parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, 
     return [g for g in groups if g["params"]]
 
 
-def bind(network: nn.Module, image: Tensor, context: Tensor | None) -> Callable[[Tensor], Tensor]:
-    """``network`` as a function from targets [B,5,H,W] of these images [B,1,H,W] and this context [B,m,5,H,W] to logits [B,1,H,W].
+Answer = tuple[Tensor, Tensor | None]
+
+
+def bind(network: nn.Module, image: Tensor, context: Tensor | None) -> Callable[[Tensor], Answer]:
+    """``network`` as a function from targets [B,5,H,W] of these images [B,1,H,W] and this context [B,m,5,H,W] to logits [B,1,H,W] and the logit
+    [B] of the structure being there (None from networks that can't say).
 
     A network that caches encodes context and image, and reads the one for the other, once for all targets (see
     ``core.networks.CachingNetwork``).
     """
     if not hasattr(network, "decode"):
-        return lambda target: network(target, context)
+        return lambda target: (network(target, context), None)
     encoded = network.encode_target(image)
     readings = network.read(encoded, network.encode_context(network.empty_context(image) if context is None else context))
-    return lambda target: network.decode(target, encoded, readings)
+    if not hasattr(network, "decode_with_presence"):
+        return lambda target: (network.decode(target, encoded, readings), None)
+    return lambda target: network.decode_with_presence(target, encoded, readings)
+
+
+class Lesson(NamedTuple):
+    """What an interaction gives to learn from: ``losses`` [steps], and per step what went in (targets) and came out (logits), the losses of the
+    rows [steps,B] and the logits of presence [steps,B] or None; without gradients but for ``losses``."""
+
+    losses: Tensor
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    each: Tensor
+    present: Tensor | None
 
 
 class Interaction(nn.Module):
@@ -105,34 +124,83 @@ class Interaction(nn.Module):
     def __init__(self, network: nn.Module, config: TrainConfig) -> None:
         super().__init__()
         self.network, self.options = network, config.prompts
-        self.loss = SegmentationLoss(config.optim.focal_gamma, config.optim.focal_weight)
+        self.loss = SegmentationLoss(config.optim.focal_gamma, config.optim.focal_weight, config.absence.loss_weight)
+        self.presence_weight = config.absence.presence_weight
 
-    def forward(self, image: Tensor, label: Tensor, context: Tensor | None, before: int = 0) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """image, label [B,1,H,W], context [B,m,5,H,W] or None -> losses [steps], and what went in and came out at each step.
+    def forward(
+        self, image: Tensor, label: Tensor, context: Tensor | None, before: int = 0, previous: Tensor | None = None
+    ) -> Lesson:
+        """image, label [B,1,H,W], context [B,m,5,H,W] or None; an empty label says that the structure is not there.
 
-        ``before``: so many steps are done first without learning from them, so that it also learns what to do with many prompts.
+        Args:
+            before: so many steps are done first without learning from them, so that it also learns what to do with many prompts.
+            previous: logits [B,1,H,W] to begin with, zeros for rows without any.
         """
         predict = bind(self.network, image, context)
         options = self.options
-        absent = torch.rand(len(label), device=label.device) < (0.0 if context is None else options.absent_share)
+        known = torch.full((len(label),), context is not None, device=label.device)
+        if previous is not None:
+            known = known | previous.flatten(1).any(1)
+        absent = known & (torch.rand(len(label), device=label.device) < options.absent_share)
         manners = draw_manners(len(label), options.click_share, options.scribble_share, label.device)
         prompts = initial_prompts(label, absent, options.box_share, manners)
-        logits = torch.zeros_like(label)
-        losses, inputs, outputs = [], [], []
+        logits = torch.zeros_like(label) if previous is None else previous
+        there = label.flatten(1).amax(1)
+        losses, inputs, outputs, each, present = [], [], [], [], []
         for step in range(-before, options.steps):
             if step > -before:
                 prompts = corrections(label, (logits > 0).to(label), prompts, manners, options.later_box_share)
             target = torch.cat([image, prompts, logits], 1)
             if step < 0:
                 with torch.no_grad():
-                    logits = predict(target)
+                    logits, _ = predict(target)
                 continue
-            output = predict(target)
-            losses.append(self.loss(output, label))
+            output, presence = predict(target)
+            rows = self.loss.each(output, label)
+            each.append(rows.detach())
+            if presence is not None:
+                rows = rows + self.presence_weight * F.binary_cross_entropy_with_logits(presence, there, reduction="none")
+                present.append(presence.detach())
+            losses.append(rows.mean())
             logits = output.detach()
             inputs.append(target)
             outputs.append(logits)
-        return torch.stack(losses), inputs, outputs
+        return Lesson(torch.stack(losses), inputs, outputs, torch.stack(each), torch.stack(present) if present else None)
+
+
+class Tally:
+    """How the rows of the last steps went: the first step's loss by source and by whether the structure is there, and how often the answer to
+    that was right (at a probability of one half)."""
+
+    GROUPS = tuple(f"{source}_{state}" for source in SOURCES for state in ("present", "absent"))
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[float]] = {}
+
+    def add(self, lesson: Lesson, batch: Batch) -> None:
+        there = batch.label.flatten(1).any(1).tolist()
+        losses = lesson.each[0].tolist()
+        for row, source in enumerate(batch.sources):
+            state = "present" if there[row] else "absent"
+            self.values.setdefault(f"{source}_{state}", []).append(losses[row])
+            if lesson.present is not None:
+                self.values.setdefault(f"said_{state}", []).append(float((lesson.present[0, row] > 0).item() == there[row]))
+
+    def row(self) -> dict[str, float]:
+        """Means by group, NaN where nothing was seen, and shares of right answers."""
+        return {g: _mean(self.values.get(g, ())) for g in (*self.GROUPS, "said_present", "said_absent")}
+
+    def text(self) -> str:
+        if not any(name.endswith("_absent") for name in self.values):
+            return ""
+        parts = ("present", "absent")
+        losses = [_mean([v for s in SOURCES for v in self.values.get(f"{s}_{p}", ())]) for p in parts]
+        right = [_mean(self.values.get(f"said_{p}", ())) for p in parts]
+        return f"present {losses[0]:.3f} ({right[0]:.0%} seen)  absent {losses[1]:.3f} ({right[1]:.0%} seen)"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
 
 
 class Trainer:
@@ -184,7 +252,7 @@ class Trainer:
         self.module = network
         self.interaction, self.optimiser = self.fabric.setup(Interaction(network, config), optimiser)
         self.ema = EMA(network, config.optim.ema)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.tally = 0, 0.0, Tally()
         self._resume()
         if self.fabric.global_rank == 0:
             self.batches = BatchMaker(config, corpus, cache or self.folder / "cache", self.fabric.device)
@@ -209,10 +277,11 @@ class Trainer:
             began = time.perf_counter()
             batch = self.batches.make(self.step, self.fabric.global_rank)
             made = time.perf_counter()
-            losses = self._step(batch)
+            lesson = self._step(batch)
             self.step += 1
             self.seconds += time.perf_counter() - began
-            sums.append([*losses, made - began, len(batch.label)])
+            sums.append([*lesson.losses.detach().tolist(), made - began, len(batch.label)])
+            self.tally.add(lesson, batch)
             if self.step % run.log_every == 0 or self.step == last:
                 mean = self._log(torch.tensor(sums), time.perf_counter() - since)
                 sums, since = [], time.perf_counter()
@@ -223,17 +292,17 @@ class Trainer:
                 self.save()
         return mean
 
-    def _step(self, batch: Batch) -> list[float]:
+    def _step(self, batch: Batch) -> Lesson:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step) * group["share"]
-        losses, _, _ = self.interaction(batch.image, batch.label, batch.context, batch.before)
-        self.fabric.backward(losses.sum())
+        lesson = self.interaction(batch.image, batch.label, batch.context, batch.before, batch.previous)
+        self.fabric.backward(lesson.losses.sum())
         if self.config.optim.clip is not None:
             self.fabric.clip_gradients(self.interaction, self.optimiser, max_norm=self.config.optim.clip, error_if_nonfinite=False)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.ema.update(self.module)
-        return losses.detach().tolist()
+        return lesson
 
     def _log(self, sums: Tensor, seconds: float) -> float:
         means = sums.mean(0)
@@ -247,10 +316,12 @@ class Trainer:
             "data_share": float(sums[:, -2].sum()) / max(seconds, 1e-9),
         }
         self._write("log.csv", row)
+        self._write("sources.csv", {"step": self.step, **self.tally.row()})
         self.say(
             f"step {self.step}/{self.config.total_steps}  loss {row['loss']:.4f}  lr {row['lr']:.2e}  "
-            f"{row['samples_per_second']:.1f} samples/s  data {row['data_share']:.0%}"
+            f"{row['samples_per_second']:.1f} samples/s  data {row['data_share']:.0%}  {self.tally.text()}"
         )
+        self.tally = Tally()
         return row["loss"]
 
     def _write(self, name: str, row: dict[str, Any]) -> None:
@@ -273,16 +344,21 @@ class Trainer:
 
     def _validate(self) -> None:
         """Scores the averaged weights on the validation subjects and keeps the best ones as ``best.pt``."""
-        from .validation import validate
+        from .validation import validate, validate_absence
 
         if not self.config.run.validation_tasks or self.fabric.global_rank:
             return
         network = self.averaged()
         began = time.perf_counter()
-        tasks = self.corpus.tasks("val", self.config.data.min_area, min_images=3)
-        row = validate(network, tasks, self.config.run.validation_tasks, self.config.stages[-1].size, self.fabric.device)
+        data, count, size = self.config.data, self.config.run.validation_tasks, self.config.stages[-1].size
+        tasks = self.corpus.tasks("val", data.min_area, 3, data.complete, self.config.absence.min_gap)
+        row = validate(network, [t for t in tasks if t.dataset.picked], count, size, self.fabric.device)
         if not row:
             return
+        if self.config.absence.share:
+            row |= validate_absence(network, tasks, 2 * count, size, self.fabric.device)
+        if "absent_said" in row:  # the mean of both kinds counts as much as a tenth of the rest
+            row["score"] = 0.9 * row["score"] + 0.05 * (row["absent_said"] + 1 - row["present_missed"])
         best = row["score"] > self._best_score()
         self._write("validation.csv", {"step": self.step, **row, "seconds": time.perf_counter() - began})
         self.say("validation  " + "  ".join(f"{k} {v:.3f}" for k, v in row.items()))
@@ -356,7 +432,7 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.ema.weights = {k: v.to(self.fabric.device) for k, v in state["ema"].items()}
         self.ema.count, self.step, self.seconds = state["ema_count"], state["step"], state["seconds"]
-        for name in ("log.csv", "validation.csv"):
+        for name in ("log.csv", "sources.csv", "validation.csv"):
             _drop_rows_after(self.folder / name, self.step)
         self.say(f"resumed {self.folder} at step {self.step}")
 

@@ -62,7 +62,8 @@ def plot_samples(network: nn.Module, batches: BatchMaker, config: TrainConfig, p
     state = torch.get_rng_state()
     stage = config.stage_at(config.total_steps - 1).model_copy(update={"batch": 6})
     batch = batches.make(step, stage=stage)
-    _, inputs, outputs = Interaction(network, config)(batch.image, batch.label, batch.context)
+    lesson = Interaction(network, config)(batch.image, batch.label, batch.context, previous=batch.previous)
+    inputs, outputs = lesson.inputs, lesson.outputs
     torch.set_rng_state(state)
     columns = 2 + len(outputs) + min(2, batch.context_size)
     figure, axes = plt.subplots(len(batch.label), columns, figsize=(1.5 * columns, 1.5 * len(batch.label)), layout="constrained")

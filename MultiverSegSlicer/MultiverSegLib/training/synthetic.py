@@ -57,11 +57,14 @@ def _field(n: int, k: int, cells: int, size: int, generator: torch.Generator, de
     return F.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=False) * 1.3
 
 
-def shape_task(copies: int, size: int, generator: torch.Generator, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+def shape_task(
+    copies: int, size: int, generator: torch.Generator, device: torch.device | str = "cpu", absent: bool = False
+) -> tuple[Tensor, Tensor]:
     """One fully synthetic task: images [copies, size, size] 0..1 and labels [copies, size, size] 0/1.
 
     Random smooth regions (in half of the tasks at the same place in each copy, as anatomy is; otherwise anywhere, as cells or lesions are)
     get an intensity and a texture each, common to the task, and every copy is re-imaged with its own jitter, texture and bias field.
+    ``absent``: the first copy lacks the region in question; its neighbours take its place.
     """
     device = torch.device(device)
 
@@ -77,6 +80,11 @@ def shape_task(copies: int, size: int, generator: torch.Generator, device: torch
     if not usable.any():
         usable = shares.cpu()
     chosen = int(torch.multinomial(usable, 1, generator=generator))
+    if absent:
+        without = fields[0] + levels[:, None, None]
+        without[chosen] = -torch.inf
+        labels = labels.clone()
+        labels[0] = without.argmax(0)
 
     means = torch.rand(regions, generator=generator).to(device)
     jitter = torch.randn(copies, regions, generator=generator).to(device) * draw(0.0, 0.08)

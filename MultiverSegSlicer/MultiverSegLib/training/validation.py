@@ -13,6 +13,7 @@ from .batches import rescale
 from .corpus import Task
 from .loop import bind
 from .prompts import center_clicks
+from .volumes import pictures
 
 
 def validation_set(tasks: Sequence[Task], count: int, context: int, size: int, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
@@ -24,12 +25,70 @@ def validation_set(tasks: Sequence[Task], count: int, context: int, size: int, s
         task = tasks[order[i % len(tasks)]]
         chosen = rng.permutation(task.indices)[: context + 1]
         chosen = np.concatenate([chosen, rng.choice(chosen[1:], context + 1 - len(chosen))]) if len(chosen) <= context else chosen
-        images = torch.from_numpy(task.dataset.images[chosen]).float()[None] / 255
+        images = torch.from_numpy(pictures(task.dataset, chosen, rng)).float()[None] / 255
         masks = torch.from_numpy(np.stack([task.dataset.mask(j, task.label) for j in chosen])).float()[None]
         if size != images.shape[-1]:
             images, masks = (F.interpolate(x, size=(size, size), mode="area") for x in (images, masks))
         groups.append((rescale(images[0]), (masks[0] >= 0.5).float()))
     return [g for g in groups if g[1][0].any()]
+
+
+def absence_set(
+    tasks: Sequence[Task], count: int, context: int, size: int, seed: int = 0
+) -> list[tuple[Tensor, Tensor]]:
+    """As ``validation_set``, from tasks with known absence: in every second group the target does not show the structure. The context comes from
+    other subjects where there are any."""
+    rng = np.random.default_rng(seed)
+    usable = [t for t in tasks if len(t.absent)]
+    order = rng.permutation(len(usable))
+    groups = []
+    for i in range(count if usable else 0):
+        task = usable[order[i // 2 % len(usable)]]
+        target = int(rng.choice(task.absent if i % 2 else task.indices))
+        subjects = task.dataset.subjects
+        others = task.indices[subjects[task.indices] != subjects[target]]
+        others = others if len(others) else task.indices[task.indices != target]
+        chosen = np.concatenate([[target], rng.choice(others, context, replace=len(others) < context)])
+        images = torch.from_numpy(pictures(task.dataset, chosen, rng)).float()[None] / 255
+        masks = torch.from_numpy(np.stack([task.dataset.mask(j, task.label) for j in chosen])).float()[None]
+        if size != images.shape[-1]:
+            images, masks = (F.interpolate(x, size=(size, size), mode="area") for x in (images, masks))
+        groups.append((rescale(images[0]), (masks[0] >= 0.5).float()))
+    return groups
+
+
+@torch.no_grad()
+def validate_absence(
+    network: nn.Module, tasks: Sequence[Task], count: int, size: int, device: torch.device | str = "cpu", context: int = 5
+) -> dict[str, float]:
+    """From ``context`` examples alone: the share of slices without the structure that are called so (``absent_said``), and of slices with it
+    (``present_missed``); the same for masks without a pixel; the Dice where it is there. Empty where no task knows of absence.
+
+    A network that can't say whether the structure is there says so by an empty mask.
+    """
+    groups = absence_set(tasks, count, context, size)
+    said, empty, right, there = [], [], [], []
+    for start in range(0, len(groups), 8):
+        images, labels = (torch.stack(x).to(device) for x in zip(*groups[start : start + 8], strict=True))
+        image, label = images[:, :1], labels[:, :1]
+        entries = torch.stack([images[:, 1:], labels[:, 1:]], 2)
+        entries = torch.cat([entries, entries.new_zeros(*entries.shape[:2], 3, *entries.shape[3:])], 2)
+        logits, present = bind(network, image, entries)(torch.cat([image, torch.zeros_like(label).expand(-1, 4, -1, -1)], 1))
+        nothing = ~(logits > 0).flatten(1).any(1)
+        said.append(nothing if present is None else present < 0)
+        empty.append(nothing)
+        there.append(label.flatten(1).any(1))
+        right.append(soft_free_dice(logits, label))
+    if not groups:
+        return {}
+    said, empty, right, there = (torch.cat(x) for x in (said, empty, right, there))
+    return {
+        "absent_said": float(said[~there].float().mean()),
+        "present_missed": float(said[there].float().mean()),
+        "absent_empty": float(empty[~there].float().mean()),
+        "present_empty": float(empty[there].float().mean()),
+        "present_dice": float(right[there].mean()),
+    }
 
 
 def soft_free_dice(logits: Tensor, label: Tensor) -> Tensor:
@@ -62,7 +121,7 @@ def validate(
                 if click:
                     prompts = torch.maximum(prompts, _center_click(label, (logits > 0).to(label)))
                 if click or name == "context":
-                    logits = predict(torch.cat([image, prompts, logits], 1))
+                    logits, _ = predict(torch.cat([image, prompts, logits], 1))
                 if click in measured:
                     scores.setdefault(f"{name}_{click}", []).append(soft_free_dice(logits, label))
     row = {key: float(torch.cat(values).mean()) for key, values in scores.items()}

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from MultiverSegLib.training.batches import TaskSampler, draw_examples
+from MultiverSegLib.training.config import AbsenceConfig
 from MultiverSegLib.training.corpus import Corpus, CorpusError, fold_subjects
+from MultiverSegLib.training.draws import TaskSampler, draw_slices
 
 
 def test_eval_datasets_never_train_even_when_asked_by_name(corpus_folder):
@@ -60,7 +61,7 @@ def test_target_and_context_come_from_different_subjects(corpus_folder):
     task = max(Corpus.load(corpus_folder).tasks("train"), key=lambda t: len(t.indices))
     subjects = task.dataset.subjects
     for seed in range(30):
-        indices = draw_examples(task, 8, np.random.default_rng(seed))
+        indices = draw_slices(task, 8, False, AbsenceConfig(), np.random.default_rng(seed)).indices
         assert len(indices) == 8
         assert subjects[indices[0]] not in subjects[indices[1:]]
 

@@ -125,7 +125,7 @@ def test_gradients_of_two_processes_are_averaged(corpus_folder, tmp_path):
     one.optimiser.zero_grad()
     for rank in (0, 1):
         batch = one.batches.make(0, rank)
-        losses, _, _ = one.interaction(batch.image, batch.label, batch.context)
+        losses = one.interaction(batch.image, batch.label, batch.context).losses
         (losses.sum() / 2).backward()
     for group in one.optimiser.param_groups:
         group["lr"] = 1e-3
@@ -178,7 +178,7 @@ def test_encoding_once_gives_the_same_losses_as_encoding_at_each_step():
     interaction = Interaction(network, settings)
     for entries in (context, None):
         torch.manual_seed(0)
-        losses, inputs, outputs = interaction(image, label, entries)
+        losses, inputs, outputs, *_ = interaction(image, label, entries)
         for x, y in zip(inputs, outputs, strict=True):
             assert torch.allclose(network(x, entries), y, atol=1e-5)
         assert losses.shape == (3,)
@@ -192,7 +192,7 @@ def test_steps_before_are_done_but_not_learned_from():
     seen = {}
     for before in (0, 6):
         torch.manual_seed(0)
-        losses, inputs, _ = interaction(image, label, None, before)
+        losses, inputs, *_ = interaction(image, label, None, before)
         assert losses.shape == (3,) and losses.requires_grad
         seen[before] = inputs[0]
     assert (seen[6][:, 1:4] >= seen[0][:, 1:4]).all(), "prompts pile up"

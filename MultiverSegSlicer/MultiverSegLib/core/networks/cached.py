@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .fine import FineFeatures, PresenceHead, Refinement
+
 #: (expansion, channels, repeats, kernel, stride) of the first five stages of EfficientNet-Lite0, up to 1/16 of the resolution.
 STAGES = ((1, 16, 1, 3, 1), (6, 24, 2, 3, 2), (6, 40, 2, 5, 2), (6, 80, 3, 3, 2), (6, 112, 3, 5, 1))
 WIDTHS = (16, 24, 40, 112)  # of the features at 1/2, 1/4, 1/8 and 1/16
@@ -186,6 +188,9 @@ class CachedContextNet(nn.Module):
         match: channels of the prototype comparison at 1/2 and 1/4.
         reduce: the whole path works on a grid this many times coarser (1 or 2); each of its pixels sees the fine pixels that it stands for as
             channels and predicts one logit for each.
+        fine: channels of image features at full resolution, compared with the examples' too, from which the logits are refined (0: none).
+        presence: whether it also says if the structure is there at all (see ``decode_with_presence``), and tells an example that shows its
+            absence (mask and prompts empty) from one that says nothing about a place.
 
     H and W must be divisible by 16 * reduce. Target channels: image, box, positive, negative, previous logits; context channels: image, mask, box,
     positive, negative. An empty context is one dummy entry of 0.5 everywhere.
@@ -204,6 +209,8 @@ class CachedContextNet(nn.Module):
         dim: int = 24,
         match: int = 8,
         reduce: int = 1,
+        fine: int = 0,
+        presence: bool = False,
     ) -> None:
         super().__init__()
         if (target_channels, context_channels) != (5, 5):
@@ -218,6 +225,8 @@ class CachedContextNet(nn.Module):
             "dim": dim,
             "match": match,
             "reduce": reduce,
+            **({"fine": fine} if fine else {}),
+            **({"presence": True} if presence else {}),
         }
         w1, w2, w4, w8, w16 = widths
         f2, f4, f8, f16 = WIDTHS
@@ -241,11 +250,19 @@ class CachedContextNet(nn.Module):
         self.out = nn.Conv2d(w1, 1, 1)
         self.reduce = reduce
         if reduce > 1:
-            fine = 5 * reduce**2
-            self.detail = silent(nn.Conv2d(fine, w1, 3, padding=1))
+            pixels = 5 * reduce**2
+            self.detail = silent(nn.Conv2d(pixels, w1, 3, padding=1))
             self.finish = nn.Sequential(
-                nn.Conv2d(w1 + fine, 24, 3, padding=1), nn.LeakyReLU(0.01), silent(nn.Conv2d(24, reduce**2, 3, padding=1))
+                nn.Conv2d(w1 + pixels, 24, 3, padding=1), nn.LeakyReLU(0.01), silent(nn.Conv2d(24, reduce**2, 3, padding=1))
             )  # begins as the coarse prediction, interpolated
+        self.fine = fine
+        if fine:
+            self.fine_features = FineFeatures(fine)
+            self.fine_matchers = nn.ModuleList([Matcher(fine, match), Matcher(fine, match)])  # the examples', its own
+            self.refine = Refinement(w1, fine + match + 6)
+        self.presence = PresenceHead(w16, v, w1) if presence else None
+        if presence:
+            self.absence = nn.ParameterList(nn.Parameter(torch.zeros(n, 1, 1)) for n in (v, v, v4))
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -263,20 +280,25 @@ class CachedContextNet(nn.Module):
         return image.new_full((image.shape[0], 1, 5, *image.shape[-2:]), 0.5)
 
     def encode_context(self, context: Tensor) -> tuple[Tensor, ...]:
-        """context [B,N,5,H,W] -> keys and values at 1/8, 1/16 and 1/4 and prototypes at 1/2 and 1/4, each [B,N,...]."""
+        """context [B,N,5,H,W] -> keys and values at 1/8, 1/16 and 1/4 and prototypes at 1/2, 1/4 (and at full resolution), each [B,N,...]."""
         b, n = context.shape[:2]
-        x = context.flatten(0, 1)
-        if self.reduce > 1:
-            x = reduced(x, self.reduce, 2)
+        full = context.flatten(0, 1)
+        x = reduced(full, self.reduce, 2) if self.reduce > 1 else full
         encoded = self._encode_image(x[:, :1])
         v8, v16, v4 = self._annotate(x[:, :3], x[:, 3:], encoded)
-        f2, f4, _, _, k8, k16, k4 = encoded
+        if self.presence is not None:
+            empty = (full[:, 1:].flatten(1).amax(1) <= 0).to(full)[:, None, None, None]
+            v8, v16, v4 = (value + empty * extra for value, extra in zip((v8, v16, v4), self.absence, strict=True))
+        f2, f4, _, _, k8, k16, k4 = encoded[:7]
         features = (k8, v8, k16, v16, k4, v4, prototypes(f2, x[:, 1:]), prototypes(f4, x[:, 1:]))
+        if self.fine:
+            features = (*features, prototypes(self.fine_features(full[:, :1]), full[:, 1:]))
         return tuple(f.unflatten(0, (b, n)) for f in features)
 
     def encode_target(self, image: Tensor) -> tuple[Tensor, ...]:
         """The features of target images [B,1,H,W] that don't depend on prompts or context."""
-        return self._encode_image(F.avg_pool2d(image, self.reduce) if self.reduce > 1 else image)
+        encoded = self._encode_image(F.avg_pool2d(image, self.reduce) if self.reduce > 1 else image)
+        return (*encoded, self.fine_features(image)) if self.fine else encoded
 
     def _encode_image(self, image: Tensor) -> tuple[Tensor, ...]:
         """[M,1,h,w] on the network's grid -> features at 1/2, 1/4, 1/8 and 1/16, and keys at 1/8, 1/16 and 1/4."""
@@ -293,13 +315,14 @@ class CachedContextNet(nn.Module):
 
     def read(self, encoded: tuple[Tensor, ...], features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What ``encode_target``'s image takes from ``encode_context``'s examples, before any prompt: readings at 1/8, 1/16 and 1/4 and
-        comparisons at 1/2 and 1/4."""
-        k8, v8, k16, v16, k4, v4, p2, p4 = features
-        f2, f4, _, _, q8, q16, q4 = encoded
-        return (
+        comparisons at 1/2, 1/4 (and at full resolution)."""
+        k8, v8, k16, v16, k4, v4, p2, p4 = features[:8]
+        f2, f4, _, _, q8, q16, q4 = encoded[:7]
+        readings = (
             self.readers[0](q8, k8, v8), self.readers[1](q16, k16, v16), self.fine_reading(self.readers[2](q4, k4, v4)),
             self.matchers[0](f2, _pooled(p2)), self.matchers[1](f4, _pooled(p4))
         )  # fmt: skip
+        return (*readings, self.fine_matchers[0](encoded[7], _pooled(features[8]))) if self.fine else readings
 
     def forward_with_features(self, target: Tensor, features: tuple[Tensor, ...], encoded: tuple[Tensor, ...] | None = None) -> Tensor:
         """target [B,5,H,W], features of ``encode_context`` with N >= 1, optionally ``encode_target``'s -> logits [B,1,H,W]."""
@@ -308,7 +331,13 @@ class CachedContextNet(nn.Module):
 
     def decode(self, target: Tensor, encoded: tuple[Tensor, ...], readings: tuple[Tensor, ...]) -> Tensor:
         """target [B,5,H,W] with what ``encode_target`` and ``read`` gave for its image -> logits [B,1,H,W]."""
-        f2, f4, f8, f16, q8, q16, q4 = encoded
+        return self.decode_with_presence(target, encoded, readings)[0]
+
+    def decode_with_presence(
+        self, target: Tensor, encoded: tuple[Tensor, ...], readings: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor | None]:
+        """As ``decode``, and the logit [B] of the structure being on the slice at all; None from a network that can't say."""
+        f2, f4, f8, f16, q8, q16, q4 = encoded[:7]
         t = reduced(target, self.reduce, 1) if self.reduce > 1 else target
         image, box, clicks, previous = t[:, :1], t[:, 1:2], t[:, 2:4], t[:, 4:]
         own = torch.cat([image, torch.sigmoid(previous), box], 1)
@@ -320,21 +349,31 @@ class CachedContextNet(nn.Module):
         read8, read16, read4 = (a + b for a, b in zip(readings[:3], own_readings, strict=True))
         shown = torch.cat([own[:, 1:], clicks], 1)
         match2, match4 = (
-            match + matcher(f, prototypes(f, shown)) for match, matcher, f in zip(readings[3:], self.own_matchers, (f2, f4), strict=True)
+            match + matcher(f, prototypes(f, shown)) for match, matcher, f in zip(readings[3:5], self.own_matchers, (f2, f4), strict=True)
         )
         fine = self._fine(target) if self.reduce > 1 else None
         x1 = self.down[0](torch.cat([t[:, :2], spread(clicks), previous * 0.25], 1), 0.0 if fine is None else self.detail(fine))
         x2 = self.fuse[0](torch.cat([self.down[1](x1), f2, match2], 1))
         x4 = self.fuse[1](torch.cat([self.down[2](x2), f4, match4], 1)) + read4
         x8 = self.fuse[2](torch.cat([self.down[3](x4), f8, read8], 1))
-        x = self.bottleneck(self.fuse[3](torch.cat([self.down[4](x8), f16, read16], 1)))
+        deep = x = self.bottleneck(self.fuse[3](torch.cat([self.down[4](x8), f16, read16], 1)))
         for unit, skip in zip(self.up, (x8, x4, x2, x1), strict=True):
             x = unit(torch.cat([F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False), skip], 1))
         logits = self.out(x)
-        if fine is None:
-            return logits
-        coarse = F.interpolate(logits, scale_factor=self.reduce, mode="bilinear", align_corners=False)
-        return coarse + F.pixel_shuffle(self.finish(torch.cat([x, fine], 1)), self.reduce)
+        if fine is not None:
+            coarse = F.interpolate(logits, scale_factor=self.reduce, mode="bilinear", align_corners=False)
+            logits = coarse + F.pixel_shuffle(self.finish(torch.cat([x, fine], 1)), self.reduce)
+        if self.fine:
+            logits = logits + self._refined(target, logits, x, encoded[7], readings[5])
+        present = None if self.presence is None else self.presence(deep, read16, x, logits, target[:, 1:4])
+        return logits, present
+
+    def _refined(self, target: Tensor, logits: Tensor, x: Tensor, features: Tensor, match: Tensor) -> Tensor:
+        """What full-resolution features add to ``logits``; all [B,...,H,W] but the path's last features ``x``."""
+        previous = torch.sigmoid(target[:, 4:])
+        match = match + self.fine_matchers[1](features, prototypes(features, torch.cat([previous, target[:, 1:4]], 1)))
+        shown = [features, match, target[:, :2], spread(target[:, 2:4]), target[:, 4:].clamp(-20, 20) * 0.25, logits * 0.25]
+        return self.refine(x, torch.cat(shown, 1))
 
     def _fine(self, target: Tensor) -> Tensor:
         """[B,5,H,W] -> [B,5*reduce**2,H/reduce,W/reduce]: every pixel of the coarser grid with the fine pixels that it stands for."""
