@@ -18,7 +18,9 @@ def train(
     corpus: Annotated[Path | None, typer.Option(envvar="MULTIVERSEG_CORPUS", help="Corpus folder (see multiverseg corpus build).")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; a run found there goes on.")] = Path("run"),
     initial: Annotated[Path | None, typer.Option(help="Checkpoint whose weights the training starts from.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder for superpixel maps and slices of volumes, shared by runs; default: in the run's folder.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for superpixel maps and slices of volumes, shared by runs; default: in the run's folder.")
+    ] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="A field of the configuration, e.g. sources.shapes=0 or run.seed=1; repeatable.")
     ] = None,

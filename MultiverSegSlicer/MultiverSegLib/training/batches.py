@@ -16,7 +16,6 @@ from .corpus import Corpus, Dataset
 from .draws import Drawn, TaskSampler, draw_slices
 from .prompts import dilate, erode, noisy_masks, weak_prompts, wrong_masks
 from .synthetic import cached_superpixels, pick_superpixel, shape_task
-from .volumes import pictures
 
 SOURCES = ("real", "superpixel", "shapes")
 #: A previous prediction is as sure as this, in logits.
@@ -131,7 +130,7 @@ class BatchMaker:
     def _drawn(
         self, dataset: Dataset, label: int, drawn: Drawn, size: int, foreign: tuple[Dataset, int] | None, rng: np.random.Generator
     ) -> _Made:
-        images = pictures(dataset, drawn.indices, rng)
+        images = dataset.pictures(drawn.indices, rng)
         masks = np.stack([dataset.mask(i, label) for i in drawn.indices])
         neighbour = drawn.neighbour
         if foreign is not None:
@@ -159,17 +158,17 @@ class BatchMaker:
         stacked = torch.from_numpy(np.stack([images, masks.astype(np.uint8) * 255])).to(self.device).float() / 255
         if stacked.shape[-1] != size:
             stacked = F.interpolate(stacked, size=(size, size), mode="area")
-        return stacked[0], (stacked[1] >= 0.5).float()
+        # a mask too thin for the grid keeps its heaviest pixels: an empty one would say that nothing is there
+        least = stacked[1].amax((-1, -2), keepdim=True).clamp(1e-6, 0.5)
+        return stacked[0], (stacked[1] >= least).float()
 
-    def _augment(
-        self, images: Tensor, labels: Tensor, previous: Tensor | None, synthetic: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _augment(self, images: Tensor, labels: Tensor, previous: Tensor | None, synthetic: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Table 4 on the synthetic tasks, then 5a on each example, then 5b on each task; a previous mask goes with its target.
 
         A task whose target's label is lost by it stays as it was drawn; a context entry whose label is lost gives way to another one, since it
         would say that the structure is absent.
         """
-        (b, count), raw = images.shape[:2], (images, labels, previous)
+        count, raw = images.shape[1], (images, labels, previous)
         # each label with a second channel: the target's previous mask
         marks = labels[:, :, None] if previous is None else torch.stack([labels, F.pad(previous[:, None], (0, 0, 0, 0, 0, count - 1))], 2)
         for augmentation, rows in ((self.synthetic, synthetic), (self.within, torch.ones_like(synthetic))):

@@ -65,6 +65,14 @@ class Dataset:
         """Whether its images were picked one by one; otherwise they are all slices of volumes."""
         return self.slices is None or self.slices.stacks is None
 
+    def pictures(self, indices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Images uint8 [n, H, W]; label maps without images get made-up ones."""
+        if not self.info.get("paint"):
+            return self.images[indices]
+        from .volumes import paint
+
+        return paint(self.images[indices], rng)
+
     def mask(self, index: int, label: int) -> np.ndarray:
         """bool [H, W]."""
         return np.unpackbits(self.packed[index, label], axis=-1)[:, : self.images.shape[-1]].astype(bool)
@@ -127,11 +135,9 @@ class Corpus:
             if _passes(entry, split, licence) and (only is None or name in only):
                 corpus.datasets.append(_read_dataset(root / entry["file"], name, entry, fractions))
         if volumes:
-            from .volumes import volume_datasets
-
             passing = [e for e in manifest.get("volumes") or [] if _passes(e, split, licence)]
-            wanted = [e for e in passing if only is None or f"{Path(e['file']).stem} volumes" in only]
-            corpus.datasets += volume_datasets(root, wanted, fractions, cache)
+            wanted = [e for e in passing if only is None or volumes_name(e) in only]
+            corpus.datasets += [_read_volumes(root / e["file"], e, fractions, cache) for e in wanted]
         if unlabelled:
             for name, entry in (manifest.get("unlabelled") or {}).items():
                 corpus.unlabelled[name] = _read_arrays(root / entry["file"], ("images",))["images"]
@@ -159,6 +165,11 @@ class Corpus:
                         absent, gaps = _absent(dataset, label, in_fold & (dataset.views == view), dataset.name in complete, min_gap)
                         tasks.append(Task(dataset, label, view, np.flatnonzero(usable), absent, gaps))
         return tasks
+
+
+def volumes_name(entry: dict[str, Any]) -> str:
+    """The name of the dataset that a file of volumes becomes."""
+    return f"{Path(entry['file']).stem} volumes"
 
 
 def _passes(entry: dict[str, Any], split: str, licence: str) -> bool:
@@ -219,6 +230,19 @@ def _read_dataset(path: Path, name: str, entry: dict[str, Any], fractions: tuple
     slices = None if "gap_mm" not in z else Slices(np.broadcast_to(z["gap_mm"].reshape(len(areas), -1), areas.shape))
     dataset = Dataset(name, entry, z["images"], z["masks"], names, subjects, z["views"].astype(str), folds, areas, slices)
     return dataset if "folds" in z else replace(dataset, folds=fold_subjects(dataset.group, subjects, fractions))
+
+
+def _read_volumes(path: Path, entry: dict[str, Any], fractions: tuple[float, float, float], cache: str | Path | None) -> Dataset:
+    from .volumes import read_slices
+
+    try:
+        z = read_slices(path, cache)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise CorpusError(f"{path} is missing or not a file of volumes: {error}.") from error
+    name, subjects, names = volumes_name(entry), z["subjects"].astype(str), tuple(str(n) for n in z["label_names"])
+    folds = fold_subjects(str(entry.get("source_group") or name), subjects, fractions)
+    slices, info = Slices(z["gaps"], z["stacks"], z["positions"]), {**entry, "paint": bool(z["paint"])}
+    return Dataset(name, info, z["images"], z["masks"], names, subjects, z["views"].astype(str), folds, z["areas"], slices)
 
 
 def fold_subjects(group: str, subjects: np.ndarray, fractions: tuple[float, float, float]) -> np.ndarray:

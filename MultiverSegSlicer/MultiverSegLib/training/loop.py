@@ -127,9 +127,7 @@ class Interaction(nn.Module):
         self.loss = SegmentationLoss(config.optim.focal_gamma, config.optim.focal_weight, config.absence.loss_weight)
         self.presence_weight = config.absence.presence_weight
 
-    def forward(
-        self, image: Tensor, label: Tensor, context: Tensor | None, before: int = 0, previous: Tensor | None = None
-    ) -> Lesson:
+    def forward(self, image: Tensor, label: Tensor, context: Tensor | None, before: int = 0, previous: Tensor | None = None) -> Lesson:
         """image, label [B,1,H,W], context [B,m,5,H,W] or None; an empty label says that the structure is not there.
 
         Args:

@@ -13,7 +13,6 @@ from .batches import rescale
 from .corpus import Task
 from .loop import bind
 from .prompts import center_clicks
-from .volumes import pictures
 
 
 def validation_set(tasks: Sequence[Task], count: int, context: int, size: int, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
@@ -25,7 +24,7 @@ def validation_set(tasks: Sequence[Task], count: int, context: int, size: int, s
         task = tasks[order[i % len(tasks)]]
         chosen = rng.permutation(task.indices)[: context + 1]
         chosen = np.concatenate([chosen, rng.choice(chosen[1:], context + 1 - len(chosen))]) if len(chosen) <= context else chosen
-        images = torch.from_numpy(pictures(task.dataset, chosen, rng)).float()[None] / 255
+        images = torch.from_numpy(task.dataset.pictures(chosen, rng)).float()[None] / 255
         masks = torch.from_numpy(np.stack([task.dataset.mask(j, task.label) for j in chosen])).float()[None]
         if size != images.shape[-1]:
             images, masks = (F.interpolate(x, size=(size, size), mode="area") for x in (images, masks))
@@ -33,9 +32,7 @@ def validation_set(tasks: Sequence[Task], count: int, context: int, size: int, s
     return [g for g in groups if g[1][0].any()]
 
 
-def absence_set(
-    tasks: Sequence[Task], count: int, context: int, size: int, seed: int = 0
-) -> list[tuple[Tensor, Tensor]]:
+def absence_set(tasks: Sequence[Task], count: int, context: int, size: int, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
     """As ``validation_set``, from tasks with known absence: in every second group the target does not show the structure. The context comes from
     other subjects where there are any."""
     rng = np.random.default_rng(seed)
@@ -49,7 +46,7 @@ def absence_set(
         others = task.indices[subjects[task.indices] != subjects[target]]
         others = others if len(others) else task.indices[task.indices != target]
         chosen = np.concatenate([[target], rng.choice(others, context, replace=len(others) < context)])
-        images = torch.from_numpy(pictures(task.dataset, chosen, rng)).float()[None] / 255
+        images = torch.from_numpy(task.dataset.pictures(chosen, rng)).float()[None] / 255
         masks = torch.from_numpy(np.stack([task.dataset.mask(j, task.label) for j in chosen])).float()[None]
         if size != images.shape[-1]:
             images, masks = (F.interpolate(x, size=(size, size), mode="area") for x in (images, masks))

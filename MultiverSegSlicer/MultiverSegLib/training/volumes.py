@@ -4,17 +4,13 @@ where structures are not. Label maps without images come as they are; ``paint`` 
 from __future__ import annotations
 
 import hashlib
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from ..core.files import replacing
-from .corpus import CorpusError, Dataset, Slices, fold_subjects
 
 SIZE = 128
 #: Spacings that differ by more than this are sliced along the coarsest axis alone.
@@ -24,47 +20,23 @@ _PERCENTILES = (0.5, 99.5)
 _BODY_HU = -500.0
 
 
-def volume_datasets(
-    root: Path, entries: list[dict[str, Any]], fractions: tuple[float, float, float], cache: str | Path | None = None
-) -> Iterator[Dataset]:
-    """One dataset for each entry of the manifest's ``volumes``; the slices are kept in the ``cache`` folder.
+def read_slices(path: Path, cache: str | Path | None = None) -> dict[str, np.ndarray]:
+    """``cut_volumes`` of a file, kept in the folder ``cache`` under the checksum of its content.
 
     Raises:
-        CorpusError: a file is missing or damaged.
+        OSError, ValueError, KeyError, zipfile.BadZipFile: the file is missing or damaged.
     """
-    for entry in entries:
-        yield _dataset(root / entry["file"], entry, fractions, None if cache is None else Path(cache))
-
-
-def _dataset(path: Path, entry: dict[str, Any], fractions: tuple[float, float, float], cache: Path | None) -> Dataset:
-    try:
-        stamp = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        kept = None if cache is None else cache / f"slices-{path.stem}-{stamp}.npz"
-        if kept is not None and kept.is_file():
-            with np.load(kept, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive}
-        else:
-            arrays = cut_volumes(path)
-            if kept is not None:
-                with replacing(kept) as temporary, temporary.open("wb") as stream:
-                    np.savez(stream, **arrays)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CorpusError(f"{path} is missing or not a file of volumes: {error}.") from error
-    names = tuple(str(n) for n in arrays["label_names"])
-    group, subjects = str(entry.get("source_group") or path.stem), arrays["subjects"].astype(str)
-    slices = Slices(arrays["gaps"], arrays["stacks"], arrays["positions"])
-    return Dataset(
-        f"{path.stem} volumes",
-        {**entry, "paint": bool(arrays["paint"])},
-        arrays["images"],
-        arrays["masks"],
-        names,
-        subjects,
-        arrays["views"].astype(str),
-        fold_subjects(group, subjects, fractions),
-        arrays["areas"],
-        slices,
-    )
+    stamp = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    kept = None if cache is None else Path(cache) / f"slices-{path.stem}-{stamp}.npz"
+    if kept is not None and kept.is_file():
+        with np.load(kept, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive}
+    arrays = cut_volumes(path)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(kept) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, **arrays)
+    return arrays
 
 
 def cut_volumes(path: Path) -> dict[str, np.ndarray]:
@@ -147,12 +119,6 @@ def _to_bytes(image: np.ndarray) -> np.ndarray:
     if high <= low:
         low, high = float(image.min()), float(image.max())
     return np.rint(np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
-
-
-def pictures(dataset: Dataset, indices: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The images uint8 [n, H, W] of a dataset; label maps are painted."""
-    images = dataset.images[indices]
-    return paint(images, rng) if dataset.info.get("paint") else images
 
 
 def paint(maps: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -158,3 +158,66 @@ def test_imagenet_weights_with_folded_norms_equal_convolution_and_norm():
     with torch.no_grad():
         found = encoder.blocks[0](torch.nn.functional.relu6(encoder.stem(image * (255 / 128) - 127 / 128)))
     assert torch.allclose(found, expected, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def fuller():
+    torch.manual_seed(0)
+    return awake(build_network({**SMALL, "reduce": 2, "fine": 4, "presence": True})).eval()
+
+
+@torch.no_grad()
+def test_finer_parts_are_cached_too(fuller):
+    target, context = inputs(3)
+    features, encoded = fuller.encode_context(context), fuller.encode_target(target[:, :1])
+    assert all(f.shape[:2] == (2, 3) for f in features)
+    logits, present = fuller.decode_with_presence(target, encoded, fuller.read(encoded, features))
+    assert torch.allclose(fuller(target, context), logits, atol=1e-5) and present.shape == (2,)
+    one_by_one = [fuller.encode_context(context[:, i : i + 1]) for i in range(3)]
+    joined = tuple(torch.cat(parts, 1) for parts in zip(*one_by_one, strict=True))
+    assert torch.allclose(logits, fuller.forward_with_features(target, joined), atol=1e-4)
+    assert build_network(fuller.architecture).architecture == fuller.architecture
+
+
+@torch.no_grad()
+def test_older_weights_go_on_as_they_were_with_the_new_parts():
+    from MultiverSegLib.training.loop import copy_weights
+
+    torch.manual_seed(0)
+    older = awake(build_network({**SMALL, "reduce": 2})).eval()
+    newer = build_network({**SMALL, "reduce": 2, "fine": 4, "presence": True}).eval()
+    copy_weights(newer, older.state_dict())
+    target, context = inputs(2)
+    context[:, 1, 1:] = 0
+    assert torch.equal(older(target, context), newer(target, context))
+    encoded = newer.encode_target(target[:, :1])
+    _, present = newer.decode_with_presence(target, encoded, newer.read(encoded, newer.encode_context(context)))
+    assert (present > 2).all(), "and finds the structure everywhere, as they did"
+    assert older.decode_with_presence(target, encoded[:7], older.read(encoded[:7], older.encode_context(context)))[1] is None
+
+
+@torch.no_grad()
+def test_an_example_without_a_mark_says_that_nothing_is_there(fuller):
+    """It is told from the same image with prompts, and from one whose mask lies elsewhere, by more than the empty channels."""
+    _, context = inputs(1)
+    context[:, :, 1:] = 0
+    empty = fuller.encode_context(context)
+    for value, extra in zip((empty[1], empty[3], empty[5]), fuller.absence, strict=True):
+        assert extra.any() and value.shape[2] == len(extra)
+    quiet = build_network(fuller.architecture).eval()
+    quiet.load_state_dict(fuller.state_dict())
+    for extra in quiet.absence:
+        extra.zero_()
+    assert not torch.allclose(empty[1], quiet.encode_context(context)[1])
+    context[:, :, 3, 5, 5] = 1
+    assert torch.equal(fuller.encode_context(context)[1], quiet.encode_context(context)[1])
+
+
+@torch.no_grad()
+def test_full_resolution_features_see_lines_of_one_pixel(fuller):
+    """A one-pixel line drawn at full resolution changes the refinement where it is, not half an image away."""
+    target, _ = inputs(1, size=64, batch=1)
+    moved = target.clone()
+    moved[0, 0, 10, 5:25] = 1 - moved[0, 0, 10, 5:25]
+    difference = (fuller.fine_features(moved[:, :1]) - fuller.fine_features(target[:, :1])).abs().amax(1)[0]
+    assert difference[8:13, 8:20].min() > 10 * difference[40:, 40:].max()
