@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from ..cohort.store.order import ORDERS
 from ..core.calibration import expected_dice
 from ..core.confidence import subset_agreement
 from ..core.context.example import Example
-from ..core.selection import select, strategies
+from ..core.selection import STRATEGIES, select
 from ..evaluation.metrics import bootstrap
 from ..evaluation.quick import EvaluationTask
 from .cohort_trials import Trial, click_until_good
 
 CAPS = (4, 8, 16)
-ORDERS = ("file order", "least certain", "most informative")
 #: Of each part: what its rows are called, and the row that the others are compared with.
 PARTS = {"strategies": ("strategy", "most_similar"), "orders": ("order", "file order")}
 
@@ -95,9 +95,9 @@ def measure(predictor: Any, task: EvaluationTask, part: str, seed: int = 0, caps
     """All walks of one part ("strategies" or "orders") through one cohort."""
     person = Person(predictor, task, seed)
     if part == "strategies":
-        walks = {(strategy, cap): person.walk(strategy, cap) for strategy in strategies() for cap in caps}
+        walks = {(strategy, cap): person.walk(strategy, cap) for strategy in STRATEGIES.names for cap in caps}
     else:
-        walks = {(order, max(caps)): person.walk("most_similar", max(caps), order) for order in ORDERS}
+        walks = {(order, max(caps)): person.walk("most_similar", max(caps), order) for order in ORDERS.names}
     return Measured(task.name, unit, walks)
 
 

@@ -21,7 +21,7 @@ _SMALL = (12, 40, 36)
 def selection(folder: Path, count: int = 10_000, repeats: int = 5) -> dict[str, Any]:
     """Median milliseconds of each strategy (cap 16) among ``count`` stored examples in a fresh ContextSet, and the memory it takes."""
     from ..core.context.context_set import ContextSet, Example
-    from ..core.selection import strategies
+    from ..core.selection import STRATEGIES
 
     rng = np.random.default_rng(0)
     blurred = rng.random((count, 16, 16), np.float32)
@@ -38,7 +38,7 @@ def selection(folder: Path, count: int = 10_000, repeats: int = 5) -> dict[str, 
     context = ContextSet(folder / "context")
     target = rng.random((128, 128), np.float32)
     times = {}
-    for strategy in strategies():
+    for strategy in STRATEGIES.names:
         chosen = context.selection(target, strategy, 16)
         _ = [example.image for example in chosen]
         times[strategy] = _median_ms(lambda s=strategy: context.selection(target, s, 16), repeats)

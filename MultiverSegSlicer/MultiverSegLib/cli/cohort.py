@@ -73,7 +73,7 @@ def init(
     if (source is None) == (table is None):
         raise typer.BadParameter("give either --from FOLDER or --csv FILE")
     if order not in ORDERS:
-        raise typer.BadParameter(f"unknown order {order!r}: one of {', '.join(ORDERS)}")
+        raise typer.BadParameter(f"unknown order {order!r}: one of {', '.join(ORDERS.names)}")
     structure_names = [_structure_name(entry.partition(":")[0]) for entry in structure]
     image = _image_settings(window, fov)
     structures = [

@@ -54,7 +54,7 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON instea
     from .console import step
 
     with step("Checking the installation"):
-        checks = [check for group in (_system, _packages, _device, _resources, _models, _folders) for check in _safely(group)]
+        checks = [check for group in (_system, _packages, _device, _resources, _models, _plugins, _folders) for check in _safely(group)]
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
@@ -142,6 +142,17 @@ def _models() -> list[Check]:
         else:
             state, text = "problem", f"damaged: {weights_file(registry, info)}; fetch or add it again"
         checks.append(Check(f"model {info.name}", state, text))
+    return checks
+
+
+def _plugins() -> list[Check]:
+    from ..cohort.store.order import ORDERS
+    from ..core.selection import STRATEGIES
+
+    checks = []
+    for plugins in (STRATEGIES, ORDERS):
+        checks.append(Check(plugins.kind, "ok", ", ".join(plugins.names)))
+        checks += [Check(plugins.kind, "warning", problem) for problem in plugins.problems]
     return checks
 
 

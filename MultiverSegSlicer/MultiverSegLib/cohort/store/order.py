@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...core.errors import CohortError
+from ...core.plugins import Plugin, Plugins
 from .records import ACCEPTED, SKIPPED, Case
 from .reducer import State
 
@@ -25,11 +25,18 @@ def _most_informative(case: Case) -> float:
     return -max((p["informative"] for p in _proposals(case) if p.get("informative") is not None), default=float("-inf"))
 
 
-ORDERS: dict[str, Callable[[Case], float]] = {
-    "file order": lambda case: 0.0,
-    "least certain": _least_certain,
-    "most informative": _most_informative,
-}
+#: Orders of work: ``run`` gives a case's place (lower comes first; ties in file order). Another package adds one by the entry point
+#: ``multiverseg.orders``.
+ORDERS = Plugins(
+    "order of work",
+    "multiverseg.orders",
+    CohortError,
+    (
+        Plugin("file order", "File order", "One after the other, as listed.", lambda case: 0.0),
+        Plugin("least certain", "Least certain first", "The proposals that the model is least sure of come first.", _least_certain),
+        Plugin("most informative", "Most informative first", "The cases that would teach the model most come first.", _most_informative),
+    ),
+)
 
 
 def remaining(state: State, order: str = "") -> list[Case]:
@@ -43,9 +50,7 @@ def remaining(state: State, order: str = "") -> list[Case]:
         CohortError: unknown order.
     """
     order = order or state.settings.get("order", "file order")
-    if order not in ORDERS:
-        raise CohortError(f"Unknown order of work {order!r}: use one of {', '.join(ORDERS)}.")
-    return sorted((case for case in state.cases.values() if case.open), key=ORDERS[order])
+    return sorted((case for case in state.cases.values() if case.open), key=ORDERS.get(order).run)
 
 
 def next_case(state: State, order: str = "", current: str | None = None) -> Case | None:

@@ -159,9 +159,9 @@ class ContextSet:
 
     def selection(self, image: np.ndarray, strategy: str = "most_similar", cap: int | None = 8, **hints: Any) -> list[Example]:
         """At most ``cap`` examples (None: no limit) for a target image [128,128], chosen by one of ``selection.strategies()``."""
-        from ..selection import BY_FEATURES, select
+        from ..selection import STRATEGIES, select
 
-        if strategy in BY_FEATURES:
+        if "features" in STRATEGIES.get(strategy).needs:
             hints.setdefault("features", self.features())
         return select(strategy, image, self.examples, cap, **hints)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..plugins import Plugin
 from . import most_similar
 
 if TYPE_CHECKING:
@@ -26,3 +27,12 @@ def select(
     rest = ranked[near:]
     spread = np.linspace(0, len(rest) - 1, cap - near).round().astype(int) if cap > near else []
     return ranked[:near] + [rest[i] for i in spread]
+
+
+PLUGIN = Plugin(
+    "balanced",
+    "Half similar, half spread",
+    "Half of the examples are like the slice, the other half spread over all the rest.",
+    select,
+    needs=("features",),
+)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..context.example import image_feature
+from ..plugins import Plugin
 
 if TYPE_CHECKING:
     from ..context.example import Example
@@ -34,3 +35,6 @@ def select(
         score = RELEVANCE * similarity - (1 - RELEVANCE) * nearest
         score[chosen] = -np.inf
     return [examples[i] for i in chosen]
+
+
+PLUGIN = Plugin("diverse", "Similar but diverse", "Examples like the slice, but unlike each other.", select, needs=("features",))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..plugins import Plugin
+
 if TYPE_CHECKING:
     from ..context.example import Example
 
@@ -14,3 +16,6 @@ if TYPE_CHECKING:
 def select(target_image: np.ndarray, examples: Sequence[Example], cap: int, **_hints: Any) -> list[Example]:
     """The last ``cap`` examples, in order of acceptance."""
     return list(examples[len(examples) - cap :])
+
+
+PLUGIN = Plugin("most_recent", "The most recent", "The examples accepted last.", select)

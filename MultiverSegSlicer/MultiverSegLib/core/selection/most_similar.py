@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..context.example import image_feature
+from ..plugins import Plugin
 
 if TYPE_CHECKING:
     from ..context.example import Example
@@ -25,3 +26,6 @@ def select(
     similarity = matrix @ image_feature(target_image)
     order = np.lexsort((-np.arange(len(similarity)), -similarity))
     return [examples[i] for i in order[:cap]]
+
+
+PLUGIN = Plugin("most_similar", "The most similar", "The examples whose images look most like the slice.", select, needs=("features",))

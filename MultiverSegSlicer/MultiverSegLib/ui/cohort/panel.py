@@ -77,8 +77,9 @@ class CohortPanel:
         layout.addLayout(second)
         third = qt.QHBoxLayout()
         self.order = combo(_("Which case comes next."), _("Order of work"))
-        for name in ORDERS:
-            self.order.addItem(_(name), name)
+        for number, plugin in enumerate(ORDERS):
+            self.order.addItem(_(plugin.title), plugin.name)
+            self.order.setItemData(number, _(plugin.help), qt.Qt.ToolTipRole)
         self.curve_button = button(_("Curve"), _("Show the interactions per case as a plot."), _("Curve of interactions"))
         third.addWidget(self.order)
         third.addWidget(self.curve_button)

@@ -122,8 +122,9 @@ class EffectOptions:
         return box
 
     def _fill(self) -> None:
-        for text, value in selections():
+        for number, (text, value, help_text) in enumerate(selections()):
             self.selectionComboBox.addItem(text, value)
+            self.selectionComboBox.setItemData(number, help_text, qt.Qt.ToolTipRole)
         for text, value in windows():
             self.windowComboBox.addItem(text, value)
         for text, value in ((_("Whole slice"), "whole"), (_("Fixed size"), "fixed"), (_("Region of interest"), "roi")):
@@ -220,18 +221,11 @@ class EffectOptions:
         self.show_status(Status(text, problem=True))
 
 
-def selections() -> list[tuple[str, str]]:
-    """(text, name) of the context-selection strategies."""
-    from ...core.selection import strategies
+def selections() -> list[tuple[str, str, str]]:
+    """(title, name, help) of the context-selection strategies."""
+    from ...core.selection import STRATEGIES
 
-    texts = {
-        "all": _("The first ones"),
-        "most_recent": _("The most recent"),
-        "most_similar": _("The most similar"),
-        "diverse": _("Similar but diverse"),
-        "balanced": _("Balanced over the cases"),
-    }
-    return [(texts.get(name, name.replace("_", " ")), name) for name in strategies()]
+    return [(_(plugin.title), plugin.name, _(plugin.help)) for plugin in STRATEGIES]
 
 
 def windows() -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from ...cohort.work.case_nodes import CASE_ATTRIBUTE
 from ...core.context.context_set import ContextSet
 from ...core.errors import ContextError
 from ...core.names import structure_folder, structure_of
-from ...core.selection import BY_FEATURES, select
+from ...core.selection import STRATEGIES, select
 from . import settings
 
 
@@ -91,7 +91,7 @@ class OtherCases:
     def selection(self, image, strategy: str = "most_similar", cap: int | None = 8) -> list:
         """See ``ContextSet.selection``."""
         hints = {}
-        if strategy in BY_FEATURES:
+        if "features" in STRATEGIES.get(strategy).needs:
             hints["features"] = self._context.features()[[e.case != self.case for e in self._context.examples]]
         return select(strategy, image, self.examples, cap, **hints)
 

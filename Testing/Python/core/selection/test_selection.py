@@ -6,7 +6,7 @@ import pytest
 from MultiverSegLib.core.context.context_set import ContextSet, Example
 from MultiverSegLib.core.context.example import image_feature
 from MultiverSegLib.core.errors import ContextError
-from MultiverSegLib.core.selection import select, strategies
+from MultiverSegLib.core.selection import STRATEGIES, select
 
 MASK = np.pad(np.ones((20, 20), np.uint8), 54)
 
@@ -22,10 +22,10 @@ def examples():
 
 
 def test_the_three_strategies_are_there():
-    assert set(strategies()) >= {"all", "most_recent", "most_similar"}
+    assert set(STRATEGIES.names) >= {"all", "most_recent", "most_similar", "diverse", "balanced"}
 
 
-@pytest.mark.parametrize("strategy", sorted(strategies()))
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES.names))
 def test_every_strategy_keeps_to_the_interface(strategy, examples):
     image = disc(60, 64)
     for cap in (0, 1, 5, 12, 40, None):
