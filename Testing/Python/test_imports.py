@@ -226,6 +226,32 @@ def test_our_own_imports_name_files_that_exist():
     assert not missing, "\n".join(missing)
 
 
+def names_in(file: Path) -> set[str]:
+    """What a module defines or imports at its top, also inside ``if`` and ``try``."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    return found
+
+
+def test_our_own_imports_name_things_that_exist():
+    """Also those inside functions, which fail only when they are run."""
+    known: dict[str, set[str]] = {}
+    missing = []
+    for _, entry in every_import():
+        module, _, name = entry.name.rpartition(".")
+        if entry.name in MODULES or module not in MODULES:
+            continue
+        if name not in known.setdefault(module, names_in(MODULES[module])):
+            missing.append(str(entry))
+    assert not missing, "\n".join(missing)
+
+
 def test_what_slicer_imports_at_start_up_is_light():
     """torch and its company load inside functions; only the networks, which nothing imports at file scope, may name torch at the top."""
     networks = LIB / "core" / "networks"

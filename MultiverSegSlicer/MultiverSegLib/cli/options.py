@@ -19,9 +19,9 @@ def one_of(value: str, allowed: Sequence[str], option: str) -> str:
 
 
 def known_strategy(value: str) -> str:
-    from ..core.selection import strategies
+    from ..core.selection import STRATEGIES
 
-    return one_of(value, list(strategies()), "--strategy")
+    return one_of(value, STRATEGIES.names, "--strategy")
 
 
 ContextFolder = Annotated[Path | None, typer.Option("--context", help="Folder of accepted examples (see 'multiverseg context').")]
