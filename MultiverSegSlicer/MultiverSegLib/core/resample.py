@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+# Samples per output pixel and direction beyond which input pixels are skipped: images of 500,000 pixels, or tilted ones of 8,000, are no images
+# of a patient but headers that can't be true, and must not take all memory or for ever.
+_MOST_STRAIGHT, _MOST_ANY = 4096, 64
 _EDGE = 1e-6  # in pixels: rounding errors don't decide whether a sample on the edge is inside
 _STRAIGHT = 1e-3  # in pixels over the whole output: how far a mapping may drift and still be axis-aligned
 
@@ -63,15 +66,15 @@ def _straight_axes(mapping: np.ndarray, shape: tuple[int, int]) -> str | None:
     return None
 
 
-def _samples(step: float) -> int:
-    return max(1, int(np.ceil(abs(step) - _STRAIGHT)))
+def _samples(step: float, most: int) -> int:
+    return int(min(max(1, np.ceil(abs(step) - _STRAIGHT)), most))
 
 
 def _weights(length: int, step: float, first: float, count: int) -> Any:
     """Sparse [count, length] float64: row n averages the linear interpolation of ``length`` values over output pixel n."""
     from scipy import sparse
 
-    samples = _samples(step)
+    samples = _samples(step, _MOST_STRAIGHT)
     offsets = (np.arange(samples) + 0.5) / samples - 0.5
     positions = first + step * (np.arange(count)[:, None] + offsets)
     inside = (positions >= -0.5 - _EDGE) & (positions <= length - 0.5 + _EDGE)
@@ -104,7 +107,7 @@ def _weigh_straight(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, i
 def _weigh_any(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     height, width = values.shape
     flat = np.ascontiguousarray(values, dtype=np.float64).ravel()
-    along_cols, along_rows = (_samples(float(np.linalg.norm(mapping[:, axis]))) for axis in (0, 1))
+    along_cols, along_rows = (_samples(float(np.linalg.norm(mapping[:, axis])), _MOST_ANY) for axis in (0, 1))
     cols, rows = np.arange(shape[1])[None, :], np.arange(shape[0])[:, None]
     total, coverage = np.zeros(shape), np.zeros(shape)
     for a in range(along_cols):

@@ -17,6 +17,9 @@ from ..core.imaging import ImageSettings, image_to_grid
 from .corpus import CorpusError
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+#: Voxels that an image and its mask may lie apart: rounding of a header.
+_SAME = 0.1
+_MOST_LABELS = 256
 #: Array axes (k, j, i) of an LPS-oriented volume and the view one looks along them.
 VIEWS = ("axial", "coronal", "sagittal")
 
@@ -69,6 +72,8 @@ def build_dataset(
     pairs = pair_files(Path(images), Path(masks))
     volumes = [(path, *_read_pair(path, mask)) for path, mask in pairs]
     labels = info.labels or {int(v): f"label {int(v)}" for v in sorted({v for _, _, m, _ in volumes for v in np.unique(m)} - {0})}
+    if not labels:
+        raise CorpusError(f"No mask in {masks} shows anything: every pixel is 0.")
     slices = [s for path, image, mask, spacing in volumes for s in _slices(path, image, mask, spacing, labels, info)]
     if not slices:
         raise CorpusError(f"No mask in {masks} shows any of the labels {sorted(labels)}: give the values in the mask files.")
@@ -91,58 +96,116 @@ def build_dataset(
 
 
 def pair_files(images: Path, masks: Path) -> list[tuple[Path, Path]]:
-    """Image and mask files with the same name (up to the suffix, or with ``_mask``/``_seg``/``_label`` added), in order of name.
+    """Image and mask files with the same name, in order of name: up to the suffix, with ``_mask``/``_seg``/``_label``/``.seg`` added to the mask's
+    or nnU-Net's channel number ``_0000`` to the image's (further channels are left out). Hidden files don't count.
 
     Raises:
         CorpusError: a folder is missing or empty, or an image has no mask.
     """
-    by_stem: dict[str, Path] = {}
     for folder in (images, masks):
         if not folder.is_dir():
             raise CorpusError(f"{folder} is not a folder: give the folders of the images and of their masks.")
-    for path in sorted(masks.iterdir()):
-        if suffix := _suffix(path):
-            by_stem[re.sub(r"[_-](mask|seg|label)s?$", "", path.name[: -len(suffix)])] = path
+    by_stem = {re.sub(r"([_-](mask|seg|label)s?|\.seg)$", "", stem): path for stem, path in _by_stem(masks)}
+    found = dict(_by_stem(images))
     pairs = []
-    for path in sorted(images.iterdir()):
-        if suffix := _suffix(path):
-            stem = path.name[: -len(suffix)]
-            if stem not in by_stem:
-                raise CorpusError(f"{path} has no mask in {masks}: name it {stem} with any of the image suffixes, or move the image away.")
-            pairs.append((path, by_stem[stem]))
+    for stem, path in found.items():
+        channel = re.search(r"_(\d{4})$", stem)
+        if channel and channel.group(1) != "0000" and f"{stem[:-5]}_0000" in found:
+            continue
+        mask = by_stem.get(stem) or (by_stem.get(stem[:-5]) if channel else None)
+        if mask is None:
+            raise CorpusError(f"{path} has no mask in {masks}: name it {stem} with any of the image suffixes, or move the image away.")
+        pairs.append((path, mask))
     if not pairs:
         raise CorpusError(f"{images} holds no images ({', '.join(SUFFIXES)}).")
     return pairs
+
+
+def _by_stem(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.iterdir()):
+        suffix = _suffix(path)
+        if suffix and not path.name.startswith(".") and path.is_file():
+            yield path.name[: -len(suffix)], path
 
 
 def _suffix(path: Path) -> str | None:
     return next((s for s in SUFFIXES if path.name.lower().endswith(s)), None)
 
 
-def _read(path: Path) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """A grey array [k, j, i] of an LPS-oriented image and its spacing (k, j, i) in mm; 2D images have one k."""
+def _read(path: Path) -> Any:
+    """The SimpleITK image, 2D or 3D.
+
+    Raises:
+        CorpusError: unreadable, or of more dimensions.
+    """
     import SimpleITK as sitk
 
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise CorpusError(f"{path} can't be read as an image: {str(error).strip().splitlines()[-1]}.") from error
-    if image.GetDimension() == 3 and image.GetSize()[2] > 1:
+    if image.GetDimension() > 3:
+        size = " x ".join(map(str, image.GetSize()))
+        raise CorpusError(f"{path} has {image.GetDimension()} dimensions ({size}): give 2D or 3D images, e.g. one time point.")
+    return image
+
+
+def _oriented(image: Any) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """An array [k, j, i] (and its channels, if it has several) of the LPS-oriented image and its spacing (k, j, i) in mm; 2D images have one k."""
+    import SimpleITK as sitk
+
+    if _is_volume(image):
         image = sitk.DICOMOrient(image, "LPS")
     array = sitk.GetArrayFromImage(image)
-    if image.GetNumberOfComponentsPerPixel() > 1:
-        colours = array[..., :3].astype(np.float32)
-        array = colours @ np.array([0.299, 0.587, 0.114], np.float32) if colours.shape[-1] == 3 else colours[..., 0]
     spacing = tuple(reversed(image.GetSpacing()))
-    return (array[None], (1.0, *spacing)) if array.ndim == 2 else (array, spacing[-3:])
+    return (array[None], (1.0, *spacing)) if image.GetDimension() == 2 else (array, spacing)
+
+
+def _is_volume(image: Any) -> bool:
+    return image.GetDimension() == 3 and image.GetSize()[2] > 1
 
 
 def _read_pair(path: Path, mask_path: Path) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
-    image, spacing = _read(path)
-    mask, _ = _read(mask_path)
-    if image.shape != mask.shape:
-        raise CorpusError(f"{mask_path} has the shape {mask.shape}, its image {path} has {image.shape}: they must match.")
-    return image, np.rint(mask).astype(np.int64), spacing
+    """(image, mask, spacing), arrays [k, j, i]."""
+    image, mask = _read(path), _read(mask_path)
+    array, spacing = _oriented(image)
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        colours = array[..., :3].astype(np.float32)
+        array = colours @ np.array([0.299, 0.587, 0.114], np.float32) if colours.shape[-1] == 3 else colours[..., 0]
+    labels = _labels_of(mask, mask_path)
+    if image.GetSize() != mask.GetSize():
+        raise CorpusError(f"{mask_path} has the size {mask.GetSize()}, its image {path} has {image.GetSize()}: they must match.")
+    if _is_volume(image) and (shift := _shift(image, mask)) > _SAME:
+        raise CorpusError(
+            f"{mask_path} lies in another place than its image {path} (up to {shift:.1f} voxels away, by origin, spacing or direction): "
+            "correct its header, or resample it to the image."
+        )
+    return array, labels, spacing
+
+
+def _labels_of(mask: Any, path: Path) -> np.ndarray:
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        raise CorpusError(f"{path} is a JPEG, which changes the label values of a mask: give PNG, NIfTI or NRRD.")
+    labels, _ = _oriented(mask)
+    if mask.GetNumberOfComponentsPerPixel() > 1:
+        colours = labels[..., : 3 if mask.GetNumberOfComponentsPerPixel() > 2 else 1]
+        if not (colours == colours[..., :1]).all():
+            raise CorpusError(f"{path} is a colour image: give a mask with one number for each label.")
+        labels = colours[..., 0]
+    whole = np.rint(np.nan_to_num(labels)).astype(np.int64)
+    if labels.dtype.kind == "f" and not np.allclose(whole, labels, atol=1e-3):
+        raise CorpusError(f"{path} holds fractions, as probabilities are: threshold it first.")
+    if len(found := np.unique(whole)) > _MOST_LABELS:
+        raise CorpusError(f"{path} holds {len(found)} different values: it is an image, not a mask.")
+    return whole
+
+
+def _shift(image: Any, mask: Any) -> float:
+    """By how many of the image's voxels the corners of two images of one size lie apart at most."""
+    size = np.array(image.GetSize()) - 1
+    corners = [tuple(int(v) for v in size * bits) for bits in np.ndindex(2, 2, 2)]
+    places = [image.TransformPhysicalPointToContinuousIndex(mask.TransformIndexToPhysicalPoint(corner)) for corner in corners]
+    return float(np.abs(np.array(places) - np.array(corners)).max())
 
 
 def _slices(path: Path, image: np.ndarray, mask: np.ndarray, spacing, labels: Mapping[int, str], info: DatasetInfo) -> Iterator[Slice]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from MultiverSegLib.cli.main import app
-from MultiverSegLib.training.build_corpus import DatasetInfo, build_dataset, split_subjects
+from MultiverSegLib.training.build_corpus import DatasetInfo, build_dataset, pair_files, split_subjects
 from MultiverSegLib.training.corpus import Corpus, CorpusError
 from typer.testing import CliRunner
 
@@ -149,3 +149,55 @@ def test_the_command_builds_and_lists(tmp_path):
     listed = CliRunner().invoke(app, ["corpus", "list", str(tmp_path / "c")])
     assert listed.exit_code == 0 and "Cmd" in listed.output and "block" in listed.output
     assert CliRunner().invoke(app, [*arguments, "--label", "liver"]).exit_code == 2
+
+
+def refused(tmp_path, mask, suffix=".png", image=None) -> str:
+    write(tmp_path / "i" / f"a{suffix}", np.ones(mask.shape[:2], np.uint8) if image is None else image)
+    write(tmp_path / "m" / f"a{suffix}", mask)
+    with pytest.raises(CorpusError) as caught:
+        build_dataset(tmp_path / "i", tmp_path / "m", tmp_path / "c", DatasetInfo("X", "CC0"))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "mask, suffix, told",
+    [
+        (np.full((20, 20), 0.3, np.float32), ".nrrd", "holds fractions"),
+        (np.zeros((20, 20), np.uint8), ".png", "every pixel is 0"),
+        (np.eye(20, dtype=np.uint8) * 255, ".jpg", "JPEG"),
+        (
+            np.stack([np.eye(20, dtype=np.uint8) * 255, np.zeros((20, 20), np.uint8), np.zeros((20, 20), np.uint8)], -1),
+            ".png",
+            "colour image",
+        ),
+        (np.arange(400, dtype=np.int16).reshape(20, 20), ".nrrd", "400 different values"),
+        (np.ones((20, 21), np.uint8), ".png", "must match"),
+    ],
+)
+def test_masks_that_are_no_masks(tmp_path, mask, suffix, told):
+    assert told in refused(tmp_path, mask, suffix, np.ones((20, 20), np.uint8))
+
+
+def test_an_image_of_four_dimensions_is_refused(tmp_path):
+    four = sitk.JoinSeries([sitk.Image([5, 5, 5], sitk.sitkUInt8) + 1] * 2)
+    for part in "im":
+        (tmp_path / part).mkdir()
+        sitk.WriteImage(four, str(tmp_path / part / "a.nii.gz"))
+    with pytest.raises(CorpusError, match="4 dimensions"):
+        build_dataset(tmp_path / "i", tmp_path / "m", tmp_path / "c", DatasetInfo("X", "CC0"))
+
+
+def test_hidden_files_channels_and_segmentations_of_slicer_are_paired(tmp_path):
+    picture = np.eye(20, dtype=np.uint8)
+    for name in ("a_0000.nrrd", "a_0001.nrrd", "b.nrrd", "c.nrrd"):
+        write(tmp_path / "i" / name, picture * 100)
+    (tmp_path / "i" / "._a.nrrd").write_bytes(b"hidden")
+    for name in ("a.nrrd", "b.seg.nrrd", "c_mask.nrrd"):
+        write(tmp_path / "m" / name, picture)
+    (tmp_path / "m" / "._a.nrrd").write_bytes(b"hidden")
+    assert [(i.name, m.name) for i, m in pair_files(tmp_path / "i", tmp_path / "m")] == [
+        ("a_0000.nrrd", "a.nrrd"),
+        ("b.nrrd", "b.seg.nrrd"),
+        ("c.nrrd", "c_mask.nrrd"),
+    ]
