@@ -15,7 +15,8 @@ import numpy as np
 # of a patient but headers that can't be true, and must not take all memory or for ever.
 _MOST_STRAIGHT, _MOST_ANY = 4096, 64
 _EDGE = 1e-6  # in pixels: rounding errors don't decide whether a sample on the edge is inside
-_STRAIGHT = 1e-3  # in pixels over the whole output: how far a mapping may drift and still be axis-aligned
+#: In pixels over the whole output: how far a mapping may drift and still be axis-aligned.
+STRAIGHT = 1e-3
 
 
 def resample(
@@ -59,22 +60,23 @@ def _weigh(
 def _straight_axes(mapping: np.ndarray, shape: tuple[int, int]) -> str | None:
     """ "same" if x depends on the column only and y on the row only, "swapped" if the other way round, else None."""
     drift = np.abs(mapping[:, :2]) * (shape[1], shape[0])
-    if max(drift[0, 1], drift[1, 0]) < _STRAIGHT:
+    if max(drift[0, 1], drift[1, 0]) < STRAIGHT:
         return "same"
-    if max(drift[0, 0], drift[1, 1]) < _STRAIGHT:
+    if max(drift[0, 0], drift[1, 1]) < STRAIGHT:
         return "swapped"
     return None
 
 
-def _samples(step: float, most: int) -> int:
-    return int(min(max(1, np.ceil(abs(step) - _STRAIGHT)), most))
+def samples_for(step: float, most: int) -> int:
+    """How many samples average an output pixel that is ``step`` input pixels wide; ``most`` at the most."""
+    return int(min(max(1, np.ceil(abs(step) - STRAIGHT)), most))
 
 
-def _weights(length: int, step: float, first: float, count: int) -> Any:
+def linear_weights(length: int, step: float, first: float, count: int) -> Any:
     """Sparse [count, length] float64: row n averages the linear interpolation of ``length`` values over output pixel n."""
     from scipy import sparse
 
-    samples = _samples(step, _MOST_STRAIGHT)
+    samples = samples_for(step, _MOSTSTRAIGHT)
     offsets = (np.arange(samples) + 0.5) / samples - 0.5
     positions = first + step * (np.arange(count)[:, None] + offsets)
     inside = (positions >= -0.5 - _EDGE) & (positions <= length - 0.5 + _EDGE)
@@ -96,18 +98,18 @@ def _both(along_rows: Any, values: np.ndarray, along_cols: Any) -> tuple[np.ndar
 def _weigh_straight(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], axes: str) -> tuple[np.ndarray, np.ndarray]:
     rows, cols = shape
     if axes == "same":
-        along_x = _weights(values.shape[1], mapping[0, 0], mapping[0, 2] + mapping[0, 1] * (rows - 1) / 2, cols)
-        along_y = _weights(values.shape[0], mapping[1, 1], mapping[1, 2] + mapping[1, 0] * (cols - 1) / 2, rows)
+        along_x = linear_weights(values.shape[1], mapping[0, 0], mapping[0, 2] + mapping[0, 1] * (rows - 1) / 2, cols)
+        along_y = linear_weights(values.shape[0], mapping[1, 1], mapping[1, 2] + mapping[1, 0] * (cols - 1) / 2, rows)
         return _both(along_y, values, along_x)
-    along_x = _weights(values.shape[1], mapping[0, 1], mapping[0, 2] + mapping[0, 0] * (cols - 1) / 2, rows)
-    along_y = _weights(values.shape[0], mapping[1, 0], mapping[1, 2] + mapping[1, 1] * (rows - 1) / 2, cols)
+    along_x = linear_weights(values.shape[1], mapping[0, 1], mapping[0, 2] + mapping[0, 0] * (cols - 1) / 2, rows)
+    along_y = linear_weights(values.shape[0], mapping[1, 0], mapping[1, 2] + mapping[1, 1] * (rows - 1) / 2, cols)
     return _both(along_x, values.T, along_y)
 
 
 def _weigh_any(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     height, width = values.shape
     flat = np.ascontiguousarray(values, dtype=np.float64).ravel()
-    along_cols, along_rows = (_samples(float(np.linalg.norm(mapping[:, axis])), _MOST_ANY) for axis in (0, 1))
+    along_cols, along_rows = (samples_for(float(np.linalg.norm(mapping[:, axis])), _MOST_ANY) for axis in (0, 1))
     cols, rows = np.arange(shape[1])[None, :], np.arange(shape[0])[:, None]
     total, coverage = np.zeros(shape), np.zeros(shape)
     for a in range(along_cols):
