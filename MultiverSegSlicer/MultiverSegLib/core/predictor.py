@@ -38,6 +38,8 @@ class Prediction:
     Attributes:
         probability, logits: float32 [128,128].
         confidence: the Dice to expect, 0..1, calibrated where that was measured for the model; 0 if nothing reaches 0.5.
+        presence: probability that the structure is on the slice at all; None from a model that can't say. Below 0.5 no pixel of the prediction is
+            likelier than this, unless a positive prompt or a box says that it is there.
         model: name of the model that was used (of a pair, the one for this case).
         device: e.g. "CPU" or "NVIDIA RTX A4000".
         seconds: of computing, its share of the batch.
@@ -53,6 +55,12 @@ class Prediction:
     seconds: float
     n_context: int
     notice: str = ""
+    presence: float | None = None
+
+    @property
+    def absent(self) -> bool:
+        """Whether the model says that the structure is not on the slice: by its presence, or as nothing reaches 0.5."""
+        return not bool((self.probability >= 0.5).any()) if self.presence is None else self.presence < 0.5
 
     def mask(self, threshold: float = 0.5) -> np.ndarray:
         """bool [128,128]: probability of at least ``threshold``."""
@@ -164,10 +172,11 @@ class Predictor:
                 _check(cancel)
                 seconds = (time.perf_counter() - started) / len(part)
                 text = "; ".join(filter(None, [notice, *self._notices]))
-                for target, logits in zip(part, predicted, strict=True):
+                for target, logits, presence in zip(part, *predicted, strict=True):
                     probability = np.reciprocal(1 + np.exp(-np.clip(logits, -80, 80)))
                     confidence = self._confidence(model, probability, bool(target[1:4].any()))
-                    results.append(Prediction(probability, logits, confidence, model, self.device, seconds, len(used), text))
+                    found = (probability, logits, confidence, model, self.device, seconds, len(used), text, presence)
+                    results.append(Prediction(*found))
                 continue
             # outside of the handler: its traceback would keep the tensors alive that made the memory run out
             self._retreat(network, problem)
@@ -227,40 +236,48 @@ class Predictor:
 
     # --- computing
 
-    def _forward(self, network: nn.Module, targets: np.ndarray, examples: Sequence[Example]) -> np.ndarray:
-        """targets [B,5,128,128] -> logits [B,128,128]."""
+    def _forward(self, network: nn.Module, targets: np.ndarray, examples: Sequence[Example]) -> tuple[np.ndarray, list[float | None]]:
+        """targets [B,5,128,128] -> logits [B,128,128] and the probabilities of presence."""
         import torch
 
         target = torch.from_numpy(targets[:, : network.target_channels]).to(self._device)
         with torch.inference_mode(), self._autocast():
-            result = self._run(network, target, examples).float()
+            result, present = self._run(network, target, examples)
         if self._autocast_type() is not None and not bool(torch.isfinite(result).all()):
             self._forget()
             with torch.inference_mode():  # fp16 overflowed
-                result = self._run(network, target, examples)
-        return np.nan_to_num(result[:, 0].cpu().numpy().astype(np.float32))
+                result, present = self._run(network, target, examples)
+        logits = np.nan_to_num(result[:, 0].float().cpu().numpy())
+        if present is None:
+            return logits, [None] * len(logits)
+        presence = np.nan_to_num(present.float().cpu().numpy())
+        return _without_absent(logits, presence, targets), torch.sigmoid(torch.from_numpy(presence)).tolist()
 
-    def _run(self, network: nn.Module, target: Tensor, examples: Sequence[Example]) -> Tensor:
-        """target [B,5,128,128] -> logits [B,1,128,128]; see ``networks.CachingNetwork`` for ``looks_twice``."""
-        logits = self._look(network, target, examples)
+    def _run(self, network: nn.Module, target: Tensor, examples: Sequence[Example]) -> tuple[Tensor, Tensor | None]:
+        """target [B,5,128,128] -> logits [B,1,128,128] and of presence [B]; see ``networks.CachingNetwork`` for ``looks_twice``."""
+        logits, present = self._look(network, target, examples)
         if examples and getattr(network, "looks_twice", False):
             alone = ~target[:, 1:].flatten(1).any(1)  # nothing but the examples says what is wanted
             if alone.any():
-                turned = self._look(network, target[alone].flip(_TURNED), examples, _TURNED).flip(_TURNED)
-                logits[alone] = (logits[alone] + turned) / 2
-        return logits
+                turned, again = self._look(network, target[alone].flip(_TURNED), examples, _TURNED)
+                logits[alone] = (logits[alone] + turned.flip(_TURNED)) / 2
+                if present is not None and again is not None:
+                    present[alone] = (present[alone] + again) / 2
+        return logits, present
 
-    def _look(self, network: nn.Module, target: Tensor, examples: Sequence[Example], flip: tuple[int, ...] = _UPRIGHT) -> Tensor:
+    def _look(
+        self, network: nn.Module, target: Tensor, examples: Sequence[Example], flip: tuple[int, ...] = _UPRIGHT
+    ) -> tuple[Tensor, Tensor | None]:
         """``flip``: axes along which the target was flipped, and the examples are to be."""
-        if hasattr(network, "decode") and len(target) == 1 and flip == _UPRIGHT:
-            return network.decode(target, *self._read(network, target, examples))
+        if hasattr(network, "decode"):
+            return _decoded(network, target, *self._read(network, target, examples, flip))
         if not examples:
-            return network(target, None)
+            return network(target, None), None
         if hasattr(network, "encode_context"):
             features = tuple(f.expand(len(target), *f.shape[1:]) for f in self._encoded(network, examples, flip))
-            return network.forward_with_features(target, features)
+            return network.forward_with_features(target, features), None
         context = self._context(network, examples)
-        return network(target, context.expand(len(target), *context.shape[1:]))
+        return network(target, context.expand(len(target), *context.shape[1:])), None
 
     def _context(self, network: nn.Module, examples: Sequence[Example]) -> Tensor:
         """[1,N,Cc,128,128]; a missing mask or missing prompts are zeros."""
@@ -293,9 +310,15 @@ class Predictor:
             self._encodings.popitem(last=False)
         return features
 
-    def _read(self, network: nn.Module, target: Tensor, examples: Sequence[Example]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """The image's encoding and what it reads from the examples, kept for the next click on it."""
+    def _read(
+        self, network: nn.Module, target: Tensor, examples: Sequence[Example], flip: tuple[int, ...]
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The images' encodings and what they read from the examples; those of a single upright image are kept for the next click on it."""
         image, ids = target[:, :1], tuple(e.id for e in examples)
+        if len(target) > 1 or flip != _UPRIGHT:
+            features = self._encoded(network, examples, flip) if examples else self._no_examples(network, target[:1])
+            encoded = network.encode_target(image)
+            return encoded, network.read(encoded, tuple(f.expand(len(target), *f.shape[1:]) for f in features))
         if self._kept is None or not image.equal(self._kept.image):
             self._kept = _Kept(image.clone(), network.encode_target(image))
         if self._kept.ids != ids:
@@ -410,6 +433,21 @@ def _of_slices(network: nn.Module, name: str) -> nn.Module:
     if getattr(network, "by_query", False):
         raise CheckpointError(f"{name} is asked for structures by name, not by examples: choose another model here.")
     return network
+
+
+def _decoded(network: nn.Module, target: Tensor, encoded: tuple[Tensor, ...], readings: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:
+    """The logits, and those of presence from a network that can say."""
+    if hasattr(network, "decode_with_presence"):
+        return network.decode_with_presence(target, encoded, readings)
+    return network.decode(target, encoded, readings), None
+
+
+def _without_absent(logits: np.ndarray, presence: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """``logits`` [B,128,128] lowered where the structure is more likely absent (``presence`` [B], logits): no pixel is likelier than that it is
+    there. Where the person says so by a box or a positive prompt, nothing is lowered."""
+    asserted = (targets[:, 1:3] > 0).any((1, 2, 3))
+    excess = np.maximum(logits.max((1, 2)) - presence, 0)
+    return logits - np.where((presence < 0) & ~asserted, excess, 0).astype(np.float32)[:, None, None]
 
 
 def _find_device(name: str) -> Any:

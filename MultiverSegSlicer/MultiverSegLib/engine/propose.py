@@ -25,6 +25,7 @@ class Proposal:
         confidence: the Dice to expect of the first slice (0..1, see ``core.calibration``); 0 if nothing was found.
         informative: 1 - agreement of the predictions made with disjoint parts of the context (query by committee: Seung et al., COLT 1992).
         examples: ids of the examples it was made with.
+        presence: probability that the structure is on the first slice; None from a model that can't say.
     """
 
     index: int
@@ -32,6 +33,7 @@ class Proposal:
     confidence: float
     informative: float
     examples: tuple[str, ...]
+    presence: float | None = None
 
 
 def is_due(proposal: Mapping[str, Any], kind: str, model: str, examples: Collection[str], refresh_after: int) -> bool:
@@ -86,4 +88,5 @@ def propose(
         results[found.index] = SliceResult(
             found.index, probability, confirmed[found.index].previous, entropy_confidence(probability), int(mask.sum()), ()
         )
-    return Proposal(found.index, results, float(first.confidence), informative, tuple(e.id for e in examples))
+    presence = getattr(first, "presence", None)
+    return Proposal(found.index, results, float(first.confidence), informative, tuple(e.id for e in examples), presence)

@@ -39,8 +39,8 @@ class Limits:
     """Where propagation goes and stops.
 
     ``first`` and ``last`` are slice indices (inclusive; None: the volume's). A run that leaves the structure stops after ``patience``
-    slices in a row whose area is below ``min_area`` of the confirmed slice's, or whose confidence is below ``min_confidence``. From one
-    slice to the next the structure grows by at most ``reach`` grid pixels (None: no limit), except where prompts say otherwise.
+    slices in a row whose area is below ``min_area`` of the confirmed slice's, whose confidence is below ``min_confidence``, or of which the
+    model says that the structure is not there (``min_presence``). From one slice to the next the structure grows by at most ``reach`` grid pixels (None: no limit), except where prompts say otherwise.
 
     Confirmed slices that span more than the structure is wide show its length: walks then go ``beyond`` the outermost by this share of the
     span, and by one slice at least (None: no limit). On a side with ``first`` or ``last`` that limit is the person's.
@@ -50,6 +50,7 @@ class Limits:
     last: int | None = None
     min_area: float = 0.05
     min_confidence: float = 0.5
+    min_presence: float = 0.5
     patience: int = 2
     threshold: float = 0.5
     reach: int | None = 3
@@ -80,7 +81,8 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class SliceResult:
-    """One slice: ``probability`` and ``logits`` float32 [128, 128], ``area`` in grid pixels, and which confirmed slices it ``came_from``."""
+    """One slice: ``probability`` and ``logits`` float32 [128, 128], ``area`` in grid pixels, which confirmed slices it ``came_from``, and the
+    ``presence`` that the model gave it (None: it can't say)."""
 
     index: int
     probability: np.ndarray
@@ -88,6 +90,7 @@ class SliceResult:
     confidence: float
     area: int
     came_from: tuple[int, ...]
+    presence: float | None = None
 
     @property
     def confirmed(self) -> bool:
@@ -270,6 +273,7 @@ class VolumePropagation:
         self.predicted += len(indices)
         for front, index, prediction in zip(active, indices, predictions, strict=True):
             result = self._result(index, prediction.probability, prediction.logits, (front.start,))
+            result = replace(result, presence=getattr(prediction, "presence", None))
             if self.limits.reach is not None and index not in prompts:
                 result = self._within_reach(result, front.previous > 0)
             front.found[index] = result
@@ -280,14 +284,16 @@ class VolumePropagation:
         """The result without what is farther than ``reach`` from the neighbour's: drift would grow from slice to slice."""
         near = _dilated(neighbour, self.limits.reach)
         logits = np.where(near, result.logits, np.minimum(result.logits, -_SURE)).astype(np.float32)
-        return self._result(result.index, np.where(near, result.probability, 0), logits, result.came_from)
+        near_only = self._result(result.index, np.where(near, result.probability, 0), logits, result.came_from)
+        return replace(near_only, presence=result.presence)
 
     def _judge(self, front: _Front, result: SliceResult, prompted: bool) -> None:
         """Stops a front that has left the structure, and forgets the slices in which it had."""
         if not front.may_stop:
             return
         too_small = result.area < max(_FEWEST_PIXELS, self.limits.min_area * front.full_area)
-        doubtful = too_small or result.confidence < self.limits.min_confidence
+        absent = result.presence is not None and result.presence < self.limits.min_presence
+        doubtful = absent or too_small or result.confidence < self.limits.min_confidence
         front.doubtful = front.doubtful + 1 if doubtful and not prompted else 0
         if front.doubtful >= self.limits.patience:
             front.stopped = True

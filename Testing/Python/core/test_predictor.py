@@ -259,6 +259,65 @@ def test_examples_alone_are_looked_at_twice_upright_and_turned():
     np.testing.assert_allclose(predictor.predict(IMAGE).logits, plain(net, predictor, IMAGE, None, None, []), atol=1e-4)
 
 
+def telling(logit):
+    """A network that gives every slice the same logit of presence."""
+    torch.manual_seed(0)
+    net = build_network({"family": "cached", "widths": [8, 12, 16, 24, 32], "value_channels": 16, "fine": 4, "presence": True}).eval()
+    with torch.no_grad():
+        net.presence.out.bias.fill_(logit)
+        net.out.bias.fill_(5.0)  # finds the structure everywhere
+    return net
+
+
+def test_where_the_structure_is_absent_no_pixel_is_likelier_than_its_presence():
+    prediction = Predictor(telling(-2.0)).predict(IMAGE, examples=[full(1)])
+    assert prediction.presence == pytest.approx(1 / (1 + np.exp(2)), abs=1e-6) and prediction.absent
+    assert prediction.logits.max() == pytest.approx(-2.0, abs=1e-4) and not prediction.mask().any()
+    assert prediction.confidence == 0 and np.ptp(prediction.logits) > 0, "the order of the pixels stays"
+
+
+def test_where_it_is_there_the_logits_stay_as_they_are():
+    net = telling(1.0)
+    predictor = Predictor(net)
+    found = predictor.predict(IMAGE, None, LOGITS, [full(1)])
+    assert found.presence > 0.5 and not found.absent
+    np.testing.assert_allclose(found.logits, plain(net, predictor, IMAGE, None, LOGITS, [full(1)]), atol=1e-4)
+
+
+@pytest.mark.parametrize(("channel", "lowered"), [(0, False), (1, False), (2, True)])
+def test_a_person_who_marks_the_structure_is_believed(channel, lowered):
+    prompts = np.zeros((3, 128, 128), np.float32)
+    prompts[channel, 60:64, 60:64] = 1
+    prediction = Predictor(telling(-2.0)).predict(IMAGE, prompts, None, [full(1)])
+    assert prediction.mask().any() != lowered and prediction.presence < 0.5
+
+
+def test_presence_in_batches_is_that_of_single_predictions():
+    predictor = Predictor(cached_network_with_presence())
+    images, examples = [IMAGE, 1 - IMAGE, IMAGE[::-1]], [full(1), weak(2)]
+    for given in (examples, []):
+        together = predictor.predict_batch(images, None, [None, LOGITS, None], given)
+        for n, image in enumerate(images):
+            alone = predictor.predict(image, None, LOGITS if n == 1 else None, given)
+            assert together[n].presence == pytest.approx(alone.presence, abs=1e-4)
+            np.testing.assert_allclose(together[n].logits, alone.logits, atol=1e-3)
+    assert len({round(p.presence, 4) for p in together}) == 3
+
+
+def cached_network_with_presence():
+    torch.manual_seed(0)
+    net = build_network({"family": "cached", "reduce": 2, "fine": 4, "presence": True}).eval()
+    for parameter in net.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.05)
+    return net
+
+
+def test_models_that_cannot_say_give_no_presence():
+    prediction = Predictor(network()).predict(IMAGE, PROMPTS)
+    assert prediction.presence is None and prediction.absent == (not prediction.mask().any())
+
+
 HALF = """
 import sys
 sys.path[:0] = {paths!r}

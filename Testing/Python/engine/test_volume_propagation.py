@@ -47,6 +47,30 @@ def propagation(volume, model=None, **limits):
     )
 
 
+class Knowing(Grower):
+    """Says besides that the structure is not on slices whose corner is dark."""
+
+    def predict_batch(self, images, prompts, logits, examples):
+        found = super().predict_batch(images, prompts, logits, examples)
+        for image, result in zip(images, found, strict=True):
+            result.presence = float(image[0, 0])
+        return found
+
+
+def test_it_stops_where_the_model_says_that_the_structure_is_not_there():
+    """The bright column goes on, but not the structure: only the model knows."""
+    volume = np.zeros((16, SIZE, SIZE), np.float32)
+    volume[:, 8:16, 8:16] = 1
+    volume[3:12, 0, 0] = 1
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[8:16, 8:16] = True
+    results = propagation(volume, Knowing(), beyond=None).run({7: Confirmed(mask)})
+    assert sorted(results) == list(range(3, 12))
+    assert len(propagation(volume, beyond=None).run({7: Confirmed(mask)})) == 16
+    between = propagation(volume, Knowing(), beyond=None).run({1: Confirmed(mask), 7: Confirmed(mask)})
+    assert set(range(1, 8)) <= set(between), "between two confirmed slices the person's word counts"
+
+
 def masks(results, count):
     out = np.zeros((count, SIZE, SIZE), bool)
     for index, result in results.items():

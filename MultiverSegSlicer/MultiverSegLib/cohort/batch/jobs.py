@@ -254,6 +254,7 @@ def _facts(proposal: Any, stack: Any, settings: Any) -> dict[str, Any]:
         "index": proposal.index,
         "confidence": round(proposal.confidence, 6),
         "informative": round(proposal.informative, 6),
+        **({} if proposal.presence is None else {"presence": round(proposal.presence, 6)}),
         "examples": list(proposal.examples),
         "plane": stack.planes[proposal.index].to_json(),
         "image": settings.to_json(),

@@ -49,6 +49,7 @@ _KNOWN: dict[str, Any] = {
     "examples": list[str],
     "confidence": float | None,
     "informative": float | None,
+    "presence": float | None,
     "known": int,
     "file": str,
     "index": int,

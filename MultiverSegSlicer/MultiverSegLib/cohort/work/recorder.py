@@ -108,6 +108,7 @@ class CaseRecorder:
             model=prediction.model,
             examples=list(examples),
             confidence=_finite(prediction.confidence),
+            presence=_finite(getattr(prediction, "presence", None)),
             seconds=_finite(prediction.seconds),
             plane=dict(plane),
             image=dict(image),
