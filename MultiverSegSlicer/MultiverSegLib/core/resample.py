@@ -76,7 +76,7 @@ def linear_weights(length: int, step: float, first: float, count: int) -> Any:
     """Sparse [count, length] float64: row n averages the linear interpolation of ``length`` values over output pixel n."""
     from scipy import sparse
 
-    samples = samples_for(step, _MOSTSTRAIGHT)
+    samples = samples_for(step, _MOST_STRAIGHT)
     offsets = (np.arange(samples) + 0.5) / samples - 0.5
     positions = first + step * (np.arange(count)[:, None] + offsets)
     inside = (positions >= -0.5 - _EDGE) & (positions <= length - 0.5 + _EDGE)
