@@ -6,7 +6,7 @@ import io
 import multiprocessing
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -36,10 +36,14 @@ def work(job: Job) -> Answer:
 
 
 class LocalEngine:
-    """``workers`` processes on this computer. A worker that dies is replaced and its jobs are run again (three times at most)."""
+    """``workers`` processes on this computer. A worker that dies is replaced and its jobs are run again (three times at most).
 
-    def __init__(self, workers: int = 1) -> None:
-        self.workers = max(1, workers)
+    Args:
+        work: what is done with a job, a function that other processes can import.
+    """
+
+    def __init__(self, workers: int = 1, work: Callable[[Any], Any] = work) -> None:
+        self.workers, self._work = max(1, workers), work
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Answer]:
         """Yields the answers as they come.
@@ -61,7 +65,7 @@ class LocalEngine:
     def _once(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Answer]]:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(min(self.workers, len(jobs)), mp_context=context, initializer=_start_worker) as pool:
-            futures = {pool.submit(work, job): job for job in jobs}
+            futures = {pool.submit(self._work, job): job for job in jobs}
             try:
                 for future in as_completed(futures):
                     yield futures[future], future.result()
@@ -81,23 +85,27 @@ class RayEngine:
     Args:
         address: of the cluster ("auto": the running one); empty: a cluster of this computer alone.
         cpus: processors per job.
+        work: see ``LocalEngine``; None: the cohort's jobs, whose contexts are packed for the journey.
     """
 
-    def __init__(self, address: str = "", cpus: float = 1.0) -> None:
+    def __init__(self, address: str = "", cpus: float = 1.0, work: Callable[[Any], Any] | None = None) -> None:
         try:
             import ray
         except ImportError as error:
             raise CohortError("--engine ray needs the extra 'cluster': pip install 'multiverseg-slicer[cluster]'.") from error
-        self._ray, self._address, self._cpus = ray, address, cpus
+        self._ray, self._address, self._cpus, self._work = ray, address, cpus, work
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Answer]:
         """Yields the answers as they come; tasks of lost workers and nodes are run again."""
         ray = self._ray
         if not ray.is_initialized():
             ray.init(address=self._address or None, include_dashboard=False, log_to_driver=False)
-        task = ray.remote(max_retries=-1, num_cpus=self._cpus)(work_remotely)
-        archives = {folder: ray.put(_packed(Path(folder))) for folder in {job.context_folder for job in jobs}}
-        waiting = {task.remote(job, archives[job.context_folder]) for job in jobs}
+        task = ray.remote(max_retries=-1, num_cpus=self._cpus)(self._work or work_remotely)
+        if self._work:
+            waiting = {task.remote(job) for job in jobs}
+        else:
+            archives = {folder: ray.put(_packed(Path(folder))) for folder in {job.context_folder for job in jobs}}
+            waiting = {task.remote(job, archives[job.context_folder]) for job in jobs}
         while waiting:
             ready, rest = ray.wait(list(waiting), num_returns=1)
             waiting = set(rest)
