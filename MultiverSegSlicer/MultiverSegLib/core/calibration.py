@@ -51,7 +51,8 @@ class Calibration:
             raise CheckpointError(f"A calibration needs 'with_prompts' and 'without_prompts', two numbers each ({error}).") from error
         if any(len(pair) != 2 or not np.isfinite(pair).all() for pair in pairs):
             raise CheckpointError(f"A calibration needs two finite numbers with and two without prompts, got {dict(data)}.")
-        return cls(*pairs)
+        (a, b), (c, d) = pairs
+        return cls((a, b), (c, d))
 
     def to_json(self) -> dict[str, list[float]]:
         return {"with_prompts": list(self.with_prompts), "without_prompts": list(self.without_prompts)}

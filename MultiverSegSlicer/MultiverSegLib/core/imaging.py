@@ -140,7 +140,7 @@ def scale_to_unit(slice2d: np.ndarray, settings: ImageSettings | None = None, co
 
 
 def _limits(values: np.ndarray, settings: ImageSettings) -> tuple[float, float]:
-    if settings.scaling == "window":
+    if settings.window is not None and settings.scaling == "window":
         return settings.window
     if settings.scaling == "percentiles":
         low, high = np.percentile(values, settings.percentiles)
@@ -157,7 +157,7 @@ def sample_image(array: np.ndarray, sheet: Sheet, settings: ImageSettings | None
     """
     settings = settings or ImageSettings()
     values, valid = sheet.interpolate(array)
-    if settings.scaling == "window":
+    if settings.window is not None and settings.scaling == "window":
         # before the averaging: metal must not brighten its neighbours beyond the window
         values = np.clip(values, *settings.window)
     mean, coverage = sheet.to_grid(values, None if valid.all() else valid)

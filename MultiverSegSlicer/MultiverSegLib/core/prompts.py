@@ -16,7 +16,7 @@ def _vector(value: Any, what: str) -> tuple[float, float, float]:
     array = np.asarray(value, dtype=float)
     if array.shape != (3,) or not np.isfinite(array).all():
         raise PromptError(f"{what} needs three finite coordinates (R, A, S in mm), got {value!r}.")
-    return tuple(float(v) for v in array)
+    return float(array[0]), float(array[1]), float(array[2])
 
 
 @dataclass(frozen=True)

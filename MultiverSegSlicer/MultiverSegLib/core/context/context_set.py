@@ -258,6 +258,12 @@ class ContextSet:
         self._examples = examples
         self._matrix = None
 
+    @property
+    def _place_on_disk(self) -> Path:
+        """The folder of a context that has one."""
+        assert self.folder is not None
+        return self.folder
+
     def _forget(self) -> None:
         self._examples, self._matrix, self._seen = [], None, None
         for table in (self._places, self._lines, self._kept):
@@ -266,7 +272,7 @@ class ContextSet:
     def _signature(self) -> tuple[int, ...] | None:
         """What tells one state of the list from another; None while there is none."""
         try:
-            stat = (self.folder / files.MANIFEST).stat()
+            stat = (self._place_on_disk / files.MANIFEST).stat()
         except OSError:
             return None
         return stat.st_ino, stat.st_mtime_ns, stat.st_size
@@ -277,7 +283,7 @@ class ContextSet:
             for number, example in enumerate(examples, 1):
                 place = _Place(example.id, example.mask is not None, example.prompts is not None)
                 self._places[example.id] = place
-                written += files.write_pixels(self.folder, place.pictures, example.pixels)
+                written += files.write_pixels(self._place_on_disk, place.pictures, example.pixels)
                 self._lines.pop(example.id, None)
                 stored.append(self._bound(example.facts(), place))
                 stored[-1].remember_feature(example.feature)
@@ -295,7 +301,7 @@ class ContextSet:
             self._kept.pop(place.pictures, None)
             for kind in files.KINDS:
                 with suppress(OSError):  # what is listed no more does no harm
-                    (self.folder / f"{kind}_{place.pictures}.png").unlink()
+                    (self._place_on_disk / f"{kind}_{place.pictures}.png").unlink()
 
     def _line(self, example: Example) -> str:
         if example.id not in self._lines:
@@ -315,7 +321,7 @@ class ContextSet:
         return example
 
     def _read(self, example: Example, place: _Place) -> Pixels:
-        pixels = files.read_pixels(self.folder, *place)
+        pixels = files.read_pixels(self._place_on_disk, *place)
         if example_id(pixels, example.case, example.structure) != example.id:
             raise ContextError(
                 f"{self.folder} is damaged: the pictures of {example.case or example.id} (image_{place.pictures}.png and others) are not the "
@@ -324,14 +330,14 @@ class ContextSet:
         return pixels
 
     def _load(self) -> None:
-        path = self.folder / files.MANIFEST
+        path = self._place_on_disk / files.MANIFEST
         seen = self._signature()  # before reading: what changes in between is read the next time
         try:
             if not path.is_file():
                 if (
-                    self.folder.is_dir()
+                    self._place_on_disk.is_dir()
                     and not self._places
-                    and any(not p.name.startswith(".") and not files.OWN_PNG_NAME.fullmatch(p.name) for p in self.folder.iterdir())
+                    and any(not p.name.startswith(".") and not files.OWN_PNG_NAME.fullmatch(p.name) for p in self._place_on_disk.iterdir())
                 ):
                     raise ContextError(f"{self.folder} holds other files and no context: choose an empty folder, or import a zip.")
                 self._forget()
@@ -340,7 +346,7 @@ class ContextSet:
         except OSError as error:
             raise ContextError(f"The context {self.folder} can't be read: {error.strerror}.") from error
         known = {e.id: (e, self._places.get(e.id)) for e in self._examples}
-        found = [self._from_entry(entry, known) for entry in files.read_manifest(content, self.folder)]
+        found = [self._from_entry(entry, known) for entry in files.read_manifest(content, self._place_on_disk)]
         self._places = {example.id: place for example, place in found}
         if len(self._places) < len(found) or len({place.pictures for _, place in found}) < len(found):
             raise ContextError(f"{self.folder} is damaged: {files.MANIFEST} has two examples with the same pictures.")
@@ -359,7 +365,7 @@ class ContextSet:
             raise ContextError(f"{self.folder} is damaged: {files.MANIFEST} has a malformed example ({error}).") from error
         for kind, present in zip(files.KINDS, (True, place.mask, place.prompts), strict=True):
             if present and before != place:
-                picture = self.folder / f"{kind}_{place.pictures}.png"
+                picture = self._place_on_disk / f"{kind}_{place.pictures}.png"
                 try:
                     with picture.open("rb") as stream:
                         files.check_png(stream.read(24), kind, picture)

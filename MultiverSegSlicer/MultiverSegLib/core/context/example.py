@@ -63,6 +63,18 @@ class Example:
         ContextError: arrays of another size, or neither mask nor prompts.
     """
 
+    id: str
+    case: str
+    structure: str
+    axis: str
+    model: str
+    date: str
+    grid_to_ras: np.ndarray | None
+    settings: ImageSettings | None
+    _pixels: Pixels | Callable[[], Pixels]
+    _weak: bool | None
+    _feature: np.ndarray | None
+
     __slots__ = ("_feature", "_pixels", "_weak", "axis", "case", "date", "grid_to_ras", "id", "model", "settings", "structure")
 
     def __init__(
@@ -79,7 +91,14 @@ class Example:
         date: str | None = None,
     ) -> None:
         pixels = Pixels.checked(image, mask, prompts)
-        facts = {"case": case, "structure": structure, "axis": axis, "grid_to_ras": grid_to_ras, "settings": settings, "model": model}
+        facts: dict[str, Any] = {
+            "case": case,
+            "structure": structure,
+            "axis": axis,
+            "grid_to_ras": grid_to_ras,
+            "settings": settings,
+            "model": model,
+        }
         self._set(facts, date or datetime.now().astimezone().isoformat(timespec="seconds"), example_id(pixels, case, structure), pixels)
 
     @classmethod
@@ -104,7 +123,7 @@ class Example:
             if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
                 raise ContextError(f"grid_to_ras must be a finite 4x4 matrix, got {facts['grid_to_ras']!r}.")
             matrix.setflags(write=False)
-        values = {name: str(facts.get(name) or "") for name in ("case", "structure", "axis", "model")}
+        values: dict[str, Any] = {name: str(facts.get(name) or "") for name in ("case", "structure", "axis", "model")}
         values |= {"grid_to_ras": matrix, "settings": facts.get("settings"), "date": date, "id": identity}
         for name, value in {**values, "_pixels": pixels, "_weak": weak, "_feature": None}.items():
             object.__setattr__(self, name, value)
@@ -153,9 +172,10 @@ class Example:
     @property
     def feature(self) -> np.ndarray:
         """``image_feature(image)``, computed once."""
-        if self._feature is None:
-            self.remember_feature(image_feature(self.image))
-        return self._feature
+        feature = self._feature
+        if feature is None:
+            self.remember_feature(feature := image_feature(self.image))
+        return feature
 
     @property
     def has_feature(self) -> bool:

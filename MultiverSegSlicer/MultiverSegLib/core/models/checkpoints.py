@@ -6,7 +6,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import CheckpointError
 from ..files import replacing
@@ -32,7 +32,7 @@ def save_checkpoint(
     weights = {
         k: v.detach().cpu().to(torch.float16 if half and v.is_floating_point() else v.dtype) for k, v in network.state_dict().items()
     }
-    content = {"architecture": dict(architecture or network.architecture), "model": weights, **extra}
+    content = {"architecture": dict(architecture or cast(Any, network).architecture), "model": weights, **extra}
     with replacing(path) as temporary:
         torch.save(content, temporary)
     return path

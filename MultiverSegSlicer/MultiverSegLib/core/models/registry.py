@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..errors import Cancelled, CheckpointError
 from ..files import replacing, write_text
@@ -194,7 +194,7 @@ class Registry:
         entry = (
             {}
             if info is not None
-            else {"note": f"added from {path.name}", "architecture": dict(network.architecture), "file": f"{name}.pt"}
+            else {"note": f"added from {path.name}", "architecture": dict(cast(Any, network).architecture), "file": f"{name}.pt"}
         )
         with self._writing(self.folder / (info.file if info is not None else f"{name}.pt")) as temporary:
             shutil.copyfile(path, temporary)
