@@ -1,7 +1,7 @@
 """Which slice of a new volume to begin with: the one that looks most like the slices in the context. No MRML, no network here.
 
-The examples are max slices, so what looks like them is near this volume's max slice. (Scoring candidates by the area and certainty of their
-predictions was tried and measured far worse: a network asked for a structure on slices that don't show it likes to find something large.)
+The examples are max slices, so what looks like them is near this volume's max slice.
+What else was tried: Docs/decisions/finding-the-slice.md.
 """
 
 from __future__ import annotations

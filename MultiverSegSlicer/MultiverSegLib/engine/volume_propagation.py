@@ -6,9 +6,7 @@ The slices between two confirmed ones are one *run*, walked from both ends and b
 confirmed slice a run has one end and stops where the structure ends. A run depends on its own confirmed slices only (its length on how far
 all of them reach). That is why a correction makes just the runs beside it anew.
 
-(Tried against labels and given up: interpolated signed distances as previous logits or averaged with the network's, worse between confirmed
-slices than the walks; stopping where a prediction without the neighbour disagrees, little better than confidence. Networks that never saw
-a slice without the structure go on finding it, so what tells the end is how far the person's own slices reach.)
+What else was tried: Docs/decisions/following-a-structure.md.
 """
 
 from __future__ import annotations
