@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs clean
+.PHONY: help demo test fuzz lint format docs clean
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -15,6 +15,7 @@ STALE := $(shell if [ -d $(VENV) ] && ! $(RUN) -c "" 2>/dev/null; then rm -rf $(
 help:
 	@echo "make demo    segment the sample cohort case by case and write demo-output/report.html"
 	@echo "make test    run all tests"
+	@echo "make fuzz    read many thousand damaged files (minutes)"
 	@echo "make lint    check style (make format: repair it)"
 	@echo "make docs    build the documents as a site into build/site"
 	@echo "make clean   remove $(VENV) and demo-output"
@@ -26,6 +27,11 @@ demo: $(VENV)/.installed-run
 test: $(VENV)/.installed-dev
 	@echo "==> Running all tests"
 	@$(RUN) -m pytest $(ARGS)
+
+fuzz: $(VENV)/.installed-dev
+	@echo "==> Reading mutated files (FUZZ_CASES for each format; what fails is kept in build/fuzz)"
+	@MULTIVERSEG_FUZZ_CASES=$(or $(FUZZ_CASES),3000) MULTIVERSEG_FUZZ_SEED=$(or $(FUZZ_SEED),1) MULTIVERSEG_FUZZ_KEEP=build/fuzz \
+		$(RUN) -m pytest -q Testing/Python/fuzz $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	@echo "==> Checking style"

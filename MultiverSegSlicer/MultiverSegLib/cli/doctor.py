@@ -17,8 +17,21 @@ import typer
 from ..core.errors import MultiverSegError
 from ..core.resources import resource_path
 
-PACKAGES = ("numpy", "torch", "vtk", "slicer", "SimpleITK", "scipy", "pydicom", "skimage", "matplotlib", "jinja2", "jsonschema")
-OPTIONAL_PACKAGES = ("monai", "kornia", "lightning_fabric", "highdicom", "ray")
+PACKAGES = (
+    "numpy",
+    "torch",
+    "vtk",
+    "slicer",
+    "SimpleITK",
+    "scipy",
+    "pydicom",
+    "highdicom",
+    "skimage",
+    "matplotlib",
+    "jinja2",
+    "jsonschema",
+)
+OPTIONAL_PACKAGES = ("monai", "kornia", "lightning_fabric", "ray")
 #: What comes with the extension, and what is lost without it.
 RESOURCES = {
     "Models/models.json": "no model can be used",

@@ -30,6 +30,7 @@ _TAGS = (
     "Rows",
     "Columns",
 )
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 Slices = list[tuple[Path, Any]]
 
 
@@ -99,6 +100,9 @@ def read_frames(path: Path, name: str) -> PlainVolume | None:
     if modality in NOT_IMAGES:
         hint = ": give it where a segmentation is asked for" if modality == "SEG" else ""
         raise VolumeError(f"{path} is a DICOM {modality}, not an image{hint}.")
+    if not _has_image(header):
+        raise VolumeError(f"{path} can't be read as a volume (a DICOM file without an image).")
+    _check_whole(path, header)
     slices = _sorted_slices([(path, header)], path)
     return _frames_of(slices, name)
 
@@ -108,9 +112,24 @@ def read_header(path: Path) -> Any | None:
     import pydicom
 
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+        header = pydicom.dcmread(path, defer_size=1024, specific_tags=[*_TAGS, *_PIXELS])  # pixels are found, not read
+        for tag in _TAGS:
+            header.get(tag)  # elements are read when they are asked for, and may be damaged
+        return header
     except Exception:  # pydicom raises almost anything at damaged files (InvalidDicomError, struct.error, AttributeError, KeyError ...)
         return None
+
+
+def _has_image(header: Any) -> bool:
+    """Asked before GDCM reads the file, since it searches damaged ones for a long time."""
+    return bool(header.get("Rows") and header.get("Columns") and any(keyword in header for keyword in _PIXELS))
+
+
+def _check_whole(path: Path, header: Any) -> None:
+    element = next(header.get_item(keyword) for keyword in _PIXELS if keyword in header)
+    length, place = getattr(element, "length", None), getattr(element, "value_tell", 0)
+    if length not in (None, 0xFFFFFFFF) and place + length > path.stat().st_size:
+        raise VolumeError(f"{path} was cut short: copy or download it again.")
 
 
 def _frames_of(slices: Slices, name: str) -> PlainVolume | None:
@@ -147,7 +166,10 @@ def _chosen_slices(folder: Path, series: str | None) -> Slices:
     if len(found) > 1:
         listing = ", ".join(f"{slices[0][1].get('SeriesDescription') or 'unnamed'} ({len(slices)} images)" for slices in found.values())
         raise VolumeError(f"{folder} holds {len(found)} DICOM series ({listing}): give a folder with one of them.")
-    return _sorted_slices(_without_copies(next(iter(found.values())), folder), folder)
+    slices = _without_copies(next(iter(found.values())), folder)
+    for file, header in slices:
+        _check_whole(file, header)
+    return _sorted_slices(slices, folder)
 
 
 def _series(folder: Path) -> tuple[dict[str, Slices], Counter[str]]:
@@ -160,7 +182,7 @@ def _series(folder: Path) -> tuple[dict[str, Slices], Counter[str]]:
             continue
         if header.get("Modality") in NOT_IMAGES:
             others[str(header.Modality)] += 1
-        elif header.get("Rows"):
+        elif _has_image(header):
             found[str(header.SeriesInstanceUID)].append((file, header))
     return dict(found), others
 

@@ -9,8 +9,11 @@ import numpy as np
 
 from ..core.errors import MultiverSegError, VolumeError
 from . import paths
-from .dicom_stack import check_stack, normal_of, numbers_of
+from .dicom_stack import check_stack, normal_of, numbers_of, refusing
 from .plain_volume import PlainVolume
+
+#: Bytes that one stored byte may stand for (empty frames, compressed).
+_RATIO = 2000
 
 
 class Frames:
@@ -26,7 +29,7 @@ class Frames:
         shared = data.get("SharedFunctionalGroupsSequence") or [{}]
         self._shared = shared[0]
         self._own = list(data.get("PerFrameFunctionalGroupsSequence") or [])
-        self.count = int(data.get("NumberOfFrames") or 1)
+        self.count = _whole(data.get("NumberOfFrames"), 1)
         if not self._own:
             raise error(f"{path} has {self.count} frames without positions in the patient: convert it to NRRD or NIfTI first.")
         if len(self._own) != self.count:
@@ -67,13 +70,22 @@ class Frames:
         Raises:
             error: cut short, or compressed in a way that needs a decoder which is not installed.
         """
+        self._check_length()
         try:
             array = self.data.pixel_array
-        except MemoryError:
-            raise
         except Exception as error:  # pydicom's decoders raise almost anything at damaged data
             raise self._error(f"The pixels of {self.path} can't be decoded ({paths.reason_of(error, 200)}).") from error
         return array.reshape(self.count, int(self.data.Rows), int(self.data.Columns))
+
+    def _check_length(self) -> None:
+        """Compare what the header claims with what is there, before memory for it is asked for."""
+        sizes = [self.data.get(key) for key in ("Rows", "Columns", "BitsAllocated")]
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise self._error(f"{self.path} does not say how large its images are: it is damaged.")
+        needed = self.count * sizes[0] * sizes[1] * sizes[2] // 8
+        stored = self.path.stat().st_size
+        if needed > stored * _RATIO:
+            raise self._error(f"{self.path} was cut short, or its header claims too much: {needed:,} bytes needed, {stored:,} there.")
 
 
 def read_dataset(path: Path, error: type[MultiverSegError]) -> Any:
@@ -84,12 +96,15 @@ def read_dataset(path: Path, error: type[MultiverSegError]) -> Any:
     """
     import pydicom
 
-    try:
+    with refusing(path, error):
         return pydicom.dcmread(path)
-    except MemoryError:
-        raise
-    except Exception as reason:  # see ``dicom.read_header``
-        raise error(f"{path} can't be read as DICOM ({paths.reason_of(reason)}).") from reason
+
+
+def _whole(value: Any, default: int) -> int:
+    try:
+        return int(value or default)
+    except (TypeError, ValueError):
+        return default
 
 
 def stack_matrix(position: np.ndarray, orientation: np.ndarray, spacing: np.ndarray, step: float, path: Path) -> np.ndarray:
@@ -116,17 +131,18 @@ def read_multiframe(path: Path, name: str) -> PlainVolume:
     Raises:
         VolumeError: no positions; several time points, echoes or orientations; uneven steps; or pixels that can't be decoded.
     """
-    frames = Frames(read_dataset(path, VolumeError), path, VolumeError)
-    positions, orientations, spacings = frames.geometry()
-    order = check_stack(positions, orientations, spacings, path)
-    if frames.count > 1:
-        step = float(np.linalg.norm(positions[order[-1]] - positions[order[0]])) / (frames.count - 1)
-    else:
-        step = float(frames.get(0, "PixelMeasuresSequence", "SliceThickness") or 1.0)
-    matrix = stack_matrix(positions[order[0]], orientations[0], spacings[0], step, path)
-    values = _rescaled(frames)[order]
-    uid = str(frames.data.get("SOPInstanceUID", ""))
-    return PlainVolume(np.ascontiguousarray(values), matrix, name, {"DICOM.instanceUIDs": uid} if uid else {})
+    with refusing(path, VolumeError):
+        frames = Frames(read_dataset(path, VolumeError), path, VolumeError)
+        positions, orientations, spacings = frames.geometry()
+        order = check_stack(positions, orientations, spacings, path)
+        if frames.count > 1:
+            step = float(np.linalg.norm(positions[order[-1]] - positions[order[0]])) / (frames.count - 1)
+        else:
+            step = (numbers_of([frames.get(0, "PixelMeasuresSequence", "SliceThickness")], 1) or (1.0,))[0] or 1.0
+        matrix = stack_matrix(positions[order[0]], orientations[0], spacings[0], step, path)
+        values = _rescaled(frames)[order]
+        uid = str(frames.data.get("SOPInstanceUID", ""))
+        return PlainVolume(np.ascontiguousarray(values), matrix, name, {"DICOM.instanceUIDs": uid} if uid else {})
 
 
 def _rescaled(frames: Frames) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.errors import SegmentationError, VolumeError
 from ..core.notices import notice
 from .dicom_frames import Frames, read_dataset, stack_matrix
-from .dicom_stack import normal_of
+from .dicom_stack import normal_of, numbers_of, refusing
 
 _ENTRY = "Segmentation category and type - DICOM master list~{0}~{1}~^^~Anatomic codes - DICOM master list~^^~^^"
 
@@ -42,7 +42,11 @@ def read_dicom_seg(path: Path) -> DicomSegmentation:
     Raises:
         SegmentationError: another kind of DICOM, damaged, of a slide (tiled), or frames that are on no common grid.
     """
-    data = read_dataset(path, SegmentationError)
+    with refusing(path, SegmentationError):
+        return _decoded(read_dataset(path, SegmentationError), path)
+
+
+def _decoded(data: Any, path: Path) -> DicomSegmentation:
     modality = str(data.get("Modality", ""))
     if modality != "SEG":
         raise SegmentationError(
@@ -76,9 +80,9 @@ def _levels(positions: np.ndarray, normal: np.ndarray, frames: Frames, path: Pat
     sideways = np.linalg.norm(sideways - np.outer(sideways @ normal, normal), axis=1)
     different = np.unique(np.round(heights, 4))
     gaps = np.diff(different)
-    told = frames.get(0, "PixelMeasuresSequence", "SpacingBetweenSlices")
-    thick = frames.get(0, "PixelMeasuresSequence", "SliceThickness")
-    steps = [abs(float(value)) for value in (told, gaps.min() if len(gaps) else None, thick) if value is not None and abs(float(value)) > 0]
+    told = (frames.get(0, "PixelMeasuresSequence", key) for key in ("SpacingBetweenSlices", "SliceThickness"))
+    spacing, thickness = (abs((numbers_of([value], 1) or (0.0,))[0]) for value in told)
+    steps = [step for step in (spacing, gaps.min() if len(gaps) else 0.0, thickness) if step > 0]
     for step in steps or [1.0]:
         levels = np.round(heights / step)
         if np.abs(heights - levels * step).max() <= 0.1 * step and sideways.max() <= 0.1 * step + 0.01:
@@ -99,7 +103,7 @@ def _masks(data: Any, frames: Frames, levels: np.ndarray, described: dict[int, A
         return masks
     limit = 0.5
     if kind == "FRACTIONAL":
-        limit = float(data.get("MaximumFractionalValue") or 255) / 2
+        limit = (numbers_of([data.get("MaximumFractionalValue")], 1) or (255.0,))[0] / 2
         notice(f"{path} is a fractional segmentation: what is at least half covered or half probable is taken.")
     for n, (level, frame) in enumerate(zip(levels, pixels, strict=True)):
         number = frames.get(n, "SegmentIdentificationSequence", "ReferencedSegmentNumber")

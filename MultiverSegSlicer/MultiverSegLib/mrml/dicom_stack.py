@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import VolumeError
+from ..core.errors import MultiverSegError, VolumeError
+from .paths import reason_of
+
+
+@contextmanager
+def refusing(path: Path, error: type[MultiverSegError]) -> Iterator[None]:
+    """Turn what pydicom raises at damaged files into ``error``; it reads elements when they are asked for, and raises almost anything."""
+    try:
+        yield
+    except MultiverSegError:
+        raise
+    except Exception as reason:
+        raise error(f"{path} can't be read as DICOM ({type(reason).__name__}: {reason_of(reason)}).") from reason
 
 
 def numbers_of(value: Any, count: int) -> tuple[float, ...] | None:

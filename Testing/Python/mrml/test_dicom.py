@@ -116,3 +116,12 @@ def test_headers_are_what_pydicom_reads(tmp_path):
     write_series(tmp_path / "series", VOXELS[:1])
     data = pydicom.dcmread(tmp_path / "series" / "000.dcm")
     assert np.array_equal(data.pixel_array.astype(int) - 1024, VOXELS[0])
+
+
+def test_a_slice_that_was_cut_short_is_named(host, tmp_path):
+    write_series(tmp_path / "series")
+    cut = tmp_path / "series" / "003.dcm"
+    cut.write_bytes(cut.read_bytes()[:-20])
+    for path in (tmp_path / "series", cut):
+        with pytest.raises(VolumeError, match=r"003\.dcm was cut short"):
+            load_volume(path)
