@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from . import evaluate_paper
+
 app = typer.Typer(
     no_args_is_help=True, help="Measure a model.\n\nExample: [bold]multiverseg evaluate quick --model compact --corpus corpus[/bold]"
 )
@@ -19,6 +21,9 @@ def register(parent: typer.Typer) -> None:
 @app.callback()
 def _group() -> None:
     pass
+
+
+evaluate_paper.register(app)
 
 
 @app.command("quick")

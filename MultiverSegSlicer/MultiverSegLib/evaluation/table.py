@@ -113,11 +113,14 @@ def hierarchical(table: Table, values: np.ndarray, levels: Sequence[str] = LEVEL
 
 
 def interval(values: np.ndarray, seed: int = 0, rounds: int = 1000, level: float = 0.95) -> tuple[float, float, float, float]:
-    """(mean, low, high, deviation) of ``values`` by drawing them with replacement; the deviation is that of the drawn means (table 7)."""
+    """(mean, low, high, deviation) of ``values`` by drawing them with replacement; the deviation is that of the drawn means (table 7).
+
+    A single value has no spread: NaN.
+    """
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
-    if not len(values):
-        return (float("nan"),) * 4
+    if len(values) < 2:
+        return (float(values.mean()) if len(values) else float("nan"), *(float("nan"),) * 3)
     rng = np.random.default_rng(seed)
     means = values[rng.integers(len(values), size=(rounds, len(values)))].mean(1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
