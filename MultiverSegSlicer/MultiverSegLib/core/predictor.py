@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .calibration import Calibration, expected_dice
-from .errors import Cancelled, CheckpointError, DeviceError, MultiverSegError
+from .devices import check_cancel, device_name, find_device, out_of_memory
+from .errors import CheckpointError, DeviceError, MultiverSegError
 from .grid import GRID_SHAPE, GRID_SIZE
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Predictor:
         self._precision = precision
         self._registry = registry
         self._notices: list[str] = []
-        self._device = _find_device(device)
+        self._device = find_device(device)
         self._encodings: OrderedDict[tuple[str, tuple[int, ...]], tuple[Tensor, ...]] = OrderedDict()
         self._kept: _Kept | None = None
         self._partner: tuple[str, nn.Module] | None = None
@@ -120,7 +121,7 @@ class Predictor:
     @property
     def device(self) -> str:
         """The device in words."""
-        return _device_name(self._device)
+        return device_name(self._device)
 
     def predict(
         self,
@@ -160,16 +161,16 @@ class Predictor:
         results: list[Prediction] = []
         while len(results) < len(targets):
             part = targets[len(results) : len(results) + self.batch_size]
-            _check(cancel)
+            check_cancel(cancel)
             started = time.perf_counter()
             try:
                 predicted = self._forward(network, part, used)
             except Exception as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 problem = error
             else:
-                _check(cancel)
+                check_cancel(cancel)
                 seconds = (time.perf_counter() - started) / len(part)
                 text = "; ".join(filter(None, [notice, *self._notices]))
                 for target, logits, presence in zip(part, *predicted, strict=True):
@@ -448,38 +449,3 @@ def _without_absent(logits: np.ndarray, presence: np.ndarray, targets: np.ndarra
     asserted = (targets[:, 1:3] > 0).any((1, 2, 3))
     excess = np.maximum(logits.max((1, 2)) - presence, 0)
     return logits - np.where((presence < 0) & ~asserted, excess, 0).astype(np.float32)[:, None, None]
-
-
-def _find_device(name: str) -> Any:
-    import torch
-
-    available = torch.cuda.is_available()
-    if name == "auto":
-        return torch.device("cuda" if available else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceError(f"Unknown device {name!r}: use auto, cpu or cuda.") from error
-    if device.type not in ("cpu", "cuda"):
-        raise DeviceError(f"The device {name!r} is not supported: use auto, cpu or cuda.")
-    if device.type == "cuda" and (not available or (device.index or 0) >= torch.cuda.device_count()):
-        raise DeviceError(f"PyTorch finds no GPU {name!r} here: use the device auto or cpu.")
-    return device
-
-
-def _device_name(device: Any) -> str:
-    import torch
-
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-
-
-def _out_of_memory(error: Exception) -> bool:
-    import torch
-
-    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-
-
-def _check(cancel: Any) -> None:
-    stop: Callable[[], bool] | None = getattr(cancel, "is_set", cancel)
-    if stop is not None and stop():
-        raise Cancelled("Cancelled.")

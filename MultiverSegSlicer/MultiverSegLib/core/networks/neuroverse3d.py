@@ -76,6 +76,7 @@ class Neuroverse3D(nn.Module):
         fold: 1, or 2: the network works on a grid half as fine, with the eight voxels of each cell as channels.
         norm: "group1" in each unit, or None (published).
         output: "regression" (published): the output goes from 0 to 1 and is cut at 0.5; "logits".
+        size: cells along each side that it was trained with; others work.
 
     Every side must be divisible by ``divisor``. The output is linear: ``logits`` makes logits of either kind.
     """
@@ -92,6 +93,7 @@ class Neuroverse3D(nn.Module):
         fold: int = 1,
         norm: str | None = None,
         output: str = "regression",
+        size: int = 128,
         target_channels: int = 1,
     ) -> None:
         super().__init__()
@@ -103,7 +105,7 @@ class Neuroverse3D(nn.Module):
         if norm not in ("group1", None) or output not in ("regression", "logits"):
             raise ValueError(f"Unknown norm {norm!r} or output {output!r}: use 'group1' or None, 'regression' or 'logits'.")
         self.widths, self.convolutions, self.context_channels = widths, int(convolutions), int(context_channels)
-        self.fold, self.norm, self.output = int(fold), norm, output
+        self.fold, self.norm, self.output, self.size = int(fold), norm, output, int(size)
         self.context_unet = self._context_unet(context_channels * fold**3)
         self.target_encoder = self._target_encoder(fold**3)
         self.target_decoder = self._target_decoder(fold**3)
@@ -111,7 +113,9 @@ class Neuroverse3D(nn.Module):
     @property
     def architecture(self) -> dict[str, Any]:
         """Plain values from which ``networks.build_network`` builds an equal network."""
-        options = {name: getattr(self, name) for name in ("convolutions", "context_channels", "fold", "norm", "output", "target_channels")}
+        options = {
+            name: getattr(self, name) for name in ("convolutions", "context_channels", "fold", "norm", "output", "size", "target_channels")
+        }
         return {"family": self.family, "widths": list(self.widths), **options}
 
     @property

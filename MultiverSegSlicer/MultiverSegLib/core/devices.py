@@ -1,0 +1,51 @@
+"""Devices that torch can compute on, by name; and the two ways a computation ends early: out of memory, and cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .errors import Cancelled, DeviceError
+
+
+def find_device(name: str) -> Any:
+    """The torch device of a name: auto (a CUDA GPU if there is one), cpu, cuda, cuda:1.
+
+    Raises:
+        DeviceError: no such device.
+    """
+    import torch
+
+    available = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if available else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"Unknown device {name!r}: use auto, cpu or cuda.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise DeviceError(f"The device {name!r} is not supported: use auto, cpu or cuda.")
+    if device.type == "cuda" and (not available or (device.index or 0) >= torch.cuda.device_count()):
+        raise DeviceError(f"PyTorch finds no GPU {name!r} here: use the device auto or cpu.")
+    return device
+
+
+def device_name(device: Any) -> str:
+    """The device in words."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that a device has no memory left."""
+    import torch
+
+    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def check_cancel(cancel: Any) -> None:
+    """Raise Cancelled if ``cancel`` (an event, a function, or None) says so."""
+    stop: Callable[[], bool] | None = getattr(cancel, "is_set", cancel)
+    if stop is not None and stop():
+        raise Cancelled("Cancelled.")
