@@ -1,6 +1,7 @@
 """Takes the pictures of the documentation on the test host: ``python Testing/make_screenshots.py [FOLDER]`` (default Docs/pictures).
 
-The panel and the slice views are the real ones of the extension, on Testing/Host; the predictions are the bundled model's.
+The panel and the slice views are the real ones of the extension, on Testing/Host; the predictions are the bundled model's, whose checksum is
+noted beside the pictures (sources.json).
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "MultiverSegSlicer")]
+# Testing at the end: its packaging.py must not hide the library of that name
+sys.path[:] = [str(ROOT / "MultiverSegSlicer"), *(p for p in sys.path if Path(p).resolve() != ROOT / "Testing"), str(ROOT / "Testing")]
 
 import numpy as np  # noqa: E402
 
-LIMIT = 150_000  # bytes, where that can be reached
+LIMIT = 250_000  # bytes
+#: What each picture was made of: a test compares it with the model that is shipped.
+SOURCES = "sources.json"
+HOST = "test host"
 
 
 class Studio:
@@ -83,17 +88,55 @@ class Studio:
     def picture(self, name: str, widget=None) -> None:
         path = self.folder / f"{name}.png"
         self.host.grab(path, widget)
-        _shrink(path)
-        print(f"{path} {path.stat().st_size // 1024} kB")
+        keep(path, HOST)
 
 
-def _shrink(path: Path) -> None:
-    """Fewer colours, if that is needed to stay below the limit."""
-    if path.stat().st_size > LIMIT:
-        from PIL import Image
+def keep(path: Path, taken_in: str) -> None:
+    """Makes a new picture small and notes where it was taken and with which weights."""
+    import json
 
-        image = Image.open(path).convert("RGB").quantize(96, dither=Image.Dither.NONE)
-        image.save(path, optimize=True)
+    from MultiverSegLib.core.models.registry import Registry
+    from PIL import Image
+
+    image = Image.open(path).convert("RGB")
+    image.save(path, optimize=True)
+    if path.stat().st_size > LIMIT:  # dithered: without it grey images get blotches
+        image.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    notes = path.parent / SOURCES
+    known = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
+    registry = Registry()
+    known[path.name] = {"model": registry.default, "sha256": registry.get(registry.default).sha256, "taken in": taken_in}
+    notes.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n", encoding="utf-8")
+    print(f"{path} {path.stat().st_size // 1024} kB")
+
+
+def take_demo(folder: Path, scratch: Path) -> None:
+    """What ``make demo`` finds: its curves with the range over the orders, and the first cases' slices."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from MultiverSegLib.cohort.results.html_report import draw_overlay, draw_plot
+    from MultiverSegLib.demo.page import plots
+    from MultiverSegLib.demo.run import DemoRun, find_cases
+
+    run = DemoRun(find_cases(None), scratch, "auto", None, "hippocampus", "compact", "cpu", "most_similar", 16, 0)
+    run.start()
+    for _ in run.results():
+        pass
+    for walk in run.further_orders(7):
+        print(walk)
+    print(run.saving())
+    figure = Figure(figsize=(9, 5.6), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(2, 8, height_ratios=(3, 1.6))
+    for number, plot in enumerate(plots(run)):
+        draw_plot(figure.add_subplot(grid[0, 4 * number : 4 * number + 4]), plot)
+    for number, outcome in enumerate(run.with_context[:4]):
+        axes = figure.add_subplot(grid[1, 2 * number : 2 * number + 2])
+        draw_overlay(axes, outcome.overlay)
+        axes.set_aspect(outcome.overlay.pixel_mm[0] / outcome.overlay.pixel_mm[1])
+        axes.set_title(outcome.overlay.caption.replace(": ", ":\n", 1), fontsize=7)
+    figure.savefig(folder / "demo.png")
+    keep(folder / "demo.png", "demo")
 
 
 def dice(studio, volume, mask) -> float:
@@ -161,9 +204,10 @@ def take_cohort(folder: Path, scratch: Path) -> None:
     from MultiverSegLib.cohort.store.cohort import Cohort
     from MultiverSegLib.cohort.store.records import Structure
     from MultiverSegLib.cohort.work.case_nodes import reference_mask
+    from MultiverSegLib.mrml.masks import EVERY_LABEL
     from MultiverSegLib.mrml.segments import set_slice
 
-    cases = cases_from_folder(ROOT / "Resources" / "SampleCohort", scratch / "cohort", ["hippocampus"])[:12]
+    cases = cases_from_folder(ROOT / "Resources" / "SampleCohort", scratch / "cohort", ["hippocampus"], value=EVERY_LABEL)[:12]
     cohort = Cohort.create(scratch / "cohort", cases, [Structure.numbered("hippocampus", 0, "coronal")], name="hippocampi")
     panel = studio.panel = host.open_module("MultiverSegSlicer").panel
     for name in ("setup", "inputs", "context", "predict", "prompts", "editor"):
@@ -203,9 +247,9 @@ def take_cohort(folder: Path, scratch: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "Docs" / "pictures")
-    parser.add_argument("--only", choices=("effect", "cohort"), help="only the pictures of this part")
+    parser.add_argument("--only", choices=("effect", "cohort", "demo"), help="only the pictures of this part")
     arguments = parser.parse_args()
-    for part, function in (("effect", take), ("cohort", take_cohort)):
+    for part, function in (("effect", take), ("cohort", take_cohort), ("demo", take_demo)):
         if arguments.only in (None, part):
             with tempfile.TemporaryDirectory() as scratch:
                 function(arguments.folder, Path(scratch))

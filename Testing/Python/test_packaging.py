@@ -174,6 +174,26 @@ def test_pictures_of_the_documentation_exist_and_are_small():
         assert picture.stat().st_size < 300_000, picture.name
 
 
+def test_pictures_are_of_the_model_that_is_shipped():
+    pictures = ROOT / "Docs" / "pictures"
+    sources = json.loads((pictures / "sources.json").read_text(encoding="utf-8"))
+    models = json.loads((ROOT / "Resources" / "Models" / "models.json").read_text(encoding="utf-8"))
+    shipped = {model["name"]: model["sha256"] for model in models["models"]}
+    made_otherwise = {"reliability.png"}  # by a benchmark, whose table stands beside it
+    assert set(sources) == {path.name for path in pictures.glob("*.png")} - made_otherwise
+    old = [name for name, source in sources.items() if shipped[source["model"]] != source["sha256"]]
+    assert old == [], "taken with other weights: python Testing/make_screenshots.py"
+
+
+def test_pictures_of_the_test_host_say_so():
+    sources = json.loads((ROOT / "Docs" / "pictures" / "sources.json").read_text(encoding="utf-8"))
+    for page in (ROOT / "README.md", *(ROOT / "Docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        shown = {Path(target).name for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)}
+        hosted = [name for name in shown if sources.get(name, {}).get("taken in") == "test host"]
+        assert not hosted or "on the test host" in text, f"{page.name} shows {hosted[0]} without saying where it was taken"
+
+
 @pytest.mark.parametrize("name", ["MultiverSegSlicer", "MultiverSegSlicer-dark", "MultiverSegPrompt", "MultiverSegPrompt-dark"])
 def test_icons_are_128_pixels_wide_and_high(name):
     data = (ROOT / "Resources" / "Icons" / f"{name}.png").read_bytes()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -105,6 +106,61 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except OSError:
         return False
+
+
+class ScratchFolder:
+    """A temporary folder of this process. Making one deletes those of the same prefix whose processes were killed.
+
+    Attributes:
+        path: the folder.
+    """
+
+    _IN_USE = ".in-use"
+
+    def __init__(self, prefix: str) -> None:
+        for other in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+            self._remove_if_abandoned(other)
+        self.path = Path(tempfile.mkdtemp(prefix=prefix))
+        making = self.path / ".making"
+        self._descriptor: int | None = os.open(making, os.O_RDWR | os.O_CREAT, 0o600)
+        if _try_lock(self._descriptor):
+            making.rename(self.path / self._IN_USE)  # marked only when locked: nobody takes it for abandoned in between
+
+    def remove(self) -> None:
+        """Deletes it, with what is in it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @classmethod
+    def _remove_if_abandoned(cls, folder: Path) -> None:
+        """Only a folder of this user's whose mark nobody locks; on Windows, where the lock can't be asked for, none."""
+        mark = folder / cls._IN_USE
+        try:
+            if os.name == "nt" or mark.is_symlink() or not mark.is_file() or folder.lstat().st_uid != os.getuid():
+                return
+            descriptor = os.open(mark, os.O_RDWR)
+        except OSError:
+            return
+        try:
+            if _try_lock(descriptor):
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Whether nobody else has the lock; it is ours then. False too where there are no locks: what can't be known is not deleted."""
+    if os.name == "nt":
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def flush_all(paths: Sequence[Path]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..cohort.results.html_report import Curve
+    from ..cohort.results.html_report import Curve, Plot
     from .run import DemoRun
 
 _WINDOW = 5
@@ -40,7 +40,7 @@ def write_demo_report(run: DemoRun) -> Path:
         lead=f"Slices along {run.axis}, {run.predictor.description}. Each accepted case becomes an example for the next. One slice of each volume is "
         "segmented, the one with the largest area of the structure, not the volume. Cases, pictures and table are of the first order.",
         figures=_figures(run),
-        plots=_plots(run),
+        plots=plots(run),
         cases=cases,
         notes=[_METHOD.format(cap=run.max_clicks), *_data_note(run)],
     )
@@ -64,7 +64,8 @@ def _figures(run: DemoRun) -> dict[str, str]:
     return figures
 
 
-def _plots(run: DemoRun) -> list:
+def plots(run: DemoRun) -> list[Plot]:
+    """Clicks a case and clicks in all: means over the orders of the cases, and the range of the single orders."""
     from itertools import accumulate
 
     from ..cohort.results.html_report import Plot

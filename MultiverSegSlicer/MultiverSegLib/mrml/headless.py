@@ -15,13 +15,12 @@ from __future__ import annotations
 import atexit
 import colorsys
 import os
-import shutil
 import sys
-import tempfile
 import types
 from pathlib import Path
 from typing import Any
 
+from ..core.files import ScratchFolder
 from .headless_files import FileManager
 
 _TABLES = ("GenericColors", "GenericAnatomyColors", "DarkBrightChartColors")
@@ -138,7 +137,8 @@ class Host:
         import vtk
         import vtkmodules.vtkRenderingFreeType  # noqa: F401  (factory overrides that markups need)
 
-        self.folder = tempfile.mkdtemp(prefix="multiverseg-")
+        self._scratch = ScratchFolder("multiverseg-")
+        self.folder = str(self._scratch.path)
         self.messages: list[tuple[str, str]] = []
         self._collect_messages(vtk)
         self.scene = slicer.vtkMRMLScene()
@@ -182,7 +182,7 @@ class Host:
         self.modules.clear()
         self.application = self.files = self.application_logic = self.scene = self._remote = self._data_io = None
         vtk.vtkObject.SetGlobalWarningDisplay(warnings)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._scratch.remove()
         atexit.unregister(self.close)
 
     def _collect_messages(self, vtk: Any) -> None:

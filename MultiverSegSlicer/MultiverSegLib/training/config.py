@@ -182,8 +182,9 @@ def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
 
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read as YAML: {str(error).splitlines()[0]}.") from error
+    except (OSError, yaml.YAMLError, ValueError, RecursionError, TypeError) as error:  # not UTF-8, no such day, nested too deeply
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"{path} can't be read as YAML: {reason}.") from error
     for change in changes:
         _change(data, change)
     return parse_config(data, str(path))
@@ -199,7 +200,7 @@ def _change(data: Any, change: str) -> None:
         for key in way:
             data = data[int(key)] if isinstance(data, list) else data.setdefault(key, {})
         data[int(last) if isinstance(data, list) else last] = value
-    except (yaml.YAMLError, AttributeError, IndexError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"--set {change}: give section.field=value, e.g. sources.shapes=0 or stages.0.steps=300.") from error
     if not equals:
         raise ConfigError(f"--set {change}: the value is missing, e.g. sources.shapes=0.")

@@ -89,3 +89,15 @@ def test_augmentation_tables_can_be_changed_entry_by_entry():
     config = parse_config({**MINIMAL, "augment": {"task": {"sobel_label": {"p": 0.1}}}})
     assert config.augmentation_tables()["task"]["sobel_label"] == {"p": 0.1}
     assert config.augmentation_tables()["task"]["affine"] == TASK["affine"] and TASK["sobel_label"]["p"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"seed: \xff\xfe", b"seed: 2026-02-31", b"[" * 5000, b"? [a]\n: b", b"\x00", b"- 1", b"&a [*a]", b"!!python/object:os.system 1"],
+)
+def test_files_that_are_no_configuration_give_one_line(tmp_path, content):
+    path = tmp_path / "x.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert "x.yaml" in str(caught.value) and "\n" not in str(caught.value)

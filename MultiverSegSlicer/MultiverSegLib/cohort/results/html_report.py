@@ -128,7 +128,13 @@ def overlay_png(overlay: Overlay) -> bytes:
     height_mm, width_mm = rows * overlay.pixel_mm[0], cols * overlay.pixel_mm[1]
     figure = Figure(figsize=(_PICTURE_INCHES, _PICTURE_INCHES * height_mm / width_mm), dpi=_PICTURE_DPI, facecolor="black")
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1))
+    draw_overlay(figure.add_axes((0, 0, 1, 1)), overlay)
+    return _saved(figure, "png")
+
+
+def draw_overlay(axes: Any, overlay: Overlay) -> None:
+    """The picture on matplotlib's axes, which it fills."""
+    rows, cols = overlay.image.shape
     axes.set_axis_off()
     axes.imshow(overlay.image, cmap="gray", interpolation="nearest", aspect="auto")
     for name, mask in overlay.outlines.items():
@@ -136,18 +142,26 @@ def overlay_png(overlay: Overlay) -> bytes:
     _draw_prompts(axes, overlay)
     axes.set_xlim(-0.5, cols - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
-    return _saved(figure, "png")
 
 
 def plot_svg(plot: Plot) -> str:
-    """The plot as an inline ``<svg>`` element."""
+    """The plot as an inline ``<svg>`` element. Texts are plain: a dollar sign in a structure's name begins no formula."""
+    from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+
+    with rc_context({"text.parse_math": False}):
+        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+        FigureCanvasSVG(figure)
+        draw_plot(figure.add_subplot(), plot)
+        svg = _saved(figure, "svg").decode("utf-8")
+    return svg[svg.index("<svg") :]
+
+
+def draw_plot(axes: Any, plot: Plot) -> None:
+    """The plot on matplotlib's axes."""
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(5.6, 3.4), layout="constrained")
-    FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
     for curve, colour in zip(plot.curves, LINES * (1 + len(plot.curves) // len(LINES)), strict=False):
         marker = "o" if curve.dots is None else None
         axes.plot(curve.x, curve.y, color=colour, label=curve.label, linewidth=1.8, marker=marker, markersize=3.5)
@@ -164,8 +178,6 @@ def plot_svg(plot: Plot) -> str:
     axes.spines[["top", "right"]].set_visible(False)
     if len(plot.curves) > 1:
         axes.legend(frameon=False)
-    svg = _saved(figure, "svg").decode("utf-8")
-    return svg[svg.index("<svg") :]
 
 
 def _saved(figure: Any, kind: str) -> bytes:

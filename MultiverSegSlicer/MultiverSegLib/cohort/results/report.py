@@ -21,15 +21,18 @@ from ..store.cohort import Cohort
 from ..store.cohort_contexts import Contexts
 from ..store.files import write_atomically
 from ..store.order import progress
-from ..store.records import ACCEPTED, SKIPPED, Case
+from ..store.records import ACCEPTED, SKIPPED, TODO, Case
 from ..work.case_nodes import load_source
 from .html_report import Curve, Overlay, Plot, Report, ReportCase, write_report
 
 _PICTURES = 200
+PROPOSED = "proposed"
+#: Where the examples of a context come from.
+ORIGINS = ("from results", "from existing labels", "from prompts only")
 LIMITS = (
     "Research software, not for clinical decisions. The model segments slices at 128 x 128 pixels; details finer than a pixel of that grid are "
-    "lost, and structures or modalities far from its training data may be segmented badly: every result was accepted by the person named, "
-    "not checked by a second one."
+    "lost, and structures or modalities far from its training data may be segmented badly. An accepted result was accepted by one person and not "
+    "checked by a second one; a proposal was looked at by nobody."
 )
 
 
@@ -56,6 +59,7 @@ def build_report(cohort: Cohort) -> Report:
         "cases": len(cohort.cases),
         "accepted": len(accepted),
         "skipped": sum(case.status == SKIPPED for case in cohort.cases),
+        "proposed, not looked at": sum(_state(case) == PROPOSED for case in cohort.cases),
     }
     if done.clicks_per_case is not None:
         figures["interactions a case"] = f"{done.clicks_per_case:.1f}"
@@ -63,8 +67,11 @@ def build_report(cohort: Cohort) -> Report:
     saved = [w.first_vs_accepted_dice for c in accepted for w in c.works.values() if w.first_vs_accepted_dice is not None]
     if saved:
         figures["first prediction vs. accepted (Dice)"] = f"{np.mean(saved):.3f}"
+    origins = example_origins(cohort)
     for structure in cohort.structures:
-        figures[f"context of {structure.name}"] = Contexts(cohort).summary(structure.name)
+        figures[f"context of {structure.name}"] = (
+            _listed([f"{origins[structure.name][what]} {what}" for what in ORIGINS if origins[structure.name][what]]) or "empty"
+        )
     models = sorted({w.model for c in cohort.cases for w in c.works.values() if w.model})
     return Report(
         title=cohort.state.name,
@@ -81,26 +88,61 @@ def table_csv(cohort: Cohort) -> str:
     kinds = sorted({kind for c in cohort.cases for w in c.works.values() for kind in w.interactions})
     columns = list(dict.fromkeys(name for case in cohort.cases for name in case.columns))
     head = ["case", "structure", "status", "who", "when", "interactions", *kinds, "active_seconds", "model", "context_size", "confidence"]
-    head += ["first_vs_accepted_dice", "area_mm2", "volume_ml", "note", *columns]
+    head += ["first_vs_accepted_dice", "slices", "area_mm2", "volume_ml", "note"]
+    head += [f"table: {column}" if column in head else column for column in columns]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
+    writer.writerow([no_formula(cell) for cell in head])
     for case in cohort.cases:
         for structure in cohort.structures:
             w = case.work(structure.name)
-            row = [case.id, structure.name, case.status, w.who, w.when, w.clicks, *(w.interactions.get(k, 0) for k in kinds)]
+            row = [case.id, structure.name, _state(case), w.who, w.when, w.clicks, *(w.interactions.get(k, 0) for k in kinds)]
             row += [
                 case.active_seconds,
                 w.model,
                 w.context_size,
                 w.confidence,
                 w.first_vs_accepted_dice,
+                w.slices,
                 w.area_mm2,
-                w.volume_ml,
+                None if w.slices == 1 else w.volume_ml,
                 case.note or w.doubt,
             ]
-            writer.writerow(["" if v is None else v for v in (*row, *(case.columns.get(c, "") for c in columns))])
+            writer.writerow([no_formula(v) for v in (*row, *(case.columns.get(c, "") for c in columns))])
     return out.getvalue()
+
+
+def no_formula(cell: Any) -> Any:
+    """What a spreadsheet shows as it is: texts that it would take for a formula get an apostrophe before them, numbers stay numbers."""
+    if cell is None:
+        return ""
+    if not isinstance(cell, str) or not cell.lstrip().startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def example_origins(cohort: Cohort) -> dict[str, Counter[str]]:
+    """Of each structure, how many examples of its context came from where (``ORIGINS``)."""
+    accepted: set[tuple[str, str]] = set()
+    origins: dict[str, str] = {}
+    for event in cohort.journal.events():
+        place = (event.get("case", ""), event.get("structure", ""))
+        if event["event"] == "accepted":
+            accepted.add(place)
+        elif event["event"] == "example added":
+            of_labels = "from results" if place in accepted else "from existing labels"
+            origins[event["example"]] = "from prompts only" if event.get("origin") == "prompts" else of_labels
+    contexts = Contexts(cohort)
+    return {s.name: Counter(origins.get(e.id, "from results") for e in contexts.get(s.name).examples) for s in cohort.structures}
+
+
+def _state(case: Case) -> str:
+    """The status, and of a case that nobody has begun whether there is a proposal."""
+    return PROPOSED if case.status == TODO and any(w.proposal for w in case.works.values()) else case.status
 
 
 def methods_paragraph(cohort: Cohort) -> str:
@@ -119,8 +161,18 @@ def methods_paragraph(cohort: Cohort) -> str:
         "takes a slice, prompts, and slices segmented before as input; each accepted case joined this context"
         f" (at most {cohort.setting('cap')} examples per prediction, selected by the strategy {cohort.setting('strategy').replace('_', ' ')})."
     )
+    text += _origins_sentence(cohort)
+    single = sum(w.slices == 1 for w in works)
+    if single:
+        what = "each result is" if single == len(works) else f"{single} of {len(works)} results are"
+        text += f" Of the volumes not all slices were segmented: {what} a single slice, of which an area is given and no volume."
     if people:
         text += f" {'One reader' if len(people) == 1 else f'{len(people)} readers'} ({_listed(people)}) accepted or corrected every result."
+    proposed = sum(_state(case) == PROPOSED for case in cohort.cases)
+    if proposed:
+        text += (
+            f" {proposed} further volume{'s have' if proposed > 1 else ' has'} a proposal that nobody has accepted; nothing here counts it."
+        )
     if works and accepted:
         what = _listed([f"{number} {_plural(kind, number)}" for kind, number in sorted(kinds.items())]) or "no interaction"
         seconds = np.mean([case.active_seconds for case in accepted])
@@ -133,6 +185,16 @@ def methods_paragraph(cohort: Cohort) -> str:
         reasons = _listed(sorted({c.note for c in left if c.note}))
         text += f" {'One volume was' if len(left) == 1 else f'{len(left)} volumes were'} left out{f' ({reasons})' if reasons else ''}."
     return text
+
+
+def _origins_sentence(cohort: Cohort) -> str:
+    """Which of the context's examples were not made by this work."""
+    parts = []
+    for name, origins in example_origins(cohort).items():
+        others = [f"{origins[what]} {what}" for what in ORIGINS[1:] if origins[what]]
+        if others:
+            parts.append(f"{_listed(others)} among {sum(origins.values())} of {name}")
+    return f" Not all examples of the context are accepted results: {_listed(parts)}." if parts else ""
 
 
 def _plots(cohort: Cohort) -> list[Plot]:
@@ -162,16 +224,17 @@ def _in_order(cohort: Cohort) -> list[Case]:
 
 
 def _report_case(cohort: Cohort, case: Case, with_pictures: bool) -> ReportCase:
-    values: dict[str, Any] = {"status": case.status}
+    values: dict[str, Any] = {"status": _state(case)}
     for structure in cohort.structures:
         w, prefix = case.work(structure.name), f"{structure.name}: " if len(cohort.structures) > 1 else ""
         worked = w.touched or w.status == ACCEPTED
         values[f"{prefix}interactions"] = w.clicks if worked else ""
         values[f"{prefix}first vs. accepted (Dice)"] = _text(w.first_vs_accepted_dice, 3)
         values[f"{prefix}area (mm²)"] = _text(w.area_mm2, 1)
-        values[f"{prefix}volume (ml)"] = _text(w.volume_ml, 2)
+        values[f"{prefix}volume (ml)"] = "one slice" if w.slices == 1 else _text(w.volume_ml, 2)
         values[f"{prefix}context"] = w.context_size if worked else ""
-        values[f"{prefix}who"] = w.who
+        if cohort.setting("names"):
+            values[f"{prefix}who"] = w.who
         values[f"{prefix}when"] = w.when[:16].replace("T", " ")
     values["active s"] = f"{case.active_seconds:.0f}" if case.active_seconds else ""
     values["note"] = case.note
@@ -206,7 +269,9 @@ def _picture(cohort: Cohort, case: Case, structure: Any, volume: Any) -> Overlay
     outlines = {"result": example.mask > 0}
     events = list(cohort.journal.events(case=case.id))
     prompts = [Prompts.from_json(e["prompts"]) for e in events if e.get("structure") == structure.name and "prompts" in e]
-    caption = structure.name if len(cohort.structures) > 1 else ""
+    slices = case.work(structure.name).slices
+    extent = "" if slices is None else "the only slice segmented" if slices == 1 else f"the largest of {slices} slices"
+    caption = ", ".join(filter(None, (structure.name if len(cohort.structures) > 1 else "", extent)))
     return Overlay(example.image, outlines, caption=caption, **_drawn(prompts[-1] if prompts else Prompts(), plane))
 
 

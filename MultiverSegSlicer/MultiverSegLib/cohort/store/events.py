@@ -58,6 +58,7 @@ _KNOWN: dict[str, Any] = {
     "mask_sha256": str,
     "area_mm2": float | None,
     "volume_ml": float | None,
+    "slices": int | None,
     "first_vs_accepted_dice": float | None,
     "saved_dice": float | None,
     "structures": list,

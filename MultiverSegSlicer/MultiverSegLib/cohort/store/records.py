@@ -94,7 +94,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Work:
-    """The bookkeeping of one structure in one case. Areas in mm², volumes in ml, times in UTC.
+    """The bookkeeping of one structure in one case. Areas in mm², volumes in ml, times in UTC. ``slices``: how many of them hold the structure.
 
     ``first_vs_accepted_dice``: agreement (Dice) of what the first prediction wrote on its slice with what was accepted there. It says how much
     was changed afterwards, nothing about how right the result is: a proposal accepted untouched has 1. ``doubt`` says why a result should be
@@ -114,6 +114,7 @@ class Work:
     example: str = ""
     area_mm2: float | None = None
     volume_ml: float | None = None
+    slices: int | None = None
     mask_sha256: str = ""
     proposal: Mapping[str, Any] = field(default_factory=dict)
     doubt: str = ""

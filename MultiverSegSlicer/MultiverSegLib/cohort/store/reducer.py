@@ -178,7 +178,7 @@ def _active(state: State, event: Event) -> State:
 
 def _accepted(state: State, event: Event) -> State:
     case = state.case(event["case"])
-    kept = ("first_vs_accepted_dice", "example", "area_mm2", "volume_ml", "mask_sha256")
+    kept = ("first_vs_accepted_dice", "example", "area_mm2", "volume_ml", "slices", "mask_sha256")
     changes = {k: event[k] for k in kept if k in event}
     if "saved_dice" in event:  # as the first version called it
         changes.setdefault("first_vs_accepted_dice", event["saved_dice"])

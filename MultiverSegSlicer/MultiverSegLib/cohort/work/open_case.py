@@ -356,14 +356,15 @@ class CaseWork:
         return example_of(nodes.volume, nodes.segmentation, nodes.segment_id(structure), plane, settings, self.case_id, structure, model)
 
     def _measures(self, structure: str) -> dict[str, float]:
-        """Area of the max slice in mm² and volume in ml, counted in voxels."""
+        """Area of the max slice in mm², volume in ml and number of slices that hold the structure, counted in voxels."""
         mask, matrix = self._masks[structure], volumes.ijk_to_ras(self.nodes.volume)
         axis = axis_number(self.nodes.axis(structure))
         areas = mask.sum(axis=tuple(a for a in range(3) if a != 2 - axis))
         sides = [matrix[:3, a] for a in range(3) if a != axis]
         pixel = float(np.linalg.norm(np.cross(*sides)))
         volume = float(mask.sum() * abs(np.linalg.det(matrix[:3, :3])) / 1000)
-        return {"area_mm2": round(float(areas.max() * pixel), 3), "volume_ml": round(volume, 5)}
+        count = int(np.count_nonzero(areas))
+        return {"area_mm2": round(float(areas.max() * pixel), 3), "volume_ml": round(volume, 5), "slices": count}
 
     def _first_vs_accepted_dice(self, structure: str) -> float | None:
         """Dice of what the structure's first prediction in this case left on its slice against what is accepted there; None without one.
