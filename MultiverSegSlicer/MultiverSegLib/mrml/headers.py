@@ -18,6 +18,7 @@ import numpy as np
 
 from ..core.errors import VolumeError
 from ..core.notices import notice
+from .plain_volume import is_flat
 
 _LONGEST = 1 << 24  # bytes of a text header
 #: A compressed byte stands for at most so many: deflate's limit is 1032, bzip2's about 45,000.
@@ -83,6 +84,9 @@ def _check_nrrd(path: Path) -> None:
             fields.setdefault(key.strip().lower(), value.strip())
     for key in ("space origin", "space directions", "spacings"):
         _check_finite(path, key, re.findall(r"[^\s,()]+", fields.get(key, "").replace("none", "")), nan=key == "spacings")
+    vectors = [[float(v) for v in vector.split(",")] for vector in re.findall(r"\(([^()]*)\)", fields.get("space directions", ""))]
+    if len(vectors) == 3 and all(len(vector) == 3 for vector in vectors) and is_flat(np.transpose(vectors)):
+        raise _refuse(path, "its space directions give a degenerate voxel grid")
     if fields.get("type", "").lower() == "block":
         raise _refuse(path, "its voxels are blocks of bytes, not numbers")
     sizes = _numbers(path, "sizes", fields.get("sizes", "").split(), len_of=fields.get("dimension", ""), most=16)
@@ -110,7 +114,7 @@ def _listed(named: str, text: str, key: str) -> list[str]:
     """The data files that a detached header names."""
     if named.upper().startswith("LIST"):
         lines = [line.strip() for line in text.splitlines()]
-        start = next(n for n, line in enumerate(lines) if line.lower().replace(" ", "").startswith(key.replace(" ", "")))
+        start = next(n for n, line in enumerate(lines) if line.lower().replace(" ", "").startswith(key.replace(" ", "").lower()))
         return [line for line in lines[start + 1 :] if line]
     if "%" in named:
         pattern, _, rest = named.partition(" ")
@@ -244,8 +248,11 @@ def _check_sform(path: Path, header: _Nifti) -> None:
     _check_finite(path, "sform", map(str, header.rows.ravel()))
     columns = header.rows[:, :3]
     lengths = np.linalg.norm(columns, axis=0)
-    if not lengths.all() or abs(np.linalg.det(columns / lengths)) < 1e-6:
+    if is_flat(columns):
         raise _refuse(path, "its sform matrix is degenerate: it maps the voxels into a plane or a line")
+    if not np.allclose(lengths[: len(header.spacing) - 1], header.spacing[1:], rtol=0.01):
+        sizes = " and ".join(" x ".join(f"{v:.4g}" for v in values) for values in (lengths, header.spacing[1:]))
+        notice(f"{path}: sform and pixdim disagree about the size of a voxel ({sizes} mm); pixdim is used.")
     shear = float(np.abs((columns / lengths).T @ (columns / lengths) - np.eye(3)).max())
     if shear > 1e-4 and header.qform > 0:
         notice(f"{path} has a sheared sform matrix ({shear:.2g}); its qform is used, so that other programs may show it elsewhere.")

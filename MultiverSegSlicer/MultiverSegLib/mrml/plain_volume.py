@@ -23,12 +23,18 @@ _LARGEST = 1000.0
 _FLAT = 1e-6
 
 
+def is_flat(edges: np.ndarray) -> bool:
+    """True if the edges of a voxel (columns of a 3x3 matrix) lie in a plane or a line."""
+    lengths = np.linalg.norm(edges, axis=0)
+    return not lengths.all() or abs(np.linalg.det(edges / lengths)) < _FLAT
+
+
 def check_grid(ijk_to_ras: np.ndarray, name: str) -> None:
     """Raise VolumeError unless ``ijk_to_ras`` (4x4) is a voxel grid one can compute on; voxels may be as small as one likes."""
     edges = np.linalg.norm(ijk_to_ras[:3, :3], axis=0)
     if not np.isfinite(ijk_to_ras).all():
         raise VolumeError(f"The volume {name} has no position in the patient: its matrix holds numbers that are not finite.")
-    if not edges.all() or abs(np.linalg.det(ijk_to_ras[:3, :3] / edges)) < _FLAT:
+    if is_flat(ijk_to_ras[:3, :3]):
         raise VolumeError(f"The volume {name} has a degenerate voxel grid: check its spacing, directions and transforms.")
     if edges.max() > _LARGEST:
         raise VolumeError(

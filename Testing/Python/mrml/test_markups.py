@@ -217,3 +217,50 @@ def test_prompts_become_nodes_that_slicer_shows(host):
     assert [node.GetClassName() for node in nodes] == ["vtkMRMLMarkupsFiducialNode", "vtkMRMLMarkupsROINode", "vtkMRMLMarkupsFiducialNode"]
     assert all(node.GetDisplayNode() for node in nodes)
     assert nodes[0].GetNthControlPointLabel(1) == "neg-2"
+
+
+def document(**changes):
+    points = [{"label": "a", "position": [1.0, 2, 3]}, {"label": "b", "position": [4.0, 5, 6]}]
+    return {"markups": [{"type": "Fiducial", "coordinateSystem": "LPS", "controlPoints": points, **changes}]}
+
+
+@pytest.mark.parametrize("odd", [[1], ["x"], [None], [[]], {"a": 1}, 7, [{"name": 3, "value": "x"}]])
+def test_what_else_a_file_holds_does_not_reach_the_reader(host, tmp_path, odd):
+    """Measurements that are no objects end the process in MRML's reader."""
+    (tmp_path / "p.mrk.json").write_text(json.dumps(document(measurements=odd, display=odd, associatedNodeID=odd)))
+    assert len(load_prompts(tmp_path / "p.mrk.json")) == 2
+
+
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"controlPoints": [{"position": [1, 2, 3]}, {"position": "x"}]}, "control point 2 of markup 1"),
+        ({"controlPoints": [{"position": [1, 2]}]}, "position of control point 1"),
+        ({"controlPoints": [{"position": [1, 2, float("nan")]}]}, "position of control point 1"),
+        ({"controlPoints": [5]}, "control point 1"),
+        ({"controlPoints": 5}, "control points of markup 1"),
+        ({"coordinateSystem": "IJK"}, "must be LPS or RAS"),
+        ({"coordinateUnits": "inch"}, "must be mm"),
+        ({"type": "ROI", "center": [1, 2, 3], "size": [1, 2, "x"]}, "size of markup 1"),
+        ({"type": "ROI", "center": [1, 2, 3], "size": [1, 2, -3]}, "size of markup 1"),
+        ({"type": "ROI", "center": [1, 2, 3], "size": [1, 2, 3], "orientation": [0] * 9}, "orientation of markup 1"),
+    ],
+)
+def test_a_prompt_that_cannot_be_read_is_not_dropped(host, tmp_path, changes, told):
+    (tmp_path / "p.mrk.json").write_text(json.dumps(document(**changes)))
+    with pytest.raises(PromptError, match=told):
+        load_prompts(tmp_path / "p.mrk.json")
+
+
+def test_points_that_are_not_placed_yet_are_left_out(host, tmp_path):
+    points = [{"position": [1, 2, 3]}, {"positionStatus": "undefined"}, {"position": None, "positionStatus": "preview"}]
+    (tmp_path / "p.mrk.json").write_text(json.dumps(document(controlPoints=points)))
+    assert len(load_prompts(tmp_path / "p.mrk.json")) == 1
+
+
+def test_deep_nesting_and_broken_point_lists_are_one_line(host, tmp_path):
+    (tmp_path / "deep.mrk.json").write_text("[" * 100_000 + "]" * 100_000)
+    (tmp_path / "p.fcsv").write_text("# Markups fiducial file version = 5.2\n1,x,2,3,0,0,0,1,1,1,0,F-1,,\n")
+    for name, told in (("deep.mrk.json", "nested too deeply"), ("p.fcsv", "line 2: the position")):
+        with pytest.raises(PromptError, match=told):
+            load_prompts(tmp_path / name)
