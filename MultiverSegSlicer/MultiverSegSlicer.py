@@ -73,6 +73,7 @@ class MultiverSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndBatchProcessEvent, self.onSceneLoaded)
         if self.parent.isEntered:  # reloaded while it is shown
             self.panel.enter()
 
@@ -93,7 +94,11 @@ class MultiverSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def onSceneChanged(self, caller, event):
         if self.parent.isEntered:
-            self.panel.enter()
+            self.panel.enter(new_scene=True)
+
+    def onSceneLoaded(self, caller, event):
+        if self.parent.isEntered:
+            self.panel.loaded()
 
 
 class MultiverSegSlicerLogic(ScriptedLoadableModuleLogic):

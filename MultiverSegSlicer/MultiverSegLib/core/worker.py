@@ -20,6 +20,7 @@ class _Request:
     callback: Callback
     cancel: threading.Event = field(default_factory=threading.Event)
     outcome: Any = None
+    answered: bool = False
     collection: _NoCollection = field(default_factory=lambda: _NoCollection())
 
     def compute(self) -> None:
@@ -31,13 +32,17 @@ class _Request:
     def answer(self) -> None:
         """Call the callback."""
         self.collection.end()
+        if self.answered:
+            return
+        self.answered = True
         self.callback(Cancelled("Cancelled.") if self.cancel.is_set() else self.outcome)
 
 
 class InferenceWorker:
     """Computes requests one at a time in a thread that starts with the first request. Outcomes wait for ``poll``.
 
-    A new request cancels the one that runs and drops the one that waits. Every callback is called exactly once.
+    A new request cancels the one that runs and drops the one that waits. Every callback is called exactly once: by ``poll`` or, for what was not
+    answered by then, by ``close``.
 
     Requests hold what the caller's callbacks hold: widgets, and nodes that may have left their scene meanwhile. Whoever drops the last
     reference to such a thing destroys it, and only the caller's thread may. So the thread here never holds a request outside of
@@ -100,13 +105,22 @@ class InferenceWorker:
             return self._condition.wait_for(lambda: self._waiting is None and self._running is None, timeout)
 
     def close(self, timeout: float = 10.0) -> None:
-        """Cancel everything and end the thread, waiting ``timeout`` seconds for it at most. Idempotent."""
+        """Cancel everything and end the thread, waiting ``timeout`` seconds for it at most. Idempotent.
+
+        What was not answered yet is answered now, in the caller's thread; a result that is there is kept.
+        """
         with self._condition:
+            finished, self._finished = self._finished, []
             self._closed = True
             self._drop()
             self._condition.notify_all()
         if self._thread is not None:
             self._thread.join(timeout)
+        with self._condition:
+            unanswered = [*finished, *self._finished, *([self._running] if self._running is not None else [])]
+            self._finished = []
+        for request in unanswered:
+            request.answer()
 
     # --- details
 

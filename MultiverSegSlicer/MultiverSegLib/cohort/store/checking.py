@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from functools import lru_cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -14,8 +15,11 @@ _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value read from JSON is of a type: ``str``, ``float`` (finite), unions, ``tuple[T, ...]``, ``list[T]``, ``Mapping[K, V]``, ``Any``."""
-    if hint is Any:
+    """Whether a value read from JSON is of a type: ``str``, ``float`` (finite), unions, ``tuple[T, ...]``, ``list[T]``, ``Mapping[K, V]``, ``Any``.
+
+    Records within records fit: they are checked where they are made.
+    """
+    if hint is Any or is_dataclass(hint):
         return True
     origin, inner = get_origin(hint) or hint, get_args(hint)
     if origin in (Union, types.UnionType):

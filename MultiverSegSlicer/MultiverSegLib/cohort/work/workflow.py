@@ -43,8 +43,16 @@ class Desk:
         return self.take(Cohort.open(folder, who))
 
     def take(self, cohort: Cohort) -> Cohort:
-        """Works on a cohort that is open already (a new one, say); the one before is closed."""
-        self.close()
+        """Works on a cohort that is open already (a new one, say); the one before is closed.
+
+        Raises:
+            CohortError: the one before can't be stored; both are closed.
+        """
+        try:
+            self.close()
+        except BaseException:
+            cohort.close()
+            raise
         self.cohort, self.contexts = cohort, Contexts(cohort)
         return cohort
 

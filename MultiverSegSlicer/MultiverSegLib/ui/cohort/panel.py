@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from contextlib import contextmanager
 
 import qt
@@ -13,7 +15,7 @@ from ...cohort.store.order import ORDERS, progress
 from ...cohort.work.workflow import Desk
 from ...core.errors import MultiverSegError
 from ...mrml import prompt_tags
-from ..shared import settings
+from ..shared import options, settings
 from ..shared.widgets import button, combo, described
 from .background_box import AheadBox
 from .curve import remove_curve, show_curve
@@ -24,6 +26,8 @@ from .table import CohortTable
 
 #: Hand-made changes are stored, and the next case is loaded, when nothing has happened for this long.
 QUIET_MS = 1500
+#: What was opened less than so many seconds ago, and nothing was done in it, can't have been looked at.
+SEEN_S = 0.4
 
 
 class CohortPanel:
@@ -39,6 +43,7 @@ class CohortPanel:
         self._seen = None
         self._structure = ""
         self._opening = False
+        self._opened_at = 0.0
         self._make_controls(ui.cohortCollapsibleButton.layout())
         self.quiet = qt.QTimer()
         self.quiet.setSingleShot(True)
@@ -46,6 +51,7 @@ class CohortPanel:
         self.quiet.connect("timeout()", self.autosave)
         self.shortcut = qt.QShortcut(qt.QKeySequence("Ctrl+Return"), panel.widget)
         self.shortcut.setContext(qt.Qt.ApplicationShortcut)
+        self.shortcut.autoRepeat = False  # a key held down must not accept case after case
         self.shortcut.connect("activated()", self.accept_and_next)
         self.shortcut.setEnabled(False)
         self.update()
@@ -112,16 +118,18 @@ class CohortPanel:
         """The scene is about to be closed: the case's nodes go with it, the cohort stays open."""
         self.quiet.stop()
         self.autosave()
-        self.desk.forget_scene()
-        self.update()
+        self._closing(self.desk.forget_scene)
 
     def close(self) -> None:
         """The panel is about to be destroyed."""
         self.quiet.stop()
         self.ahead.close()
-        self.desk.close()
         settings.use_contexts(None)
-        self.panel.library.accept_case = self.panel.library.cohort_context = None
+        self.panel.library.cohort = None
+        try:
+            self.desk.close()
+        except MultiverSegError as error:  # no line is left to say it in
+            logging.error(str(error))
 
     # Opening
 
@@ -145,7 +153,7 @@ class CohortPanel:
         """Works on an open cohort: its contexts become the panel's, its next case is opened."""
         self.desk.take(cohort)
         settings.use_contexts(cohort.folder / "context")
-        self.panel.library.accept_case, self.panel.library.cohort_context = self._accept_here, self._context
+        self.panel.library.cohort = self
         self.order.setCurrentIndex(max(0, self.order.findData(cohort.setting("order"))))
         self.panel.library.forget()
         if not cohort.read_only:
@@ -153,18 +161,31 @@ class CohortPanel:
             self._open_case(self.desk.next)
             self.ahead.start()
         self.update()
+        if self.desk.contexts.notes:
+            self.message.text = " ".join(self.desk.contexts.notes)
 
     def put_away(self) -> None:
-        """Closes the cohort."""
+        """Closes the cohort. What can't be stored is said; the lock is given back all the same."""
         self.quiet.stop()
         self.ahead.stop()
         self.guarded(self._show_nothing)
-        self.desk.close()
         settings.use_contexts(None)
-        self.panel.library.accept_case = self.panel.library.cohort_context = None
+        self.panel.library.cohort = None
         self.panel.library.forget()
-        remove_curve()
+        self._closing(self.desk.close)
+
+    def _closing(self, step) -> None:
+        """Puts something away, and says what could not be stored of it."""
+        try:
+            step()
+            problem = ""
+        except MultiverSegError as error:
+            problem = _("Closed, but not everything could be stored: {reason}").format(reason=error)
+        if self.desk.cohort is None:
+            remove_curve()
         self.update()
+        if problem:
+            self.message.text = problem
 
     # Working
 
@@ -188,9 +209,8 @@ class CohortPanel:
         work = self.desk.work
         if work is None or self._opening or self.panel.editor.segmentationNode() is not work.nodes.segmentation:
             return
-        segment = work.nodes.segmentation.GetSegmentation().GetSegment(self.panel.segment_id())
-        name = segment.GetName() if segment is not None else ""
-        if name in self.desk.cohort.state.structures and name != self.structure:
+        name = work.nodes.structure_of(self.panel.segment_id())
+        if name and name != self.structure:
             self.choose_structure(name)
 
     def follow_name(self, name: str) -> None:
@@ -207,11 +227,11 @@ class CohortPanel:
 
     def accept_structure(self) -> None:
         """Accepts the structure that is worked on, and goes to the case's next one; after the last to the next case."""
-        self.guarded(self._accept_structure)
+        self.guarded(lambda: self._when_answered(self._accept_structure))
 
     def _accept_structure(self) -> None:
         current = self.structure
-        self._accept_here(current)
+        self.accept(current)
         following = next_structure(self.desk.cohort.case(self.desk.case_id), list(self.desk.cohort.state.structures), current)
         if following is not None:
             self.choose_structure(following)
@@ -231,14 +251,63 @@ class CohortPanel:
 
     def accept_and_next(self) -> None:
         """Accepts the open case (all structures that are segmented) and opens the next."""
-        self.guarded(lambda: self._open_case(lambda: self.desk.accept_and_next(order=self._order())))
+        self.guarded(lambda: self._when_answered(lambda: self._open_case(lambda: self.desk.accept_and_next(order=self._order()))))
 
-    def _context(self, structure: str):
+    def _when_answered(self, accept) -> None:
+        """Accepts once the person's last click is answered: it belongs to the result.
+
+        Raises:
+            MultiverSegError: the case has hardly been seen, or slices are still being predicted.
+        """
+        work, presenter = self.desk.work, self._presenter()
+        if work is not None and not work.acted and time.monotonic() - self._opened_at < SEEN_S and self._segmented():
+            raise MultiverSegError(_("{case} was opened just now: look at it first, then accept it.").format(case=work.case_id))
+        if self.panel.predict.busy:
+            raise MultiverSegError(_("Slices are still being predicted: wait for them, or cancel that, before accepting."))
+        if presenter is None or not presenter.busy:
+            accept()
+            return
+
+        def then(problem: str) -> None:
+            if problem:
+                self.message.text = _("Not accepted: {reason}").format(reason=problem)
+            elif self.desk.work is work:
+                self.guarded(accept)
+
+        self.message.text = _("The last click is being answered; then it is accepted.")
+        presenter.when_answered(then)
+
+    def _presenter(self):
+        """That of our effect, while it is active in the panel's editor."""
+        effect = self.panel.editor.activeEffect()
+        return effect.self().presenter if effect is not None and effect.name == options.EFFECT_NAME else None
+
+    def _segmented(self) -> bool:
+        return any(self.desk.work.nodes.stamp(structure.name) for structure in self.desk.cohort.structures)
+
+    # What the library of contexts asks (see ``user_contexts.CohortSide``)
+
+    def context(self, structure: str):
         """The cohort's own examples of one of its structures."""
         return self.desk.contexts.get(structure) if self.desk.cohort and structure in self.desk.cohort.state.structures else None
 
-    def _accept_here(self, structure: str):
-        """The effect's own button: accepts one structure of the open case and stays there; gives the example."""
+    def case_of(self, segmentation) -> str:
+        """The open case, if the segmentation is that case's; else empty."""
+        work = self.desk.work
+        return work.case_id if work is not None and segmentation is not None and segmentation is work.nodes.segmentation else ""
+
+    def structure_of(self, segment_id: str) -> str:
+        """The structure that a segment of the open case stands for; empty if none."""
+        return self.desk.work.nodes.structure_of(segment_id) if self.desk.work is not None else ""
+
+    def accept(self, structure: str):
+        """The effect's own button: accepts one structure of the open case and stays there; gives the example.
+
+        Raises:
+            MultiverSegError: the segment is none of the cohort's structures, or it is empty.
+        """
+        if not structure:
+            raise MultiverSegError(_("The selected segment is none of the cohort's structures: select one that is."))
         self.desk.work.accept([structure])
         self.update()
         example = self.desk.cohort.case(self.desk.case_id).work(structure).example
@@ -280,6 +349,8 @@ class CohortPanel:
             if self._offsets() == self._shown_at:
                 self._jump()
         nodes, cohort = self.desk.work.nodes, self.desk.cohort
+        if nodes.notes:
+            self.message.text = nodes.notes.pop()
         now = cohort.state.seq, [nodes.stamp(structure.name) for structure in cohort.structures]
         if now != self._seen:
             self._seen = now
@@ -295,18 +366,22 @@ class CohortPanel:
 
     def _open_case(self, action) -> None:
         """Runs a step of the desk with the panel showing nothing of the old case, then shows the new one."""
-        before = self.desk.work
+        before, presenter = self.desk.work, self._presenter()
+        unanswered = presenter is not None and presenter.busy
         self.panel.predict.cancel()
         try:
             with self._leading():
                 self.panel.editor.setActiveEffect(None)
                 action()
         finally:
+            self._opened_at = time.monotonic()
             if self.desk.work is not before:
                 self._show_case()
             else:
                 self._activate()
             self.update()
+        if unanswered:
+            self.message.text = _("The last click in {case} was not answered; its prompt is kept.").format(case=before.case_id)
 
     def _show_case(self) -> None:
         work, parameters = self.desk.work, self.panel.parameters
@@ -391,7 +466,8 @@ class CohortPanel:
         if cohort is None:
             return _("No cohort is open.")
         if cohort.read_only:
-            return _("Read only: held by {holder}. {progress}").format(holder=cohort.holder or _("nobody"), progress=progress(cohort.state))
+            text = _("Read only: held by {holder}. {progress}").format(holder=cohort.holder or _("nobody"), progress=progress(cohort.state))
+            return text + " " + _("If nobody works on it any more, delete its file cohort.lock.") if cohort.holder else text
         return f"{cohort.state.name}: {progress(cohort.state)}"
 
     def guarded(self, function) -> None:

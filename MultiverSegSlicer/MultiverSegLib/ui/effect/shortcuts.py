@@ -32,6 +32,7 @@ class Shortcuts:
             return
         for key, command in commands.items():
             shortcut = qt.QShortcut(qt.QKeySequence(key), window)
+            shortcut.autoRepeat = False
             shortcut.connect("activated()", command)
             self._shortcuts.append(shortcut)
         self._filter = _EscapeFilter()

@@ -127,6 +127,7 @@ class SliceQueue:
         self._service = service
         self._report = done
         self._current: SliceSession | None = None
+        self._ticket: Any = None
 
     @property
     def busy(self) -> bool:
@@ -146,7 +147,7 @@ class SliceQueue:
         except Exception as error:
             self._stop(str(error))
             return
-        self._service.submit(session.run, request, lambda outcome: self._finished(session, request, outcome))
+        self._ticket = self._service.submit(session.run, request, lambda outcome: self._finished(session, request, outcome))
 
     def _finished(self, session: SliceSession, request: Any, outcome: Any) -> None:
         if session is not self._current:
@@ -167,5 +168,7 @@ class SliceQueue:
         """Write nothing more."""
         if self._current is not None:
             self._current.cancel()
-            self._service.cancel()
+            ticket, self._ticket = self._ticket, None
             self._stop("Cancelled.")
+            if ticket is not None:
+                ticket.cancel()

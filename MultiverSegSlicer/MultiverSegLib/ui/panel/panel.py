@@ -32,6 +32,7 @@ class Panel(VTKObservationMixin):
         self.parameters = None
         self._gui_tag = None
         self._updating = False
+        self._missed = False
         self._shown_structure = ""
         self._shown_volume = None
         self.library = contexts.shared()
@@ -84,9 +85,18 @@ class Panel(VTKObservationMixin):
 
     # Life
 
-    def enter(self) -> None:
-        """The module is shown, or the scene was replaced while it is."""
+    def loaded(self) -> None:
+        """Loading is over: shows what was left out meanwhile."""
+        if self._missed:
+            self._update()
+
+    def enter(self, new_scene: bool = False) -> None:
+        """The module is shown, or (``new_scene``) the scene was replaced while it is."""
         self._select_editor_node()
+        if new_scene and self.editor.segmentationNode() is not None:
+            segmentation = self.editor.segmentationNode()  # given anew, or its undo history stays that of the scene before
+            self.editor.setSegmentationNode(None)
+            self.editor.setSegmentationNode(segmentation)
         self.editor.setupViewObservations()
         self.editor.installKeyboardShortcuts()
         self._set_parameters(self.logic.getParameterNode())
@@ -156,7 +166,10 @@ class Panel(VTKObservationMixin):
         """Show what the parameter node says."""
         if self._updating or self.parameters is None:
             return
-        self._updating = True
+        if _loading():  # nodes are there whose references are not: what is shown now would be taken for the person's choice
+            self._missed = True
+            return
+        self._updating, self._missed = True, False
         try:
             self._follow_volume()
             segmentation, volume = self.parameters.segmentation, self.parameters.sourceVolume
@@ -255,3 +268,8 @@ class Panel(VTKObservationMixin):
         if not self.logic.tasks.show_example(example):
             text = _("The volume of the case '{case}' is not in the scene: load it to see the slice.")
             slicer.util.infoDisplay(text.format(case=example.case))
+
+
+def _loading() -> bool:
+    """Whether the scene is being read, or changed in one go."""
+    return bool(slicer.mrmlScene.IsImporting() or slicer.mrmlScene.IsBatchProcessing())

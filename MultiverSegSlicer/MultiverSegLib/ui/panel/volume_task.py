@@ -31,7 +31,8 @@ class VolumeTask:
         self._cancelled = threading.Event()
         self._done = 0
         work.prepare(prompts)
-        service.submit(self._compute, None, self._finished)
+        self._state = target.state()
+        self._ticket = service.submit(self._compute, None, self._finished)
 
     def step(self) -> None:
         """Show how far the worker is; give up if a node is gone."""
@@ -54,7 +55,10 @@ class VolumeTask:
             return
         self.busy = False
         if isinstance(outcome, Exception):
-            self.report(0.0, str(outcome))
+            self._cancelled.set()
+            self.report(0.0, _("{reason} Nothing was changed.").format(reason=outcome))
+        elif self.target.alive and self.target.state() != self._state:
+            self.report(0.0, _("The volume or the segmentation changed or moved meanwhile: nothing was written."))
         elif self.target.alive:
             self.work.commit(outcome, self.writer)
             self.report(1.0, _("{count} slices hold the structure now.").format(count=sum(r.area > 0 for r in outcome.values())))
@@ -64,5 +68,5 @@ class VolumeTask:
         if self.busy:
             self.busy = False
             self._cancelled.set()
-            self.service.cancel()
+            self._ticket.cancel()
             self.report(0.0, _("Cancelled; nothing was changed."))

@@ -45,13 +45,40 @@ class LazyPredictor:
         return self._predictor
 
 
+class ModelChanged(Cancelled):
+    """Another model or device was chosen while this was computed: to be asked again, with the new one."""
+
+
+class Ticket:
+    """Something that was submitted: waiting, running or answered. ``cancel`` drops it; its callback gets ``Cancelled``."""
+
+    def __init__(self, service: PredictionService, work: Callable[[], object], callback: Callable[[object], None]) -> None:
+        self._service, self.work, self._callback = service, work, callback
+        self.cancelled = self.answered = False
+
+    def cancel(self) -> None:
+        """Idempotent."""
+        if not self.answered and not self.cancelled:
+            self.cancelled = True
+            self._service.drop(self)
+
+    def answer(self, outcome) -> None:
+        """Calls the callback, once."""
+        if not self.answered:
+            self.answered = True
+            self._callback(Cancelled("Cancelled.") if self.cancelled else outcome)
+
+
 class PredictionService:
-    """Runs predictions of the chosen model on the chosen device in one long-lived thread."""
+    """Runs predictions of the chosen model on the chosen device in one long-lived thread, one after the other: what one part of the panel asks for
+    does not drop what another one waits for."""
 
     def __init__(self, predictor=None) -> None:
         self._worker = None
         self._predictor = predictor
         self._turn = threading.Lock()
+        self._current: Ticket | None = None
+        self._queue: list[Ticket] = []
 
     @property
     def predictor(self) -> LazyPredictor:
@@ -63,14 +90,48 @@ class PredictionService:
     def description(self) -> str:
         return self._predictor.description if self._predictor is not None else ""
 
-    def submit(self, function, request, callback) -> None:
-        """Have ``function(request)`` computed; what waits unstarted is dropped (newest wins). ``callback`` gets the result or the exception
-        inside ``poll``."""
+    def submit(self, function, request, callback) -> Ticket:
+        """Have ``function(request)`` computed after what was submitted before. ``callback`` gets the result or the exception inside ``poll`` (or
+        ``close``), exactly once."""
+        ticket = Ticket(self, lambda: self._in_turn(function, request), callback)
+        self._queue.append(ticket)
+        self._next()
+        return ticket
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs or waits. Any thread."""
+        return self._current is not None or bool(self._queue)
+
+    def _next(self) -> None:
+        """Hands the worker what is to be computed now; one that was cancelled need not have ended."""
+        if not self._queue or (self._current is not None and not self._current.cancelled):
+            return
         if self._worker is None:
             from ...core.worker import InferenceWorker
 
             self._worker = InferenceWorker()
-        self._worker.submit(lambda: self._in_turn(function, request), callback)
+        ticket = self._current = self._queue.pop(0)
+        self._worker.submit(ticket.work, lambda outcome: self._answered(ticket, outcome))
+
+    def _answered(self, ticket: Ticket, outcome) -> None:
+        if ticket is self._current:
+            self._current = None
+        elif not ticket.cancelled:
+            return  # the service was closed, which answers it
+        try:
+            ticket.answer(outcome)
+        finally:
+            self._next()
+
+    def drop(self, ticket: Ticket) -> None:
+        """See ``Ticket.cancel``."""
+        if ticket in self._queue:
+            self._queue.remove(ticket)
+            ticket.answer(None)
+        elif ticket is self._current and self._worker is not None:
+            self._worker.cancel()
+            self._next()
 
     def _in_turn(self, function, request):
         with self._turn:
@@ -89,7 +150,7 @@ class PredictionService:
     def idle(self, seconds: float) -> bool:
         """Wait until nothing of the person's runs or waits; False if that took longer than ``seconds``. Any thread."""
         worker = self._worker
-        return worker is None or worker.wait(seconds)
+        return (worker is None or worker.wait(seconds)) and not self._queue
 
     def poll(self) -> None:
         """Deliver what is finished. Main thread."""
@@ -98,14 +159,20 @@ class PredictionService:
 
     def cancel(self) -> None:
         """Forget what waits and what runs."""
-        if self._worker is not None:
-            self._worker.cancel()
+        for ticket in [*self._queue, self._current]:
+            if ticket is not None:
+                ticket.cancel()
 
     def close(self) -> None:
-        """Stop the thread; a later ``submit`` starts a new one."""
-        if self._worker is not None:
-            self._worker.close(timeout=0.5)  # it ends by itself; the panel must not wait for a long forward pass
-        self._worker = self._predictor = None
+        """Stop the thread; a later ``submit`` starts a new one. What was not answered is answered with ``ModelChanged``."""
+        worker, unanswered = self._worker, [t for t in (self._current, *self._queue) if t is not None]
+        self._worker = self._predictor = self._current = None
+        self._queue = []
+        if worker is not None:
+            outcome = ModelChanged("The model or the device was changed.")
+            worker.close(timeout=0.5)  # it ends by itself; the panel must not wait for a long forward pass
+            for ticket in unanswered:
+                ticket.answer(outcome)
 
 
 class CourteousPredictor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from ...cohort.work.case_nodes import CASE_ATTRIBUTE
 from ...core.context.context_set import ContextSet
@@ -12,18 +13,31 @@ from ...core.selection import STRATEGIES, select
 from . import settings
 
 
+class CohortSide(Protocol):
+    """What an open cohort answers."""
+
+    def context(self, structure: str) -> ContextSet | None:
+        """The cohort's own ContextSet of a structure, which is not read a second time; None: not one of the cohort's."""
+
+    def case_of(self, segmentation) -> str:
+        """The open case, if the segmentation is that case's; else empty."""
+
+    def structure_of(self, segment_id: str) -> str:
+        """The structure that a segment of the open case stands for; empty if none."""
+
+    def accept(self, structure: str):
+        """Accepts a structure of the open case; gives the example."""
+
+
 class ContextLibrary:
     """Opens each structure's ContextSet once. ``folder``: function that gives the root, asked anew each time.
 
-    ``listeners``: functions without arguments, called after an example was added by ``notify``. ``accept_case``: while a cohort is open,
-    function that accepts a structure of its open case and gives the example, and ``cohort_context`` gives the cohort's own ContextSet of a
-    structure (None: not one of the cohort's), which is not read a second time.
+    ``listeners``: functions without arguments, called after an example was added by ``notify``. ``cohort``: while one is open, a ``CohortSide``.
     """
 
     def __init__(self, folder) -> None:
         self.listeners: list = []
-        self.accept_case = None
-        self.cohort_context = None
+        self.cohort: CohortSide | None = None
         self._folder = folder
         self._open: dict[Path, ContextSet] = {}
 
@@ -43,7 +57,7 @@ class ContextLibrary:
         name = structure.strip()
         if not name:
             raise ContextError("Name the structure first: its examples are kept under that name.")
-        found = self.cohort_context(name) if self.cohort_context is not None else None
+        found = self.cohort.context(name) if self.cohort is not None else None
         if found is not None:
             return found
         folder = structure_folder(Path(self._folder()), name)
@@ -58,9 +72,16 @@ class ContextLibrary:
         return OtherCases(context, case) if case else context
 
     def case_of(self, segmentation) -> str:
-        """The case of the open cohort that a segmentation belongs to; empty if none."""
-        known = segmentation is not None and self.accept_case is not None
-        return str(segmentation.GetAttribute(CASE_ATTRIBUTE) or "") if known else ""
+        """The open case whose segmentation this is; empty if none."""
+        return self.cohort.case_of(segmentation) if self.cohort is not None else ""
+
+    def case_elsewhere(self, segmentation) -> str:
+        """The case that a segmentation says it belongs to (in a scene that was saved, say) while it isn't that of the open case; empty if none."""
+        return "" if self.case_of(segmentation) else str(segmentation.GetAttribute(CASE_ATTRIBUTE) or "")
+
+    def structure_of(self, segmentation, segment_id: str) -> str:
+        """The cohort's structure that a segment of the open case stands for; empty if none."""
+        return self.cohort.structure_of(segment_id) if self.case_of(segmentation) else ""
 
     def notify(self) -> None:
         """Tell who shows contexts that one has changed."""

@@ -38,8 +38,8 @@ def centre(bench):
     return (ijk_to_ras(volume) @ (*middle, 1))[:3]
 
 
-def click_structure(bench):
-    point = centre(bench)
+def click_structure(bench, right=0.0):
+    point = centre(bench) + np.array((right, 0, 0))
     bench.red.jump_to(point)
     bench.red.click(point)
     bench.settle()

@@ -71,7 +71,7 @@ def test_each_structure_has_its_own_segment_and_context(two):
     assert panel.desk.case_id == "p0" and panel.structure == selected(two) == two.panel.parameters.structure == "spleen"
     assert table(two, 1)[:2] == ["accepted", "in progress"]
     assert [e.case for e in panel.desk.contexts.get("liver").examples] == ["p0"] and not len(panel.desk.contexts.get("spleen"))
-    click_structure(two)
+    click_structure(two, 9.0)  # beside the liver, which it would else overwrite
     asked = [call for call in two.predictor.calls if call.prompts is not None]
     assert asked[-1].examples == (), "the liver's example is none of the spleen"
     assert panel.desk.cohort.case("p0").work("spleen").clicks == 1
