@@ -40,13 +40,21 @@ def export(
         raise typer.BadParameter(f"unknown format {unknown[0]!r}: one of {', '.join(FORMATS)}")
     start()
     cohort = Cohort.open(folder, read_only=True)
+    begun: list[str] = []
     with step("Exporting"):
-        done = export_cohort(cohort, out, format_, cases=case or None)
+        done = export_cohort(cohort, out, format_, lambda case_id: exporting(begun, case_id), cases=case or None)
     for path in done.files:
-        written.add(path)
         say(path)
     for case_id, reason in done.left_out.items():
         warn(f"{case_id} was left out: {reason}")
+
+
+def exporting(begun: list[str], case: str) -> None:
+    """The export begins a case: the one before it is done."""
+    for done in begun:
+        written.add(f"the files of {done}")
+    begun[:] = [case]
+    written.going_on(f"the files of {case} may be there in some of the formats, each whole; of other cases nothing was written")
 
 
 def report(

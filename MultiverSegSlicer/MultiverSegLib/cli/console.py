@@ -136,17 +136,22 @@ class Written:
 
     def __init__(self) -> None:
         self._things: list[str] = []
+        self._otherwise = "nothing was written"
 
     def add(self, thing: object) -> None:
         """Call it when ``thing`` is stored for good."""
         self._things.append(str(thing))
 
+    def going_on(self, text: str) -> None:
+        """What to say while nothing is noted here, for a command that stores its work as it goes."""
+        self._otherwise = text
+
     def clear(self) -> None:
-        self._things.clear()
+        self.__init__()
 
     def __str__(self) -> str:
         if not self._things:
-            return "nothing was written"
+            return self._otherwise
         names = ", ".join(self._things[:3])
         more = f" and {len(self._things) - 3} more" if len(self._things) > 3 else ""
         return f"written and complete: {names}{more}; nothing else was"

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .console import say, table
+
 app = typer.Typer(no_args_is_help=True, help="Make and inspect training corpora.\n\nExample: [bold]multiverseg corpus list corpus[/bold]")
 
 
@@ -44,7 +46,7 @@ def build(
         raise typer.BadParameter("must be train or eval", param_hint="--split")
     info = DatasetInfo(name, licence, modality, anatomy, split, bundle, source, _labels(label or []), subject_pattern)
     entry = build_dataset(images, masks, output, info, seed=seed)
-    typer.echo(f"{output / entry['file']}: {entry['n_images']} slices of {entry['n_subjects']} subjects, {len(entry['labels'])} labels")
+    say(f"{output / entry['file']}: {entry['n_images']} slices of {entry['n_subjects']} subjects, {len(entry['labels'])} labels")
 
 
 @app.command("list")
@@ -53,23 +55,22 @@ def show(corpus: Annotated[Path, typer.Argument(envvar="MULTIVERSEG_CORPUS", hel
 
     Example: [bold]multiverseg corpus list corpus[/bold]
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from ..training.corpus import read_manifest
 
-    table = Table("dataset", "split", "may ship", "images", "subjects", "labels", "licence")
-    for entry in read_manifest(corpus)["datasets"]:
-        table.add_row(
+    columns = ("dataset", "split", "may ship", "images", "subjects", "labels", "licence")
+    cells = [
+        (
             Path(entry["file"]).stem,
-            str(entry.get("split", "")),
+            entry.get("split", ""),
             "yes" if entry.get("bundle") else "no",
-            str(entry.get("n_images", "")),
-            str(entry.get("n_subjects", "")),
+            entry.get("n_images", ""),
+            entry.get("n_subjects", ""),
             ", ".join(label["name"] for label in entry.get("labels", [])),
-            str(entry.get("license", "")),
+            entry.get("license", ""),
         )
-    Console().print(table)
+        for entry in read_manifest(corpus)["datasets"]
+    ]
+    table(columns, cells, keep=("dataset",), numbers=("images", "subjects"))
 
 
 def _labels(texts: list[str]) -> dict[int, str]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .console import written
+
 
 def register(app: typer.Typer) -> None:
     app.command("train")(train)
@@ -44,6 +46,7 @@ def train(
     from ..training.smoke import run_smoke
 
     if smoke:
+        written.going_on(f"what is in {output} is a trial's and may be deleted")
         first, last = run_smoke(output, config, accelerator, devices, say=typer.echo)
         typer.echo(f"The loss fell from {first:.3f} to {last:.3f}.")
         return
@@ -56,6 +59,7 @@ def train(
     cache = cache or output / "cache"
     loaded = Corpus.load(corpus, "train", data.licence, data.fractions, data.unlabelled, data.only, data.volumes, cache)
     trainer = Trainer(settings, loaded, output, cache, accelerator, devices, nodes, say=typer.echo)
+    written.going_on(f"{output} holds the last checkpoint; the same command goes on from there")
     trainer.train(steps)
 
 

@@ -86,9 +86,13 @@ def test_names_are_no_markup(capfd):
 def test_what_is_written_is_named():
     written = console.Written()
     assert str(written) == "nothing was written"
+    written.going_on("the same command goes on")
+    assert str(written) == "the same command goes on"
     for n in range(5):
         written.add(f"case {n}")
     assert str(written) == "written and complete: case 0, case 1, case 2 and 2 more; nothing else was"
+    written.clear()
+    assert str(written) == "nothing was written"
 
 
 def test_import_of_another_structure_is_said(command, tmp_path):
