@@ -203,7 +203,7 @@ class ContextSet:
             with tempfile.TemporaryDirectory() as scratch:
                 files.pack(Path(path), self._examples, Path(scratch))
         except OSError as error:
-            raise ContextError(f"{path} can't be written: {error.strerror or error}.") from error
+            raise ContextError(f"{path} can't be written: {_reason(error)}.") from error
         return Path(path)
 
     def import_zip(self, path: str | Path, progress: Callable[[int, int], None] = lambda done, total: None) -> list[Example]:
@@ -243,7 +243,7 @@ class ContextSet:
             try:
                 stack.enter_context(os_lock(self.folder / _LOCK))
             except OSError as error:
-                raise ContextError(f"The context {self.folder} can't be written: {error.strerror or error}.") from error
+                raise ContextError(f"The context {self.folder} can't be written: {_reason(error)}.") from error
             self.refresh()
             yield
 
@@ -253,7 +253,7 @@ class ContextSet:
             try:
                 write_text(self.folder / files.MANIFEST, files.manifest(map(self._line, examples)))
             except OSError as error:
-                raise ContextError(f"The context {self.folder} can't be written: {error.strerror or error}.") from error
+                raise ContextError(f"The context {self.folder} can't be written: {_reason(error)}.") from error
             self._seen = self._signature()
         self._examples = examples
         self._matrix = None
@@ -292,7 +292,7 @@ class ContextSet:
         except BaseException as error:
             self._unlink([self._places.pop(e.id) for e in examples if e.id in self._places])
             if isinstance(error, OSError):
-                raise ContextError(f"The context {self.folder} can't be written: {error.strerror or error}.") from error
+                raise ContextError(f"The context {self.folder} can't be written: {_reason(error)}.") from error
             raise
         return stored
 
@@ -385,6 +385,10 @@ def _bare_pairs(folder: Path, archive: Path) -> list[Example]:
             raise ContextError(f"{text.rstrip('.')}: nothing was imported.") from error
         examples.append(Example(pixels.image, pixels.mask, case=f"{archive.stem} {number}"))
     return examples
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error).rstrip(".")
 
 
 def _check_place(folder: Path) -> None:

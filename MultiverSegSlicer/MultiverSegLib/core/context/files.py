@@ -123,7 +123,7 @@ def write_png(path: Path, values: np.ndarray) -> None:
         sitk.WriteImage(picture, str(temporary), useCompression=True)
         os.replace(temporary, path)
     except RuntimeError as error:
-        raise OSError(f"{path} can't be written.") from error
+        raise OSError(f"{path} can't be written (a full disk?)") from error
     finally:
         temporary.unlink(missing_ok=True)
 
