@@ -25,6 +25,8 @@ _TAGS = (
     "ImageOrientationPatient",
     "ImagePositionPatient",
     "PixelSpacing",
+    "RescaleSlope",
+    "RescaleIntercept",
     "SamplesPerPixel",
     "NumberOfFrames",
     "Rows",
@@ -71,6 +73,8 @@ def read_plain_dicom(folder: str | Path, name: str | None = None, series: str | 
         return plain
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([str(file) for file, _ in slices])
+    if len({(str(header.get("RescaleSlope")), str(header.get("RescaleIntercept"))) for _, header in slices}) > 1:
+        reader.SetOutputPixelType(sitk.sitkFloat64)  # else the first slice's scale decides which values there can be (PET has one for each)
     try:
         image = reader.Execute()
     except RuntimeError as error:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.errors import SegmentationError
+from .paths import reason_of
+
 
 def segment_file(
     mask: np.ndarray,
@@ -24,6 +27,9 @@ def segment_file(
         ijk_to_ras: 4x4 of its voxel grid.
         color: (r, g, b) in 0..1.
         terminology: as Slicer serializes an entry; empty: Slicer's default.
+
+    Raises:
+        SegmentationError: there is no space for a temporary file.
     """
     import SimpleITK as sitk
 
@@ -51,5 +57,10 @@ def segment_file(
         image.SetMetaData(key, value)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "segment.seg.nrrd"
-        sitk.WriteImage(image, str(path), True)
+        try:
+            sitk.WriteImage(image, str(path), True)
+        except RuntimeError as error:
+            raise SegmentationError(
+                f"The segment {name} can't be written ({reason_of(error)}): check the space for temporary files."
+            ) from error
         return path.read_bytes()

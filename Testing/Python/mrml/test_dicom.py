@@ -125,3 +125,13 @@ def test_a_slice_that_was_cut_short_is_named(host, tmp_path):
     for path in (tmp_path / "series", cut):
         with pytest.raises(VolumeError, match=r"003\.dcm was cut short"):
             load_volume(path)
+
+
+def test_slices_with_scales_of_their_own_as_in_pet(host, tmp_path):
+    from MultiverSegLib.mrml.volumes import read_plain
+
+    slopes = [1, 1.5, 0.25, 2, 0.1, 3, 600]
+    write_series(tmp_path / "pet", RescaleSlope=lambda n: slopes[n], RescaleIntercept=0)
+    wanted = (VOXELS.astype(float) + 1024) * np.array(slopes)[:, None, None]
+    for read in (load_volume, read_plain):
+        assert np.allclose(array_of(read(tmp_path / "pet")), wanted)

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ...core.errors import CohortError, MultiverSegError
+from ...core.errors import CohortError, MultiverSegError, VolumeError
 from ...mrml import paths, segments, volumes
+from ...mrml.headers import check_header
 from ..store.cohort import Cohort
 from ..store.files import save_with
 from ..store.records import ACCEPTED, Structure, file_safe
@@ -155,7 +156,8 @@ def _write_image(image: Any, path: str) -> None:
 
     try:
         sitk.WriteImage(image, path, True)
-    except RuntimeError as error:
+        check_header(Path(path))  # the NIfTI writer says nothing on a full disk
+    except (RuntimeError, VolumeError) as error:
         raise CohortError(
             f"{path} can't be written ({paths.reason_of(error)}): check the disk space and your rights on its folder."
         ) from error

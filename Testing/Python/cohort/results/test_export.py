@@ -191,3 +191,30 @@ def test_terminology():
     assert terminology_codes("") == (("85756007", "SCT", "Tissue"),) * 2
     assert terminology_codes("list~SCT^1^A~SCT^2^B~^^~~^^~^^") == (("1", "SCT", "A"), ("2", "SCT", "B"))
     assert terminology_codes("list~SCT^1^A~~") == (("1", "SCT", "A"), ("85756007", "SCT", "Tissue"))
+
+
+@pytest.mark.parametrize("format", ["stl", "obj", "nifti", "seg.nrrd"])
+def test_a_full_disk_is_told_and_leaves_no_part_of_a_file(cohort, tmp_path, format):
+    import resource
+    import signal
+
+    accept(cohort, "p0", parts())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200 if format in ("nifti", "seg.nrrd") else 8192, limits[1]))
+    try:
+        with pytest.raises(CohortError, match=r"an't be written|Can't write") as caught:
+            export_case(cohort, "p0", tmp_path / "out", format)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "\n" not in str(caught.value) and not str(caught.value).endswith("..")
+    assert list((tmp_path / "out").iterdir()) == []
+    cohort_messages_are_the_writers_own()
+
+
+def cohort_messages_are_the_writers_own():
+    """VTK's writers complain, too."""
+    from MultiverSegLib.mrml.headless import start
+
+    start().messages.clear()

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from MultiverSegLib.cohort.sources.files import NameRule, cases_from_folder, labels_from_folder
+from MultiverSegLib.cohort.sources.files import NameRule, cases_from_folder, label_records, labels_from_folder
 from MultiverSegLib.core.errors import CohortError
+from MultiverSegLib.core.notices import noticed
 
 
 def touch(folder, *names):
@@ -103,3 +104,42 @@ def test_labels_from_a_folder_of_masks(tmp_path):
     }
     with pytest.raises(CohortError, match="named after a case"):
         labels_from_folder(tmp_path / "other", cases, tmp_path / "c", ["x"])
+
+
+def test_bids_and_totalsegmentator_labels_are_found(tmp_path):
+    touch(tmp_path, "sub-01/anat/sub-01_T1w.nii.gz", "sub-01/anat/sub-01_dseg.nii.gz", "sub-02/anat/sub-02_T1w.nii.gz")
+    touch(tmp_path, "sub-02/anat/sub-02_T2w.nii.gz", "sub-02/anat/sub-02_dseg.nii.gz")
+    with noticed() as told:
+        cases = cases_from_folder(tmp_path, tmp_path / "cohort", ["brain"])
+    assert found(cases) == {
+        "sub-01_T1w": ["../sub-01/anat/sub-01_dseg.nii.gz"],
+        "sub-02_T1w": [],
+        "sub-02_T2w": [],
+    }, "which of two images a label belongs to is not guessed"
+    assert any("1 label files" in text and "sub-02_dseg" in text for text in told)
+    total = tmp_path / "total"
+    touch(total, "p1/ct.nii.gz", *(f"p1/segmentations/{name}.nii.gz" for name in ("liver", "kidney_left", "spleen")), "p2/ct.nii.gz")
+    cases = cases_from_folder(total, tmp_path / "cohort2", ["liver", "kidney left"])
+    assert [[(e.structure, Path(e.path).name, e.value) for e in case.labels] for case in cases] == [
+        [("liver", "liver.nii.gz", None), ("kidney left", "kidney_left.nii.gz", None)],
+        [],
+    ]
+
+
+def test_two_series_in_one_folder_do_not_share_a_label(tmp_path):
+    for n in range(4):
+        _dicom(tmp_path / "data" / "p1" / f"{n}.dcm", f"1.2.{n // 2 + 4}")
+        _dicom(tmp_path / "data" / "p2" / f"{n}.dcm", "1.2.9")
+    touch(tmp_path / "data", "p1_seg.nii.gz", "p2_seg.nii.gz")
+    with noticed() as told:
+        cases = cases_from_folder(tmp_path / "data", tmp_path / "cohort", ["x"])
+    assert [len(case.labels) for case in cases] == [0, 0, 1]
+    assert any("2 DICOM series" in text and "p1_seg.nii.gz is given to none" in text for text in told)
+
+
+def test_of_several_label_files_the_one_of_the_structures_name_is_taken(tmp_path):
+    touch(tmp_path, "images/a.nrrd", "labels/liver/a.nrrd", "labels/liver tumour/a.nrrd", "labels/kidney/a.nrrd")
+    with noticed() as told:
+        records = label_records(sorted((tmp_path / "labels").rglob("a.nrrd")), tmp_path, ["liver", "spleen"], None)
+    assert [(entry.structure, entry.path) for entry in records] == [("liver", "labels/liver/a.nrrd")]
+    assert any("none has the name of the structure spleen" in text for text in told)
