@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import MultiverSegError
-from . import cohort_results
+from . import cohort_care, cohort_results
 from .cohort_results import Folder
 from .console import say, step, warn, written
 from .options import Boxes, Device, Negatives, Points, Wait, known_strategy, label_value, typed_prompts
@@ -28,6 +28,7 @@ OneStructure = Annotated[str, typer.Option("--structure", "-s", help="Structure 
 
 
 def register(app: typer.Typer) -> None:
+    cohort_care.register(commands)
     cohort_results.register(commands)
     app.add_typer(commands, name="cohort")
 
