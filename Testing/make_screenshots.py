@@ -127,14 +127,14 @@ def take_demo(folder: Path, scratch: Path) -> None:
     print(run.saving())
     figure = Figure(figsize=(9, 5.6), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(2, 8, height_ratios=(3, 1.6))
-    for number, plot in enumerate(plots(run)):
-        draw_plot(figure.add_subplot(grid[0, 4 * number : 4 * number + 4]), plot)
-    for number, outcome in enumerate(run.with_context[:4]):
-        axes = figure.add_subplot(grid[1, 2 * number : 2 * number + 2])
+    upper, lower = figure.subfigures(2, 1, height_ratios=(3, 1.9))
+    for axes, plot in zip(upper.subplots(1, 2), plots(run), strict=True):
+        draw_plot(axes, plot)
+        axes.set_xlabel("case (clicks: mean of the last five cases)" if "per case" in plot.title else "case")
+    for axes, outcome in zip(lower.subplots(1, 4), run.with_context, strict=False):
         draw_overlay(axes, outcome.overlay)
         axes.set_aspect(outcome.overlay.pixel_mm[0] / outcome.overlay.pixel_mm[1])
-        axes.set_title(outcome.overlay.caption.replace(": ", ":\n", 1), fontsize=7)
+        axes.set_title(outcome.overlay.caption.replace(": ", ":\n", 1).replace("click, ", "click,\n", 1), fontsize=7)
     figure.savefig(folder / "demo.png")
     keep(folder / "demo.png", "demo")
 

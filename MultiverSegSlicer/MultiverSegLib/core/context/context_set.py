@@ -346,7 +346,12 @@ class ContextSet:
         except OSError as error:
             raise ContextError(f"The context {self.folder} can't be read: {error.strerror}.") from error
         known = {e.id: (e, self._places.get(e.id)) for e in self._examples}
-        found = [self._from_entry(entry, known) for entry in files.read_manifest(content, self._place_on_disk)]
+        try:
+            found = [self._from_entry(entry, known) for entry in files.read_manifest(content, self._place_on_disk)]
+        except ContextError:
+            if self._signature() == seen:
+                raise
+            return self._load()  # somebody removed an example while its pictures were looked for
         self._places = {example.id: place for example, place in found}
         if len(self._places) < len(found) or len({place.pictures for _, place in found}) < len(found):
             raise ContextError(f"{self.folder} is damaged: {files.MANIFEST} has two examples with the same pictures.")

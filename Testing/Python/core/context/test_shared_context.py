@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import zipfile
 import zlib
 from pathlib import Path
@@ -33,7 +34,7 @@ folder, first = sys.argv[1], int(sys.argv[2])
 context = ContextSet(folder)  # what it holds is read before the others begin
 print("ready", flush=True)
 sys.stdin.readline()
-for seed in range(first, first + 6):
+for seed in range(first, first + 4):
     mask = np.zeros((128, 128)); mask[:seed + 1] = 1
     context.add(Example(np.full((128, 128), seed / 255), mask, case=f"case {seed}"))
 """
@@ -54,7 +55,7 @@ def test_processes_that_add_at_once_lose_nothing_and_mix_nothing(tmp_path):
         adder.communicate()
         assert adder.returncode == 0
     examples = ContextSet.load(folder).examples
-    assert sorted(e.case for e in examples) == sorted(f"case {10 * n + i}" for n in range(3) for i in range(6))
+    assert sorted(e.case for e in examples) == sorted(f"case {10 * n + i}" for n in range(3) for i in range(4))
     for e in examples:
         seed = int(e.case.split()[1])
         assert np.allclose(e.image, seed / 255) and e.mask.sum() == 128 * (seed + 1)
@@ -74,6 +75,28 @@ def test_a_set_that_is_open_learns_of_others(tmp_path):
         mine.remove(first.id)
     yours.delete()
     assert mine.add(example(3)).case == "case 3" and [e.case for e in ContextSet.load(tmp_path / "c")] == ["case 3"]
+
+
+def test_a_reader_beside_a_writer_sees_a_whole_context(tmp_path):
+    context = ContextSet(tmp_path / "c")
+    context.extend([example(n) for n in range(3)])
+    done = threading.Event()
+
+    def change():
+        seed = 10
+        while not done.is_set():
+            added = context.add(example(seed))
+            context.remove(added.id)
+            seed += 1
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        for _ in range(40):
+            assert 3 <= len(ContextSet.load(tmp_path / "c")) <= 4
+    finally:
+        done.set()
+        writer.join()
 
 
 def test_pictures_of_another_case_are_not_believed(tmp_path):
@@ -140,7 +163,7 @@ def test_features_survive_and_damaged_ones_are_computed_again(tmp_path):
     assert len(FeatureFile(tmp_path / "c").load()) == 5
     right = context.features()
     rng = np.random.default_rng(0)
-    for n in range(60):
+    for n in range(24):
         content = bytearray(whole)
         if n % 3:
             content[rng.integers(len(content))] ^= int(rng.integers(1, 256))
