@@ -14,7 +14,7 @@ from .neuroverse3d import Neuroverse3D
 from .scribbleprompt import ScribblePromptUNet
 from .verse import Verse
 
-#: The published configurations by name; `compact` networks carry their own description in their checkpoint.
+#: Configurations by name: the published ones, and small ones of our own to train. `compact` networks carry their own description in their checkpoint.
 PRESETS: dict[str, dict[str, Any]] = {
     "multiverseg": {"family": "multiverseg", "target_channels": 5, "context_channels": 2, "encoder_features": [256] * 4},
     "universeg": {
@@ -28,6 +28,25 @@ PRESETS: dict[str, dict[str, Any]] = {
     "scribbleprompt": {"family": "scribbleprompt", "target_channels": 5, "features": [192] * 4},
     "neuroverse3d": {"family": "neuroverse3d", "widths": [32, 64, 128, 256, 512]},
     "verse": {"family": "verse", "structures": 6, "queries": 4, "size": 256},
+    "compact3d": {  # 1.1 M parameters, 73 GFLOP with 8 examples at 128 cubed
+        "family": "neuroverse3d",
+        "widths": [8, 16, 32, 64],
+        "fold": 2,
+        "context_channels": 5,
+        "norm": "group1",
+        "output": "logits",
+    },
+    "verse-small": {  # 5.3 M parameters, 6.4 GFLOP at 128 x 128
+        "family": "verse",
+        "structures": 6,
+        "size": 128,
+        "encoder_widths": [24, 48, 96, 192],
+        "width": 96,
+        "hidden": 384,
+        "pixel_hidden": 64,
+        "head_width": 24,
+        "clicks": "learned",
+    },
 }
 
 #: Network classes by the "family" of their description.
