@@ -16,6 +16,7 @@ import typer
 
 from .. import __version__
 from ..core.errors import MultiverSegError
+from ..mrml.paths import check_utf8
 from .console import plain, written
 
 #: Exit code of a command that was interrupted, as shells have it for SIGINT.
@@ -77,6 +78,8 @@ def run(arguments: list[str] | None = None) -> NoReturn:
     """
     written.clear()
     try:
+        for argument in sys.argv[1:] if arguments is None else arguments:
+            check_utf8(argument, MultiverSegError)
         app(args=arguments, prog_name="multiverseg")  # leaves by SystemExit: 0, or 2 for bad usage
     except BaseException as error:
         if _interrupted(error):

@@ -31,16 +31,19 @@ def absolute(path: str | Path, error: type[MultiverSegError] = MultiverSegError)
     text = os.fspath(path)
     if not text.strip() or "\0" in text:
         raise error(f"{text!r} is no file name.")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise error(f"{shown(text)} can't be used: its name is not UTF-8 (from an old disk or archive). Rename it.") from None
+    check_utf8(text, error)
     if text.startswith("~") and not os.path.lexists(text):
         try:
             return Path(os.path.abspath(Path(text).expanduser()))
         except RuntimeError:
             raise error(f"{text} can't be used: there is no such user.") from None
     return Path(os.path.abspath(text))
+
+
+def check_utf8(text: str, error: type[MultiverSegError]) -> None:
+    """Raise ``error`` if a name has bytes that are not UTF-8: no file that keeps names can keep it."""
+    if not _is_utf8(text):
+        raise error(f"{shown(text)} can't be used: its name is not UTF-8 (from an old disk or archive). Rename it.")
 
 
 def existing(path: str | Path, error: type[MultiverSegError], what: str) -> Path:
@@ -138,7 +141,7 @@ def _unreadable(error: OSError) -> None:
     notice(f"{shown(error.filename)} is left out: {error.strerror or error}.")
 
 
-def _is_utf8(path: Path) -> bool:
+def _is_utf8(path: str | Path) -> bool:
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError:

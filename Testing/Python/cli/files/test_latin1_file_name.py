@@ -21,3 +21,16 @@ def test_one_line_names_the_file_and_nothing_is_left_behind(command, tmp_path):
     out = os.fsdecode(os.fsencode(tmp_path) + b"/\xfc.seg.nrrd")
     told = command("segment", tmp_path / "data" / "b.nii.gz", *PROMPTS, "-o", out)
     assert told.code == 1 and r"\xfc.seg.nrrd can't be used" in told.error_line
+
+
+def test_no_argument_may_be_such_a_name(command, tmp_path):
+    bad = os.fsdecode(os.fsencode(tmp_path) + b"/K\xf6ln")
+    write(tmp_path / "data" / "b.nii.gz", ball()[0])
+    for line in (
+        ("cohort", "init", bad, "--from", tmp_path / "data", "-s", "ball"),
+        ("context", "list", bad),
+        ("cohort", "init", tmp_path / "co", "--from", tmp_path / "data", "-s", "K\udcf6ln"),
+    ):
+        told = command(*line)
+        assert told.code == 1 and r"K\xf6ln can't be used: its name is not UTF-8" in told.error_line
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data"]
