@@ -64,7 +64,7 @@ def segment_in_context(
     sittings = []
     for draw in draws:
         person = USERS[user](seed=[seed, draw.task, draw.number, draw.target])
-        label = np.asarray(labels[draw.task][draw.target], bool)
+        label = np.array(labels[draw.task][draw.target], bool)  # a copy, see ``sequence.Block``
         context = tuple(entry(draw.task, i) for i in draw.entries)
         sittings.append(Sitting(entry(draw.task, draw.target).image, label, person, context))
     work_together(method, sittings, steps, target)

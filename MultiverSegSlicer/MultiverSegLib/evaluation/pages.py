@@ -16,7 +16,7 @@ import numpy as np
 from ..core.files import write_text
 from ..core.resources import resource_path
 from . import measures
-from .figures import TITLES, Drawing, draw_all, save_drawing
+from .figures import TITLES, draw_all, save_drawing
 from .plan import BOOTSTRAPPED, SEQUENCE, EvaluationJob
 from .run import CONFIGURATION, PARTS
 from .table import Table
@@ -59,12 +59,9 @@ def publish(folder: Path, table: Table, cases: Sequence[Case] = ()) -> str:
     sheets = sheets_of(table)
     text = markdown(sheets)
     write_text(folder / TABLES, text)
-    drawings = []
-    for drawing in draw_all(table):
-        save_drawing(drawing, folder / FIGURES)
-        drawings.append(drawing)
+    figures = [(drawing.caption, save_drawing(drawing, folder / FIGURES)[0].read_bytes()) for drawing in draw_all(table)]
     facts = json.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
-    write_text(folder / REPORT, page(facts, sheets, drawings, cases))
+    write_text(folder / REPORT, page(facts, sheets, figures, cases))
     return text
 
 
@@ -187,8 +184,8 @@ def case_png(case: Case) -> bytes:
     return stream.getvalue()
 
 
-def page(facts: dict[str, Any], sheets: Sequence[Sheet], drawings: Sequence[Drawing], cases: Sequence[Case]) -> str:
-    """One HTML page that refers to no other file.
+def page(facts: dict[str, Any], sheets: Sequence[Sheet], figures: Sequence[tuple[str, bytes]], cases: Sequence[Case]) -> str:
+    """One HTML page that refers to no other file; ``figures``: captions and the content of SVG files.
 
     Raises:
         MultiverSegError: jinja2 is missing.
@@ -202,14 +199,8 @@ def page(facts: dict[str, Any], sheets: Sequence[Sheet], drawings: Sequence[Draw
     text = resource_path("Report", "evaluation.html").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(text)
     pictures = [(case, base64.b64encode(case_png(case)).decode()) for case in cases]
-    figures = [(d.caption, base64.b64encode(_svg(d)).decode()) for d in drawings]
-    return template.render(facts=facts, sheets=sheets, figures=figures, cases=pictures, ranks=_RANKS)
-
-
-def _svg(drawing: Drawing) -> bytes:
-    stream = io.BytesIO()
-    drawing.figure.savefig(stream, format="svg", metadata={"Date": None})
-    return stream.getvalue()
+    drawn = [(caption, base64.b64encode(svg).decode()) for caption, svg in figures]
+    return template.render(facts=facts, sheets=sheets, figures=drawn, cases=pictures, ranks=_RANKS)
 
 
 def _figure(values: measures.Figure) -> str:

@@ -78,7 +78,9 @@ class Block:
         return self.pictures[key]
 
     def _label(self, walk: Walk, position: int) -> np.ndarray:
-        return np.asarray(self.labels[walk.task][walk.images[position]], bool)
+        return np.array(
+            self.labels[walk.task][walk.images[position]], bool
+        )  # a copy: a cluster's arrays are read-only, skimage refuses them
 
 
 def walk_all(

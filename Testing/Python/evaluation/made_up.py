@@ -23,6 +23,8 @@ def task(name="A / disk / axial", count=8, same=False, licence="CC0"):
     labels = np.stack([disk(30 if same else 16 + 4 * i, 32, 9) for i in range(count)])
     images = np.random.default_rng(count).random(labels.shape, np.float32)
     subjects = np.array([f"s{i // 2}" for i in range(count)])
+    for array in (labels, images):
+        array.setflags(write=False)  # as a cluster hands them over
     return EvaluationTask(name.partition(" / ")[0], name, "made up", images, labels, subjects, licence)
 
 
