@@ -110,6 +110,39 @@ class ImageSettings:
             raise MultiverSegError(f"Malformed image settings: {error}.") from error
 
 
+#: A volume with darker voxels is a CT: air has -1000 Hounsfield units, fat -100; other modalities have nothing below zero by so much.
+_CT_HU = -250.0
+_LOOKED_AT = 1_000_000
+
+
+def looks_like_ct(array: np.ndarray) -> bool:
+    """Whether the intensities are Hounsfield units, as far as they tell."""
+    return bool(_some(array).min(initial=0) < _CT_HU)
+
+
+def suggest_settings(array: np.ndarray) -> ImageSettings:
+    """How the slices of a volume are best shown to the network, for a new structure: a CT in a window that holds its body (the percentiles of
+    what is denser than air and lung), anything else between the percentiles of each slice. The trainings did the same."""
+    if not looks_like_ct(array):
+        return ImageSettings(scaling="percentiles")
+    return ImageSettings(scaling="window", window=body_window(array))
+
+
+def body_window(array: np.ndarray) -> tuple[float, float]:
+    """(low, high) of a CT in Hounsfield units, rounded to tens: the percentiles inside the body."""
+    values = _some(array)
+    body = values[values > _CT_HU]
+    low, high = np.percentile(body if body.size else values, ImageSettings().percentiles)
+    low, high = 10 * np.floor(low / 10), 10 * np.ceil(high / 10)
+    return float(low), float(max(high, low + 10))
+
+
+def _some(array: np.ndarray) -> np.ndarray:
+    """A part of the finite voxels, evenly spread."""
+    values = np.asarray(array).reshape(-1)[:: max(1, array.size // _LOOKED_AT)].astype(np.float64)
+    return values[np.isfinite(values)]
+
+
 def scale_to_unit(slice2d: np.ndarray, settings: ImageSettings | None = None, coverage: np.ndarray | None = None) -> np.ndarray:
     """Scale a slice to 0..1.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -43,3 +45,24 @@ def bootstrap(values, rounds: int = 1000, seed: int = 0, level: float = 0.95) ->
     means = values[rng.integers(len(values), size=(rounds, len(values)))].mean(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(values.mean()), float(low), float(high)
+
+
+def nsd(prediction: np.ndarray, label: np.ndarray, spacing: Sequence[float], tolerance: float) -> float:
+    """Normalized surface Dice in 0..1 of two masks [k, j, i]: the share of both surfaces that lies within ``tolerance`` mm of the other.
+
+    Two empty masks agree (1); if just one is empty it is 0.
+    """
+    import warnings
+
+    import torch
+    from monai.metrics import compute_surface_dice
+
+    a, b = (np.asarray(x, dtype=bool) for x in (prediction, label))
+    if not a.any() or not b.any():
+        return float(a.any() == b.any())
+    both = np.nonzero(a | b)
+    part = tuple(slice(max(0, n.min() - 1), n.max() + 2) for n in both)
+    a, b = (torch.from_numpy(np.pad(x[part], 1)).float()[None, None] for x in (a, b))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(compute_surface_dice(a, b, [tolerance], include_background=True, spacing=list(spacing)))

@@ -11,13 +11,13 @@ import torch
 from torch.nn import functional as F
 
 from ..core.files import replacing
+from ..core.imaging import body_window
 
 SIZE = 128
 #: Spacings that differ by more than this are sliced along the coarsest axis alone.
 _ISOTROPIC = 2.0
-#: Percentiles of a slice, and of a CT's body, that become 0 and 1.
+#: Percentiles of a slice that become 0 and 1.
 _PERCENTILES = (0.5, 99.5)
-_BODY_HU = -500.0
 
 
 def read_slices(path: Path, cache: str | Path | None = None) -> dict[str, np.ndarray]:
@@ -70,9 +70,8 @@ def window_volume(volume: np.ndarray) -> np.ndarray:
     values = volume.astype(np.float32)
     if volume.dtype == np.uint8:
         return values / 255
-    body = values[values > _BODY_HU]
-    low, high = np.percentile(body if body.size else values, _PERCENTILES)
-    return np.clip((values - low) / max(high - low, 1e-6), 0, 1)
+    low, high = body_window(volume)
+    return np.clip((values - low) / (high - low), 0, 1)
 
 
 def _stack(volume: np.ndarray, labels: np.ndarray, spacing: np.ndarray, axis: int, count: int, paint: bool) -> dict[str, np.ndarray]:
