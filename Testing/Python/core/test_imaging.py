@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from MultiverSegLib.core.errors import MultiverSegError, VolumeError
 from MultiverSegLib.core.grid import GRID_SHAPE, place_grid
-from MultiverSegLib.core.imaging import CT_PRESETS, ImageSettings, image_to_grid, sample_image, scale_to_unit
+from MultiverSegLib.core.imaging import (
+    CT_PRESETS,
+    ImageSettings,
+    image_to_grid,
+    looks_like_ct,
+    sample_image,
+    scale_to_unit,
+    suggest_settings,
+)
 from MultiverSegLib.core.resample import resample
 from MultiverSegLib.core.sheet import Sheet
 
@@ -200,3 +208,18 @@ def test_bad_settings_are_refused_in_one_line(fields):
     with pytest.raises(MultiverSegError) as caught:
         ImageSettings.from_json(fields)
     assert "\n" not in str(caught.value)
+
+
+def test_a_ct_is_suggested_a_window_that_holds_its_body():
+    ct = np.full((20, 30, 30), -1000, np.int16)
+    ct[2:18, 5:25, 5:25] = np.random.default_rng(0).normal(40, 30, (16, 20, 20))
+    ct[5:15, 8:22, 8:14] = -850  # lung
+    ct[10, 12, 15:20] = 900  # little bone
+    settings = suggest_settings(ct)
+    assert settings.scaling == "window" and -120 <= settings.window[0] <= -30 and 100 <= settings.window[1] <= 200
+    assert looks_like_ct(ct) and ImageSettings.from_json(settings.to_json()) == settings
+
+
+@pytest.mark.parametrize("array", [np.arange(27, dtype=np.uint8).reshape(3, 3, 3), np.zeros((2, 2, 2)), np.full((2, 2, 2), np.nan)])
+def test_other_volumes_are_shown_between_percentiles(array):
+    assert not looks_like_ct(array) and suggest_settings(array).scaling == "percentiles"

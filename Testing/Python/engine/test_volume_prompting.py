@@ -1,0 +1,105 @@
+"""Prompts anywhere in a volume, with the small model of the propagation's tests: it segments what is bright and touches result or prompt."""
+
+import numpy as np
+import pytest
+from MultiverSegLib.core.errors import Cancelled, ContextError
+from MultiverSegLib.engine.volume_prompting import VolumePrompting, within
+from MultiverSegLib.engine.volume_propagation import Limits
+
+from .test_volume_propagation import Grower, cone, masks
+
+
+class Prompted(Grower):
+    """Negative prompts take their neighbourhood away; without a previous result the prompts alone count."""
+
+    def predict_batch(self, images, prompts, logits, examples):
+        none = np.full(images[0].shape, -6.0, np.float32)
+        given = [none if x is None else x for x in (logits or [None] * len(images))]
+        found = super().predict_batch(images, prompts, given, examples)
+        for n, result in enumerate(found):
+            for _ in range(12):  # everything bright that is connected
+                result = super().predict_batch([images[n]], None, [result.logits], examples)[0]
+            if prompts is not None:
+                for row, col in np.argwhere(prompts[n][2] > 0):
+                    result.logits[row - 3 : row + 4, col - 3 : col + 4] = -6
+                    result.probability[row - 3 : row + 4, col - 3 : col + 4] = 0
+            found[n] = result
+        return found
+
+
+def prompting(volume, model=None, **limits):
+    return VolumePrompting(
+        lambda k: volume[k], len(volume), model or Prompted(), (), lambda image, mask, k: (image, mask, k), Limits(beyond=None, min_area=0.01, **limits)
+    )
+
+
+def click(channel, row=10, col=10):
+    channels = np.zeros((3, 32, 32), np.float32)
+    channels[channel, row, col] = 1
+    return channels
+
+
+def test_a_click_on_one_slice_gives_the_whole_structure():
+    volume, truth = cone()
+    found = masks(prompting(volume).run({10: click(1)}), len(volume))
+    assert (found == truth).all()
+
+
+def test_a_click_on_another_slice_changes_what_lies_between_and_beyond():
+    volume, truth = cone()
+    volume[14:17, 10, 10] = 1
+    volume[13][truth[13]] = 0.2  # a gap that propagation does not cross
+    work = prompting(volume, patience=1)
+    first = masks(work.run({10: click(1)}), len(volume))
+    assert not first[14:].any()
+    second = masks(work.run({10: click(1), 14: click(1)}), len(volume))
+    assert (second[14:17] == truth[14:17]).all() and (second[:11] == truth[:11]).all()
+
+
+def test_a_slice_is_predicted_again_only_when_its_prompts_change():
+    volume, _ = cone()
+    model = Prompted()
+    work = prompting(volume, model)
+    first = work.run({10: click(1)})
+    asked = len(model.asked)
+    again = work.run({10: click(1)})
+    assert len(model.asked) == asked and again.keys() == first.keys()
+    work.run({10: np.maximum(click(1), click(2, 2, 2))})
+    assert len(model.asked) > asked
+
+
+def test_a_negative_click_that_leaves_nothing_says_that_it_ends_there():
+    volume, truth = cone()
+    work = prompting(volume)
+    work.run({10: click(1)})
+    found = masks(work.run({10: click(1), 14: click(2)}), len(volume))
+    assert not found[14].any() and not found[15:].any()
+    assert (found[:11] == truth[:11]).all()
+
+
+def test_prompts_that_are_taken_back_are_forgotten():
+    volume, truth = cone()
+    work = prompting(volume)
+    work.run({10: click(1), 14: click(2)})
+    assert (masks(work.run({10: click(1)}), len(volume)) == truth).all()
+
+
+def test_a_box_in_3d_bounds_the_slices():
+    volume, _ = cone()
+    work = VolumePrompting(lambda k: volume[k], len(volume), Prompted(), limits=within(Limits(), 8, 12))
+    assert sorted(work.run({10: click(1)})) == [8, 9, 10, 11, 12]
+
+
+def test_without_prompts_and_examples_there_is_nothing_to_go_by():
+    volume, _ = cone()
+    with pytest.raises(ContextError, match="nothing to go by"):
+        prompting(volume).run({})
+
+
+def test_what_was_there_stays_when_it_is_cancelled():
+    volume, _ = cone()
+    work = prompting(volume)
+    before = work.run({10: click(1)})
+    with pytest.raises(Cancelled):
+        work.run({10: click(1), 14: click(1)}, cancel=lambda: True)
+    assert work.results is before and work.run({10: click(1)}).keys() == before.keys()
