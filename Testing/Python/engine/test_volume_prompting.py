@@ -29,7 +29,12 @@ class Prompted(Grower):
 
 def prompting(volume, model=None, **limits):
     return VolumePrompting(
-        lambda k: volume[k], len(volume), model or Prompted(), (), lambda image, mask, k: (image, mask, k), Limits(beyond=None, min_area=0.01, **limits)
+        lambda k: volume[k],
+        len(volume),
+        model or Prompted(),
+        (),
+        lambda image, mask, k: (image, mask, k),
+        Limits(beyond=None, min_area=0.01, **limits),
     )
 
 
