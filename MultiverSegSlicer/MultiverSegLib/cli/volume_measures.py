@@ -13,7 +13,7 @@ from ..evaluation import absence
 from ..evaluation.metrics import bootstrap
 from ..evaluation.volume_baselines import ExtrudedEllipse, MeanOfOthers
 from ..evaluation.volume_clicks import CLICKS, Course, VolumeMethod, draw_box, work_through
-from .volumes import MODEL_METHODS, Stack, VolumeCase
+from .volume_methods import MODEL_METHODS, Stack, VolumeCase
 
 ELLIPSE, MEAN = "extruded ellipse", "mean of the other masks"
 METHODS = (*MODEL_METHODS, ELLIPSE, MEAN)

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from MultiverSegLib.benchmarks.volume_measures import VolumeOptions, absence_table, measure_absence, measure_volumes, volumes_table
-from MultiverSegLib.benchmarks.volumes import Engine, IndependentSlices, Stack, context_slices, read_cases
+from MultiverSegLib.cli.volume_measures import VolumeOptions, absence_table, measure_absence, measure_volumes, volumes_table
+from MultiverSegLib.cli.volume_methods import Engine, IndependentSlices, Stack, context_slices, read_cases
 from MultiverSegLib.core.errors import MultiverSegError
 from MultiverSegLib.evaluation.simulate import fast_dice
 from MultiverSegLib.evaluation.volume_clicks import VolumeClick, draw_box
