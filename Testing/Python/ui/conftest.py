@@ -139,7 +139,7 @@ class Bench:
 
     def settle(self):
         """Wait until no prediction is in flight."""
-        self.host.wait_until(lambda: self.effect is None or self.presenter._job is None, 120)
+        self.host.wait_until(lambda: self.effect is None or not self.presenter.busy, 120)
         self.host.process_events(0.02)
 
     def mask(self, volume, segment_id=None, segmentation=None):

@@ -209,14 +209,14 @@ class EffectOptions:
         self.busyBar.setVisible(False)
 
     def show_status(self, status) -> None:
-        """``status``: a presenter.Status."""
+        """``status``: a surroundings.Status."""
         self.busyBar.setVisible(status.busy)
         self.cancelButton.enabled = status.busy
         self.statusLabel.text = status.text
         self.statusLabel.setStyleSheet("color: #c0392b;" if status.problem else "")
 
     def show_error(self, text: str) -> None:
-        from .presenter import Status
+        from .surroundings import Status
 
         self.show_status(Status(text, problem=True))
 

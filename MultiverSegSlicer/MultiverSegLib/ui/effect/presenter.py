@@ -9,48 +9,26 @@ Slices are predicted one after the other, in the order in which they were asked 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ...core.errors import Cancelled, MultiverSegError, PromptError, SegmentationError
+from ...core.errors import MultiverSegError, PromptError, SegmentationError
 from ...core.prompts import Prompt, Prompts
 from ...engine.slice_session import SliceSession
 from ...mrml import prompt_tags
 from ...mrml.slice_plane import SlicePlane
 from ..shared import options, settings, torch_setup
 from ..shared import user_contexts as contexts
-from ..shared.service import ModelChanged
+from .accepting import Accepting
+from .ask_queue import AskQueue
 from .asked import Ask, Job, Target
 from .prompt_display import PromptDisplay, remove_leftovers
+from .surroundings import Editor, Status, first_slice_node, result_text
 from .writer import EffectWriter
-
-
-class Editor(Protocol):
-    """What the presenter needs of the Segment Editor; the effect provides it."""
-
-    def editorNode(self) -> Any: ...
-
-    def option(self, name: str) -> str: ...
-
-    def optionNode(self, name: str) -> Any: ...
-
-    def saveUndo(self) -> None: ...
-
-    def modify(self, segmentation: Any, segment_id: str, labelmap: Any, remove: bool) -> None: ...
-
-
-@dataclass(frozen=True)
-class Status:
-    """One line for the user."""
-
-    text: str = ""
-    busy: bool = False
-    problem: bool = False
 
 
 class PromptPresenter(VTKObservationMixin):
@@ -66,15 +44,13 @@ class PromptPresenter(VTKObservationMixin):
         self._session: SliceSession | None = None
         self._session_key: Any = None
         self._slice_node: Any = None
-        self._job: Job | None = None
-        self._waiting: list[Ask] = []
-        self._when_answered: Callable[[str], None] | None = None
+        self.queue = AskQueue(self, service)
+        self.accepting = Accepting(self)
         self._target: Target | None = None
         self._tag = ""  # the prompts as we left them
         self._voxels = 0  # the segment as we left it
         self._changing = False
         self._last_text = ""
-        self._problems: list[str] = []
 
     # Life
 
@@ -160,6 +136,10 @@ class PromptPresenter(VTKObservationMixin):
         known = self.library.structure_of(target.segmentation, target.segment_id) if target is not None else ""
         return known or self.editor.option("Structure") or (target.segment.GetName() if target is not None else "")
 
+    def slice_node(self) -> Any:
+        """The slice view worked on last, or the first one; None without one."""
+        return self._slice_node or first_slice_node()
+
     def structures(self) -> list[str]:
         """Structures that have examples."""
         return self.library.structures()
@@ -196,16 +176,17 @@ class PromptPresenter(VTKObservationMixin):
         before, prompts = self.prompts(), prompt_tags.normalized(prompts)
         changed = Prompts(tuple([p for p in prompts if p not in before.items] + [p for p in before if p not in prompts.items]))
         added = tuple(p for p in prompts if p not in before.items)
-        again = self._take_back(changed)
+        again = self.queue.take_back(changed)
         pending = again or self.busy
         if not pending:
-            self._problems = []
+            self.queue.problems = []
             self.editor.saveUndo()
         self._put(target, prompts)
         self.refresh()
         self._slice_node = slice_node
         if predict if predict is not None else self.editor.option("LiveUpdate") != "0":
-            self._ask_again(again)
+            for ask in again:
+                self.queue.ask(ask)
             self.predict(slice_node, undoable=not pending, added=added if pending else ())
 
     def _put(self, target: Target, prompts: Prompts) -> None:
@@ -245,64 +226,60 @@ class PromptPresenter(VTKObservationMixin):
         target = self.required_target()
         if not torch_setup.installed():
             raise MultiverSegError(torch_setup.diagnose().text + " " + _("The button is in the set-up box of the module MultiverSeg."))
-        slice_node = slice_node or self._slice_node or first_slice_node()
+        slice_node = slice_node or self.slice_node()
         if slice_node is None:
             raise PromptError(_("No slice view is shown: choose a layout with slices."))
         self._slice_node = slice_node
         if not self.busy:
-            self._problems = []
+            self.queue.problems = []
         plane = SlicePlane.from_slice_node(target.volume, slice_node, self.image_settings())
-        self._ask(Ask(target, plane, slice_node, undoable, added))
+        self.queue.ask(Ask(target, plane, slice_node, undoable, added))
 
     @property
     def busy(self) -> bool:
         """Whether a prediction runs or waits."""
-        return self._job is not None or bool(self._waiting)
+        return self.queue.busy
 
     def when_answered(self, then: Callable[[str], None]) -> None:
-        """Calls ``then`` once everything that was asked for is written: with "", or with the reason why something was not."""
-        if not self.busy:
-            then("")
-            return
-        self._when_answered = then
+        """See ``AskQueue.when_answered``."""
+        self.queue.when_answered(then)
 
-    def _ask(self, ask: Ask) -> None:
-        for older in [a for a in self._waiting if a.plane == ask.plane]:
-            self._waiting.remove(older)
-            ask = ask.merged(older)
-        if self._job is not None and self._job.ask.plane == ask.plane:
-            job, self._job = self._job, None
-            job.cancel()
-            ask = ask.merged(job.ask)
-        if self._job is not None:
-            self._waiting.append(ask)
-            self.report(self.status())
-        else:
-            self._start(ask)
+    # What the queue asks (see ``ask_queue.Asker``)
 
-    def _ask_again(self, asks: list[Ask]) -> None:
-        for ask in asks:
-            self._ask(ask)
+    def begin(self, ask: Ask) -> Job:
+        """Reads what a prediction needs.
 
-    def _take_back(self, changed: Prompts) -> list[Ask]:
-        """Drops what was asked for on slices that these prompts touch; gives it."""
-        again = [ask for ask in self._waiting if ask.held(changed)]
-        self._waiting = [ask for ask in self._waiting if ask not in again]
-        if self._job is not None and self._job.ask.held(changed):
-            job, self._job = self._job, None
-            job.cancel()
-            again.insert(0, job.ask)
-        return again
-
-    def _start(self, ask: Ask) -> None:
+        Raises:
+            MultiverSegError: there is nothing to go by, or the nodes are not usable.
+        """
         session = self._session_for(ask.target, ask.plane)
         prompts = self.prompts()
         if session.prompts != prompts:
             session.prompts = prompts
-        request = session.request()
-        job = Job(ask, session, request, ask.held(prompts), ask.target.voxels(), ask.target.state())
-        self._job = job
-        job.ticket = self.service.submit(session.run, request, lambda outcome: self._finished(job, outcome))
+        return Job(ask, session, session.request(), ask.held(prompts), ask.target.voxels(), ask.target.state())
+
+    def verdict(self, job: Job) -> str | None:
+        """Whether a result may be written: "" yes; None: ask again, something else counts now; else why not."""
+        target = job.ask.target
+        if not target.alive or self.target() != target:
+            return _("Another segment or volume was chosen meanwhile: nothing was written.")
+        if target.state() != job.state:
+            return _("The volume or the segmentation changed or moved meanwhile: nothing was written. Run (M) predicts what is shown now.")
+        painted = target.voxels() != job.voxels and job.session.is_current(job.request)
+        return None if painted or job.ask.held(self.prompts()) != job.held else ""
+
+    def write(self, job: Job, outcome: Any) -> None:
+        """Writes a result.
+
+        Raises:
+            MultiverSegError: the segment can't be written, or the cohort's journal can't.
+        """
+        job.session.apply(job.request, outcome)
+        self._voxels = job.ask.target.voxels()
+        self._last_text = result_text(outcome, self.service.description)
+
+    def changed(self) -> None:
+        """Shows what is going on."""
         self.report(self.status())
 
     def _session_for(self, target: Target, plane: SlicePlane) -> SliceSession:
@@ -318,6 +295,11 @@ class PromptPresenter(VTKObservationMixin):
         self._session.cap = int(self.editor.option("Cap"))
         self._session.threshold = float(self.editor.option("Threshold"))
         return self._session
+
+    def session_here(self) -> SliceSession:
+        """The session of the slice worked on last."""
+        target = self.required_target()
+        return self._session_for(target, SlicePlane.from_slice_node(target.volume, self.slice_node(), self.image_settings()))
 
     def new_session(self, target: Target, plane: SlicePlane, writer: EffectWriter, strokes: Any = ()) -> SliceSession:
         """A session of the engine for one slice, with the options as they are now and the prompts of the target."""
@@ -352,10 +334,10 @@ class PromptPresenter(VTKObservationMixin):
 
     def _save_before_write(self) -> None:
         """A step of the editor's history, unless the newest one is what this prediction began with."""
-        ask = self._job.ask
+        ask = self.queue.job.ask
         if ask.undoable and ask.target.voxels() == self._voxels:
             return
-        later = {*ask.added, *(p for waiting in self._waiting for p in waiting.added)}
+        later = {*ask.added, *(p for waiting in self.queue.waiting for p in waiting.added)}
         if not later:
             self.editor.saveUndo()
             return
@@ -364,57 +346,6 @@ class PromptPresenter(VTKObservationMixin):
         self.editor.saveUndo()
         self._put(ask.target, prompts)
 
-    def _finished(self, job: Job, outcome: Any) -> None:
-        if job is not self._job:
-            return
-        if isinstance(outcome, ModelChanged):
-            self._job = None
-            self._go_on(lambda: self._start(job.ask))
-            return
-        if isinstance(outcome, Exception):
-            self._end(_("Cancelled.") if isinstance(outcome, Cancelled) else str(outcome) or type(outcome).__name__)
-            return
-        target = job.ask.target
-        if not target.alive or self.target() != target:
-            self.cancel()
-        elif target.state() != job.state:
-            self._end(
-                _("The volume or the segmentation changed or moved meanwhile: nothing was written. Run (M) predicts what is shown now.")
-            )
-        elif job.ask.held(self.prompts()) != job.held or (target.voxels() != job.voxels and job.session.is_current(job.request)):
-            self._job = None
-            self._go_on(lambda: self._start(job.ask))  # painted meanwhile: that counts, ask again
-        else:
-            self._go_on(lambda: self._write(job, outcome))
-            self._end()
-
-    def _write(self, job: Job, outcome: Any) -> None:
-        job.session.apply(job.request, outcome)
-        self._voxels = job.ask.target.voxels()
-        self._last_text = result_text(outcome, self.service.description)
-
-    def _go_on(self, step: Callable[[], None]) -> None:
-        """A step that nobody waits for in a call: what goes wrong becomes a problem to show."""
-        try:
-            step()
-        except MultiverSegError as error:
-            self._problems.append(str(error))
-            if self._job is None:
-                self._end()
-
-    def _end(self, problem: str = "") -> None:
-        """A prediction is over: begin the next one, or say what came of all."""
-        self._job = None
-        if problem:
-            self._problems.append(problem)
-        if self._waiting:
-            self._go_on(lambda: self._start(self._waiting.pop(0)))
-            return
-        self.report(self.status())
-        then, self._when_answered = self._when_answered, None
-        if then is not None:
-            then(" ".join(self._problems))
-
     def poll(self) -> None:
         """Take finished predictions from the worker. Called by a timer on the main thread."""
         self.service.poll()
@@ -422,82 +353,35 @@ class PromptPresenter(VTKObservationMixin):
     def cancel(self) -> bool:
         """Drop the predictions in flight and waiting, if any; True if there was one. Nothing of them is written."""
         self.display.end_preview()
-        if not self.busy:
+        if not self.queue.cancel():
             return False
-        job, self._job, self._waiting = self._job, None, []
-        if job is not None:
-            job.cancel()
-        text = _("Cancelled.")
-        self.report(Status(text))
-        then, self._when_answered = self._when_answered, None
-        if then is not None:
-            then(text)
+        self.report(Status(_("Cancelled.")))
         return True
 
     # Accepting
 
     def accept(self) -> Any:
-        """The case is done: the segment's largest slice becomes an example of the structure, and the prompts go.
+        """See ``Accepting.accept``."""
+        return self.accepting.accept()
 
-        What was asked for before is written first; until then nothing is accepted, and None is given.
-
-        Raises:
-            MultiverSegError: nothing is segmented, a propagation runs, or the segmentation is that of a case that isn't open.
-        """
-        if self.busy:
-            self.when_answered(self._accept_now)
-            self.report(self.status())
-            return None
-        return self._accept()
-
-    def _accept_now(self, problem: str) -> None:
-        if problem:
-            self.report(Status(_("Not accepted: {reason}").format(reason=problem), problem=True))
-            return
-        try:
-            self._accept()
-        except MultiverSegError as error:
-            self.report(Status(str(error), problem=True))
-
-    def _accept(self) -> Any:
-        target = self.required_target()
-        if self.service.busy:
-            raise SegmentationError(_("Slices are still being predicted: wait for them, or cancel that, before accepting."))
-        elsewhere = self.library.case_elsewhere(target.segmentation)
-        if elsewhere:
-            raise SegmentationError(
-                _("This segmentation belongs to case {case} of a cohort: open that case to accept it.").format(case=elsewhere)
-            )
-        slice_node = self._slice_node or first_slice_node()
-        structure = self.structure()
-        if self.library.case_of(target.segmentation):
-            example = self.library.cohort.accept(self.library.structure_of(target.segmentation, target.segment_id))
-            self.refresh()
-        else:
-            plane = SlicePlane.from_slice_node(target.volume, slice_node, self.image_settings())
-            example = self._session_for(target, plane).accept(target.volume.GetName(), structure, max_slice_only=True)
-            if len(self.prompts()):
-                self.change_prompts(Prompts(), slice_node, predict=False)
-        self._problems = []
-        self._last_text = _("Accepted: '{structure}' has {count} examples now.").format(
-            structure=structure, count=len(self.library.context(structure))
-        )
+    def done(self, text: str) -> None:
+        """Says what was done."""
+        self.queue.problems = []
+        self._last_text = text
         self.report(self.status())
-        self.library.notify()
-        return example
 
     def status(self, text: str = "") -> Status:
         """What is going on, in one line; ``text``: what was done."""
         model = self.service.description or _("{model} on {device}").format(model=settings.value("Model"), device=settings.value("Device"))
-        if self._job is not None:
-            busy = _("Predicting: {model}, {count} examples…").format(model=model, count=len(self._job.request.examples))
-            if self._waiting:
-                busy += " " + _("{count} more to come.").format(count=len(self._waiting))
-            if self._when_answered is not None:
+        if self.queue.job is not None:
+            busy = _("Predicting: {model}, {count} examples…").format(model=model, count=len(self.queue.job.request.examples))
+            if self.queue.waiting:
+                busy += " " + _("{count} more to come.").format(count=len(self.queue.waiting))
+            if self.queue.accepting:
                 busy += " " + _("Then it is accepted.")
             return Status(busy, busy=True)
-        if self._problems:
-            return Status(" ".join(self._problems), problem=True)
+        if self.queue.problems:
+            return Status(" ".join(self.queue.problems), problem=True)
         return Status(text or self._last_text or model)
 
 
@@ -510,18 +394,3 @@ def _sources(target: Target | None) -> list[tuple[Any, int]]:
         return []
     moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
     return [*((target.segmentation.GetSegmentation(), event) for event in _SEGMENT_EVENTS), (target.segmentation, moved)]
-
-
-def first_slice_node() -> Any:
-    """The slice node of the first slice view in the layout; None without one."""
-    manager = slicer.app.layoutManager()
-    names = manager.sliceViewNames() if manager is not None else ()
-    return manager.sliceWidget(names[0]).mrmlSliceNode() if names else None
-
-
-def result_text(prediction: Any, model: str) -> str:
-    """E.g. "compact on CPU, 3 examples, 0.08 s, confidence 92 %"."""
-    text = _("{model}, {count} examples, {seconds:.2f} s, confidence {confidence:.0f} %").format(
-        model=model, count=prediction.n_context, seconds=prediction.seconds, confidence=100 * prediction.confidence
-    )
-    return f"{text}. {prediction.notice}" if prediction.notice else text

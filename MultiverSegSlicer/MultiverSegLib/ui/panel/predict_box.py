@@ -13,7 +13,7 @@ from ...mrml import prompt_tags
 from ...mrml.axes import voxel_axis
 from ...mrml.slice_plane import SlicePlane
 from ...mrml.writing import SegmentWriter
-from ..effect.presenter import Target
+from ..effect.asked import Target
 from ..effect.writer import EffectWriter
 from ..shared import options
 from .logic import PromptSources, SliceQueue, slice_count

@@ -15,7 +15,7 @@ class VolumeTask:
     """One propagation. Call ``step`` from a timer until ``busy`` is False.
 
     Args:
-        target: presenter.Target.
+        target: asked.Target.
         work: what to do.
         prompts: the structure's prompts.
         service: see ``service.PredictionService``.

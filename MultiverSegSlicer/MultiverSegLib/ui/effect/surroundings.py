@@ -1,0 +1,47 @@
+"""What the presenter finds around it: the Segment Editor, the slice views, and the line in which it says what it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import slicer
+from slicer.i18n import tr as _
+
+
+class Editor(Protocol):
+    """What the presenter needs of the Segment Editor; the effect provides it."""
+
+    def editorNode(self) -> Any: ...
+
+    def option(self, name: str) -> str: ...
+
+    def optionNode(self, name: str) -> Any: ...
+
+    def saveUndo(self) -> None: ...
+
+    def modify(self, segmentation: Any, segment_id: str, labelmap: Any, remove: bool) -> None: ...
+
+
+@dataclass(frozen=True)
+class Status:
+    """One line for the user."""
+
+    text: str = ""
+    busy: bool = False
+    problem: bool = False
+
+
+def first_slice_node() -> Any:
+    """The slice node of the first slice view in the layout; None without one."""
+    manager = slicer.app.layoutManager()
+    names = manager.sliceViewNames() if manager is not None else ()
+    return manager.sliceWidget(names[0]).mrmlSliceNode() if names else None
+
+
+def result_text(prediction: Any, model: str) -> str:
+    """E.g. "compact on CPU, 3 examples, 0.08 s, confidence 92 %"."""
+    text = _("{model}, {count} examples, {seconds:.2f} s, confidence {confidence:.0f} %").format(
+        model=model, count=prediction.n_context, seconds=prediction.seconds, confidence=100 * prediction.confidence
+    )
+    return f"{text}. {prediction.notice}" if prediction.notice else text
