@@ -58,7 +58,10 @@ def patient_frame(normal: np.ndarray, directions: np.ndarray) -> tuple[np.ndarra
         score = column @ columns_to + row @ rows_to + _TIE * (column @ rows_to)
         if score > best_score:
             best_score, best = score, (column, row, normal)
-    assert best is not None  # of three independent axes at most two can be near the normal
+    if best is None:  # three axes near one line, as only a header that can't be true has them
+        raise VolumeError(
+            "The volume's axes nearly coincide, so that no plane through it can be shown: check its directions and transforms."
+        )
     return best
 
 

@@ -97,9 +97,11 @@ def read_frames(path: Path, name: str) -> PlainVolume | None:
     Raises:
         VolumeError: it is no image (a segmentation, a plan, a report ...), or its frames don't form one volume.
     """
-    header = read_header(path) if is_dicom(path) else None
-    if header is None:
+    if not is_dicom(path):
         return None
+    header = read_header(path)
+    if header is None:
+        raise VolumeError(f"{path} can't be read as a volume (its DICOM header is damaged): copy or download it again.")
     modality = str(header.get("Modality", ""))
     if modality in NOT_IMAGES:
         hint = ": give it where a segmentation is asked for" if modality == "SEG" else ""
@@ -182,6 +184,8 @@ def _series(folder: Path) -> tuple[dict[str, Slices], Counter[str]]:
     others: Counter[str] = Counter()
     for file in paths.files_below(folder):
         header = read_header(file) if file.name.upper() != "DICOMDIR" else None
+        if header is None and is_dicom(file):
+            notice(f"{file} is left out: its DICOM header is damaged.")
         if header is None or "SeriesInstanceUID" not in header:
             continue
         if header.get("Modality") in NOT_IMAGES:

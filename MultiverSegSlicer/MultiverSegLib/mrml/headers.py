@@ -84,8 +84,8 @@ def _check_nrrd(path: Path) -> None:
             fields.setdefault(key.strip().lower(), value.strip())
     for key in ("space origin", "space directions", "spacings"):
         _check_finite(path, key, re.findall(r"[^\s,()]+", fields.get(key, "").replace("none", "")), nan=key == "spacings")
-    vectors = [[float(v) for v in vector.split(",")] for vector in re.findall(r"\(([^()]*)\)", fields.get("space directions", ""))]
-    if len(vectors) == 3 and all(len(vector) == 3 for vector in vectors) and is_flat(np.transpose(vectors)):
+    vectors = [re.findall(r"[^\s,]+", vector) for vector in re.findall(r"\(([^()]*)\)", fields.get("space directions", ""))]
+    if len(vectors) == 3 and all(len(vector) == 3 for vector in vectors) and is_flat(np.array(vectors, float).T):
         raise _refuse(path, "its space directions give a degenerate voxel grid")
     if fields.get("type", "").lower() == "block":
         raise _refuse(path, "its voxels are blocks of bytes, not numbers")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def _column(names: list[str], wanted: tuple[str, ...]) -> str | None:
 def _existing(table: Path, value: str, line: int, labels: bool = False) -> Path:
     value = value.strip()
     places = [table.parent / value, table.parent / value.replace("\\", "/")] if value else []
-    found = next((place for place in places if place.exists()), None)
+    found = next((place for place in places if os.path.exists(place)), None)
     if found is None:
         raise CohortError(f"{table}, line {line}: there is no file {value!r} (paths are relative to the CSV's folder).")
     try:
