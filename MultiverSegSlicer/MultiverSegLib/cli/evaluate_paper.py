@@ -1,4 +1,4 @@
-"""``multiverseg evaluate paper``, ``compare`` and ``speed``: the paper's experiments and yardsticks from outside, for any method."""
+"""``multiverseg evaluate paper``, ``compare``, ``speed`` and ``radioactive``: the paper's experiments and yardsticks from outside, for any method."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     app.command("paper")(paper)
     app.command("compare")(compare)
     app.command("speed")(speed)
+    app.command("radioactive")(radioactive)
 
 
 def paper(
@@ -191,3 +192,65 @@ def _bar(total: int) -> Any:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
     return opened()
+
+
+def radioactive(
+    images: Annotated[Path | None, typer.Option(help="Folder of volumes (default: the sample cohort).")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Folder of their reference segmentations, of the same names.")] = None,
+    label: Annotated[int, typer.Option(min=0, help="Value of the structure; 0: all that is not 0.")] = 0,
+    model: Annotated[str, typer.Option("--model", "-m", help="As for `evaluate paper --method`.")] = "compact",
+    examples: Annotated[
+        int, typer.Option(min=0, help="Volumes, from the first, whose largest slices are the context; they are left out.")
+    ] = 0,
+    count: Annotated[int, typer.Option(min=1, help="Volumes to segment.")] = 10,
+    seed: Annotated[int, typer.Option(help="Seed of the corrections.")] = 0,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File of the rows (CSV).")] = None,
+) -> None:
+    """Segment volumes by the iterative protocol of the RadioActive benchmark: a point on each slice, then five rounds of corrections.
+
+    Example: [bold]multiverseg evaluate radioactive --count 3[/bold]
+    """
+    import csv
+    import io
+    from itertools import islice
+
+    import numpy as np
+
+    from ..core.errors import MultiverSegError
+    from ..core.files import write_text
+    from ..core.resources import resource_path
+    from ..evaluation.methods import method_spec, open_method
+    from ..evaluation.queries import Entry
+    from ..evaluation.radioactive import ROUNDS, segment_stack
+    from ..evaluation.table import interval
+    from ..training.evaluation_stacks import read_stacks
+    from .console import progress
+
+    if (images is None) != (labels is None):
+        raise MultiverSegError("Give both --images and --labels, or neither.")
+    folders = (images, labels) if images and labels else tuple(resource_path("SampleCohort", name) for name in ("images", "labels"))
+    method = open_method(method_spec(model))
+    if not method.interactive:
+        raise MultiverSegError(f"{model} reads no prompts, so nobody can correct it.")
+    stacks = read_stacks(*folders, label=label)
+    context = []
+    for stack in islice(stacks, examples):
+        k = int(stack.labels.sum((1, 2)).argmax())
+        context.append(Entry(stack.images[k], stack.labels[k].astype(np.float32)))
+    rows = [
+        row for stack in progress(islice(stacks, count), "Correcting", count) for row in segment_stack(method, stack, context, seed=seed)
+    ]
+    if not rows:
+        raise MultiverSegError("No volume is left: there must be more than the examples.")
+    if output is not None:
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(output, stream.getvalue())
+    for number in range(ROUNDS + 1):
+        part = [row for row in rows if row["round"] == number]
+        mean, low, high, _ = interval(np.array([row["dice"] for row in part]))
+        prompts = np.mean([row["prompts"] for row in part])
+        typer.echo(f"round {number}: Dice {mean:.3f} ({low:.3f} to {high:.3f}), {prompts:.1f} prompts")
+    typer.echo(f"{len(part)} volumes, {len(context)} examples, seed {seed}.")
