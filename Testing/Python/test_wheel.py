@@ -73,7 +73,7 @@ def test_it_works_from_elsewhere(installed, site):
     ran = installed("segment", "mr.nii.gz", "--point", "18,21,18", "-o", "mr.seg.nrrd")
     assert ran.returncode == 0 and (installed.folder / "mr.seg.nrrd").is_file(), ran.stderr
 
-    ran = installed("demo", "--cases", 2, "--out", "out")
+    ran = installed("demo", "--cases", 2, "--orders", 1, "--out", "out")
     assert ran.returncode == 0 and (installed.folder / "out" / "report.html").is_file(), ran.stderr
 
 
