@@ -161,6 +161,15 @@ def test_every_printed_command_and_option_exists(line):
         assert [option for option in used if option not in known] == [], str(line)
 
 
+def test_every_command_for_cohorts_contexts_and_models_is_printed():
+    named = {tuple(path) for line in LINES if line.text.startswith("multiverseg ") for path in commands_of(line.text)}
+    missing = []
+    for group in ("cohort", "context", "models"):
+        commands = typer.main.get_command(main.app).commands[group].commands
+        missing += [f"{group} {name}" for name in commands if not any(path[:2] == (group, name) for path in named)]
+    assert missing == []
+
+
 # --- the files that the lines name
 
 
@@ -215,6 +224,8 @@ def a_users_folder(folder: Path) -> None:
         write(image, folder / "images" / f"{case}.nii.gz")
     rows = "\n".join(f"scans/p{n:02d}.nrrd,{40 + n}" for n in range(1, 4))
     (folder / "cases.csv").write_text(f"volume,age\n{rows}\n")
+    volume(folder / "moved" / "p06.nrrd", seed=6)
+    volume(folder / "more" / "p09.nrrd", seed=9)
     (folder / "run2").mkdir()
     shutil.copy2(resource_path("Models", "compact.pt"), folder / "run2" / "ema.pt")
     shutil.copy2(resource_path("Models", "compact.pt"), folder / "MultiverSeg_v1_nf256.pt")
