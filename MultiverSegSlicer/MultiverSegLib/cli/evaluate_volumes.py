@@ -35,11 +35,11 @@ def volumes(
 
     Example: [bold]multiverseg evaluate volumes cohort --axis coronal --cases 12 -o evaluation[/bold]
     """
-    from .volume_measures import METHODS, VolumeOptions, measure_volumes, volumes_table
-    from .volume_methods import read_cases
     from ..core.errors import MultiverSegError
     from ..core.imaging import ImageSettings
     from ..core.predictor import Predictor
+    from .volume_measures import METHODS, VolumeOptions, measure_volumes, volumes_table
+    from .volume_methods import read_cases
 
     if unknown := [m for m in method or () if m not in METHODS]:
         raise MultiverSegError(f"There is no method {unknown[0]!r}: use {', '.join(METHODS)}.")
@@ -75,10 +75,10 @@ def absence(
 
     Example: [bold]multiverseg evaluate absence cohort --axis coronal --cases 12[/bold]
     """
-    from .volume_measures import VolumeOptions, absence_table, measure_absence
-    from .volume_methods import read_cases
     from ..core.imaging import ImageSettings
     from ..core.predictor import Predictor
+    from .volume_measures import VolumeOptions, absence_table, measure_absence
+    from .volume_methods import read_cases
 
     options = VolumeOptions(axis, examples, slices, shift, settings=ImageSettings() if minmax else None, seed=seed)
     said = measure_absence(Predictor(model, device), read_cases(cohort, cases), options, lambda text: typer.echo(text, err=True))

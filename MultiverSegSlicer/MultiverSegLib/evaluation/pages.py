@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
 import math
@@ -18,7 +19,7 @@ from ..core.resources import resource_path
 from . import measures
 from .figures import TITLES, draw_all, save_drawing
 from .plan import BOOTSTRAPPED, SEQUENCE, EvaluationJob
-from .run import CONFIGURATION, PARTS
+from .run import CONFIGURATION, PARTS, TIMES
 from .table import Table
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 REPORT, TABLES, FIGURES = "report.html", "tables.md", "figures"
 _RANKS = ("best", "median", "worst")
+PAPER_SEQUENCES = 161 * 200
+WORKERS = (1, 8, 64)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def publish(folder: Path, table: Table, cases: Sequence[Case] = ()) -> str:
     Raises:
         MultiverSegError: jinja2 or matplotlib is missing.
     """
-    sheets = sheets_of(table)
+    sheets = [*sheets_of(table), *_costs(folder / TIMES)]
     text = markdown(sheets)
     write_text(folder / TABLES, text)
     figures = [(drawing.caption, save_drawing(drawing, folder / FIGURES)[0].read_bytes()) for drawing in draw_all(table)]
@@ -96,6 +99,23 @@ def sheets_of(table: Table) -> list[Sheet]:
         text = "Examples segmented back from the prediction they led to: as confidence, as a check of the examples, and its price."
         found.append(Sheet("Cycle verification", text, ("method", *names), [(m, *(_number(v[n]) for n in names)) for m, v in cycles]))
     return found
+
+
+def _costs(path: Path) -> list[Sheet]:
+    """What the sequences took, and what those of the paper would take on so many workers of this kind."""
+    sums: dict[tuple[str, str, str], np.ndarray] = {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            if row["experiment"] == SEQUENCE:
+                key = row["user"], row["method"], row["context"]
+                sums[key] = sums.get(key, np.zeros(2)) + np.array([row["simulations"], row["seconds"]], float)
+    body = []
+    for (user, method, context), (count, seconds) in sums.items():
+        each = seconds / count
+        body.append((TITLES[user], method, context, f"{each:.3g}", *(f"{each * PAPER_SEQUENCES / 3600 / n:.3g}" for n in WORKERS)))
+    head = ("prompts", "method", "context", "seconds a sequence", *(f"hours on {n}" for n in WORKERS))
+    text = f"Seconds of one worker for a sequence in this run, and hours for the {PAPER_SEQUENCES:,} of the paper (161 tasks, 200 simulations each)."
+    return [Sheet("Cost", text, head, body)] if body else []
 
 
 def _saved(table: Table) -> list[Sheet]:

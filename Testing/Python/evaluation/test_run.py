@@ -134,6 +134,7 @@ def test_the_page_shows_every_table_and_figure_and_only_images_that_may_be_shown
     page = (folder / "report.html").read_text()
     for sheet in sheets_of(table):
         assert sheet.title in text and sheet.title in page
+    assert "### Cost" in text and "hours on 64" in page
     names = [d.name for d in draw_all(table)]
     assert len(names) == len(set(names)) and {"steps", "totals", "context-size", "bootstrapped", "dice-by-steps"} <= set(names)
     for name in names:
