@@ -13,6 +13,7 @@ import numpy as np
 from ..cohort.store.cohort import Cohort
 from ..cohort.store.records import Case, Source, Structure
 from ..cohort.work.workflow import Desk
+from ..core.prompts import Prompts
 
 CT = (300, 512, 512)  # [k, j, i]
 _SMALL = (12, 40, 36)
@@ -149,7 +150,7 @@ def commands(folder: Path, cases: int = 500, known: int = 3, device: str = "cpu"
 
     def predict() -> None:
         with cohort_work.opened(study, f"s{cases - 1:03d}") as work:
-            cohort_work.predict_case(work, "x", [], None, True)
+            cohort_work.predict_case(work, "x", [], None, True, Prompts())
             work.accept(["x"])
 
     result: dict[str, Any] = {"cases": cases, "init_s": _ms(begin) / 1000, "propagate_s_a_case": _ms(proposals) / 1000 / cases}

@@ -33,6 +33,7 @@ from ..store.files import save_with
 from ..store.mask_delta import apply_change, change_between, unpack_map
 from ..store.records import ACCEPTED, NEEDS_REVIEW
 from .case_nodes import CaseNodes, segment_slice
+from .case_session import CaseSession
 from .prefetch import Cut
 from .recorder import CaseRecorder, restored_masks
 
@@ -163,7 +164,7 @@ class CaseWork:
             if isinstance(session, CaseSession):
                 session.store_prompts()
             self.note_edits(structure, session.plane)
-            self.recorder.prompted(structure, self._tagged(structure))
+            self.recorder.prompted(structure, self.tagged(structure))
             return
         self.recorder.predicted(
             structure,
@@ -182,7 +183,7 @@ class CaseWork:
     def note_edits(self, structure: str, plane: SlicePlane | None = None) -> None:
         """Records what the person changed by hand since the last look, in the whole volume or on one slice of it; also what the host's undo took
         back, which is told by the prompts: they are kept with the voxels."""
-        prompts = self._tagged(structure)
+        prompts = self.tagged(structure)
         if self.recorder.is_undo(structure, prompts):
             before, after = self._before_and_now(structure, None)
             self.recorder.undone(structure, prompts, before, after)
@@ -200,7 +201,7 @@ class CaseWork:
         """Stores what the person did by hand and the active time so far. Hosts call it when a stroke has ended and nothing else happens."""
         for structure in self._masks:
             self.note_edits(structure)
-            self.recorder.prompted(structure, self._tagged(structure))
+            self.recorder.prompted(structure, self.tagged(structure))
         self.recorder.pause()
 
     def take_change(self, structure: str, plane: SlicePlane | None = None) -> dict[str, Any] | None:
@@ -223,7 +224,7 @@ class CaseWork:
         chosen = [self.cohort.structure(s).name for s in structures] if structures is not None else self._segmented()
         for structure in chosen:
             self.note_edits(structure)
-            self.recorder.prompted(structure, self._tagged(structure))
+            self.recorder.prompted(structure, self.tagged(structure))
         empty = [s for s in chosen if not self._masks[s].any()]
         if empty or not chosen:
             raise SegmentationError(
@@ -316,7 +317,7 @@ class CaseWork:
         self.recorder.touch()
         self.autosave()
 
-    def _tagged(self, structure: str) -> Prompts:
+    def tagged(self, structure: str) -> Prompts:
         """The structure's prompts as they are now, in the segmentation's own coordinates."""
         return prompt_tags.load_own(self.nodes.segmentation, self.nodes.segment_id(structure))
 
@@ -393,57 +394,3 @@ class CaseWork:
         if found is None:
             raise CohortError(f"{self.cohort.journal.path} has no event {seq}: restore it from a copy.")
         return found
-
-
-class CaseSession(SliceSession):
-    """A SliceSession of a case that writes prompts, predictions, undo and edits into the journal."""
-
-    def __init__(self, work: CaseWork, structure: str, plane: SlicePlane) -> None:
-        self.work, self.structure = work, structure
-        self._stored = Prompts()
-        nodes, cohort = work.nodes, work.cohort
-        super().__init__(
-            nodes.volume,
-            nodes.segmentation,
-            nodes.segment_id(structure),
-            plane,
-            work.settings(structure),
-            work.predictor,
-            work.contexts.get(structure),
-            strategy=cohort.setting("strategy"),
-            cap=cohort.setting("cap"),
-            writer=work.writer,
-        )
-
-    def store_prompts(self) -> None:
-        """Puts the session's prompts beside those of other slices in the segment's tag."""
-        nodes, segment_id = self.work.nodes, self.segment_id
-        own = prompt_tags.normalized(self.prompts)
-        others = [p for p in prompt_tags.load(nodes.segmentation, segment_id) if p not in self._stored.items and p not in own.items]
-        self._stored = own
-        prompt_tags.save(nodes.segmentation, segment_id, Prompts((*others, *own)))
-
-    def _examples(self, image: np.ndarray) -> tuple[Any, ...]:
-        """The selected examples; never one of this very case, which may be open for the second time."""
-        from ...core.selection import select
-
-        return tuple(select(self.strategy, image, self.work.contexts.others(self.structure, self.work.case_id), self.cap))
-
-    def undo(self) -> bool:
-        return self._command("undo", super().undo)
-
-    def redo(self) -> bool:
-        return self._command("redo", super().redo)
-
-    def clear(self) -> bool:
-        return self._command("clear", super().clear)
-
-    def _command(self, name: str, action: Callable[[], bool]) -> bool:
-        self.work.note_edits(self.structure, self.plane)
-        if not action():
-            return False
-        work = self.work
-        self.store_prompts()
-        prompts, change = work._tagged(self.structure), work.take_change(self.structure, self.plane)
-        work.recorder.commanded(self.structure, name, work.number_of(self), prompts, change)
-        return True
