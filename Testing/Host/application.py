@@ -7,6 +7,7 @@ import types
 
 from PySide6 import QtCore, QtWidgets
 
+from . import eventloop
 from .citations import SLICER, cite, cpp
 from .properties import stored
 
@@ -114,6 +115,9 @@ class qSlicerApplication(qSlicerCoreApplication):
 
     def commandOptions(self):
         return self.host.command_options
+
+    def processEvents(self, *_):
+        eventloop.process()
 
     def startupEnvironment(self):
         return dict(os.environ)

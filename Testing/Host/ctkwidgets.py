@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from fnmatch import fnmatch
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
@@ -11,6 +12,8 @@ from .properties import forwarded, stored
 from .pythonqt import class_of
 from .qtmodule import dialogs
 
+_CREATED, _EXPLICIT = QtCore.Qt.WidgetAttribute.WA_WState_Created, QtCore.Qt.WidgetAttribute.WA_WState_ExplicitShowHide
+_WANTED = "visibilityToParent"  # dynamic property of a child: whether it is to be seen when the button is expanded
 HEADER = 24  # height in pixels of a collapsible button's title bar
 
 
@@ -30,19 +33,67 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         self.setChecked(True)
         self.setContentsMargins(0, HEADER, 0, 0)
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Minimum, QtWidgets.QSizePolicy.Policy.Preferred)
+        self._forcing = self._created = False
+        self._children: list[QtWidgets.QWidget] = []
         self.toggled.connect(lambda on: setattr(self, "collapsed", not on))
-        self._hidden: list[QtWidgets.QWidget] = []
 
     def _update_contents(self):
         if self.isChecked() == self.collapsed:
             self.setChecked(not self.collapsed)
-        children = [c for c in self.children() if isinstance(c, QtWidgets.QWidget)]
-        if self.collapsed:
-            self._hidden = [c for c in children if not c.isHidden()]
-        for child in self._hidden:
-            child.setVisible(not self.collapsed)
+        self._adopt()
+        for child in self._contents():
+            self._set_child_visibility(child)
         self.setMaximumHeight(HEADER if self.collapsed else 16777215)
         self.updateGeometry()
+
+    # What follows is setChildVisibility, childEvent, eventFilter and setVisible of ctkCollapsibleButton.cpp: the contents of a collapsed
+    # button are really hidden, also those that are added or shown while it is collapsed; what was hidden itself stays so afterwards.
+    def _contents(self):
+        return [child for child in self.children() if isinstance(child, QtWidgets.QWidget)]
+
+    def _adopt(self):
+        """New children. (C++ does this in childEvent, where PySide6 does not know a child's class yet.)"""
+        for child in self._contents():
+            if child not in self._children:
+                self._children.append(child)
+                if child.testAttribute(_EXPLICIT) and child.isHidden():
+                    child.setProperty(_WANTED, False)
+                child.installEventFilter(self)
+                self._set_child_visibility(child)
+
+    def _set_child_visibility(self, child):
+        if not self.testAttribute(_CREATED):
+            return
+        self._forcing = True
+        visible = not self.collapsed and child.property(_WANTED) is not False
+        if child.testAttribute(_CREATED) or not visible:
+            child.setVisible(visible)
+        if child.property(_WANTED) is not False:
+            child.setAttribute(_EXPLICIT, False)
+        self._forcing = False
+
+    def setVisible(self, show):
+        before, self._forcing = self._forcing, True
+        super().setVisible(show)
+        self._forcing = before
+        if not self._created and self.testAttribute(_CREATED):
+            self._created = True
+            self._adopt()
+            for child in self._contents():
+                self._set_child_visibility(child)
+
+    def event(self, event):
+        if event.type() == QtCore.QEvent.Type.LayoutRequest:
+            self._adopt()
+        return super().event(event)
+
+    def eventFilter(self, child, event):
+        if not self._forcing and event.type() == QtCore.QEvent.Type.ShowToParent:
+            child.setProperty(_WANTED, True)
+            self._set_child_visibility(child)
+        elif not self._forcing and event.type() == QtCore.QEvent.Type.HideToParent:
+            child.setProperty(_WANTED, False)
+        return super().eventFilter(child, event)
 
     def hitButton(self, position):
         return position.y() < HEADER
@@ -250,7 +301,11 @@ class ctkRangeWidget(QtWidgets.QWidget):
 
 
 class ctkPathLineEdit(QtWidgets.QWidget):
-    """A line for a path with a browse button; the browse dialog is answered from `qtmodule.dialogs`."""
+    """A line for a path with a browse button; the browse dialog is answered from `qtmodule.dialogs`.
+
+    Every text that the name filters allow is told at once, while it is typed and whether or not such a path exists: the validator is
+    made of the name filters alone (updateFilter, updateHasValidInput in ctkPathLineEdit.cpp).
+    """
 
     Dirs, Files, Drives, Readable, Writable, Executable = 0x001, 0x002, 0x004, 0x010, 0x020, 0x040
     cpp = cpp(
@@ -273,12 +328,23 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         super().__init__(parent)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self._line, self._button = QtWidgets.QLineEdit(), QtWidgets.QToolButton()
+        self._history, self._button, self._valid = QtWidgets.QComboBox(), QtWidgets.QToolButton(), False
+        self._history.setEditable(True)
+        self._history.setInsertPolicy(QtWidgets.QComboBox.InsertPolicy.NoInsert)
+        self._line = self._history.lineEdit()
         self._button.setText("...")
-        layout.addWidget(self._line)
+        layout.addWidget(self._history)
         layout.addWidget(self._button)
-        self._line.textChanged.connect(self.currentPathChanged)
+        self._line.textChanged.connect(self._text_changed)
         self._button.clicked.connect(lambda: self.browse())
+
+    def _text_changed(self, text):
+        patterns = [pattern for entry in self.nameFilters for pattern in entry.partition("(")[2].rstrip(")").split()]
+        before, self._valid = self._valid, bool(text) and (not patterns or any(fnmatch(text, pattern) for pattern in patterns))
+        if self._valid:
+            self.currentPathChanged.emit(text)
+        if self._valid != before:
+            self.validInputChanged.emit(self._valid)
 
     showBrowseButton = QtCore.Property(bool, lambda s: not s._button.isHidden(), lambda s, on: s._button.setVisible(on))
     showHistoryButton = stored(bool, "showHistoryButton", True)

@@ -5,20 +5,28 @@ from __future__ import annotations
 import itertools
 
 import vtk
-from PySide6 import QtCore, QtGui, QtTest, QtWidgets
+from PySide6 import QtCore, QtGui, QtTest
 
+from . import eventloop
 from .pythonqt import exceptions
 
 
-def press_key(widget, keys) -> None:
-    """Press and release a key on a widget. Two shortcuts on the key are an error: Qt then activates neither."""
+def press_key(widget, keys, held: int = 0) -> None:
+    """Press and release a key on a widget; ``held``: so many times more the keyboard repeats it meanwhile.
+
+    Two shortcuts on the key are an error: Qt then activates neither.
+    """
     combination = QtGui.QKeySequence(keys)[0]
     sequence = QtGui.QKeySequence(combination)
     claims = [s for s in widget.window().findChildren(QtGui.QShortcut) if s.isEnabled() and s.key() == sequence]
     if len(claims) > 1:
         exceptions.append(RuntimeError(f"{len(claims)} shortcuts claim {keys}"))
-    QtTest.QTest.keyClick(widget, combination.key(), combination.keyboardModifiers())
-    QtWidgets.QApplication.processEvents()
+    key, modifiers, test = combination.key(), combination.keyboardModifiers(), QtTest.QTest
+    test.keyPress(widget, key, modifiers)
+    for _ in range(held):
+        test.simulateEvent(widget, True, key.value, modifiers, "", True, -1)
+    test.keyRelease(widget, key, modifiers)
+    eventloop.process()
 
 
 class ViewDriver:
@@ -58,7 +66,7 @@ class ViewDriver:
         self.interactor.SetEventInformation(int(position[0]), int(position[1]), int(ctrl), int(shift), "\0", 0, "")
         self.interactor.SetAltKey(int(alt))
         self.interactor.InvokeEvent(name)
-        QtWidgets.QApplication.processEvents()
+        eventloop.process()
 
     def press(self, point, xy=False, button="Left", **modifiers):
         self.sliceView.setFocus()
@@ -105,15 +113,15 @@ class ViewDriver:
         self._event("LeaveEvent", self.interactor.GetEventPosition())
 
     # ---- keys ----
-    def key(self, keys):
-        """Press and release a key, e.g. "b", "Ctrl+Z", "Escape", with the view focused: Qt's shortcuts see it first."""
+    def key(self, keys, held=0):
+        """Press and release a key, e.g. "b", "Ctrl+Z", "Escape", with the view focused: Qt's shortcuts see it first. See `press_key`."""
         self.sliceView.setFocus()
-        press_key(self.sliceView, keys)
+        press_key(self.sliceView, keys, held)
 
     # ---- seeing ----
     def pixels(self):
         """The rendered view, uint8 [row, col, 3]."""
-        QtWidgets.QApplication.processEvents()
+        eventloop.process()
         return self.sliceView.pixels()
 
     def event_id(self, name):

@@ -157,6 +157,10 @@ class EditorPanel:
             box.setMRMLScene(scene)
         self._owner._updating = False
 
+    def selected(self, key):
+        """What the selector shows, which is not what the node holds while the scene is in a batch."""
+        return self._selectors[key][0].currentNode()
+
     def _visible(self, key):
         return not self._selectors[key][0].isHidden()
 

@@ -16,6 +16,7 @@ from .qtmodule import dialogs
 
 FOLDER = "Modules/Loadable/Segmentations/EditorEffects/"
 _MODES = ("Set", "Add", "Remove", "RemoveAll")
+_DONT_ASK = "Segmentations/ConfirmEditHiddenSegment"  # ctkMessageBox keeps the button here after "don't show again"
 
 
 class qSlicerSegmentEditorAbstractEffect(QtCore.QObject):
@@ -119,21 +120,36 @@ class qSlicerSegmentEditorAbstractEffect(QtCore.QObject):
         return own if self._node.GetAttribute(own) is not None else name
 
     def parameter(self, name):
-        value = self._node.GetAttribute(self._key(name)) if self._node else None
+        if self._node is None:
+            return ""
+        value = self._node.GetAttribute(self._key(name))
         if value is None:
-            report(LookupError(f"Parameter named {name} cannot be found for effect {self.name}"))
+            QtCore.qCritical(f"Parameter named {name} cannot be found for effect {self.name}")
             return ""
         return value
 
+    def _number(self, name, kind, word):
+        if self._node is None:
+            return kind(0)
+        try:
+            return kind(self.parameter(name))
+        except ValueError:
+            QtCore.qCritical(f"Parameter named {name} cannot be converted to {word}!")
+            return kind(0)
+
     def integerParameter(self, name):
-        return int(self.parameter(name) or 0)
+        return self._number(name, int, "integer")
 
     def doubleParameter(self, name):
-        return float(self.parameter(name) or 0)
+        return self._number(name, float, "floating point number")
 
     def _set(self, key, value):
-        text = repr(value) if isinstance(value, float) else str(int(value)) if isinstance(value, bool) else str(value)
-        if self._node.GetAttribute(key) == text:
+        """As in C++: QString::number keeps six digits; an empty text does not define what is not defined."""
+        if self._node is None:
+            QtCore.qCritical(f"Invalid segment editor parameter set node set to effect {self.name}")
+            return
+        text = f"{value:g}" if isinstance(value, float) else str(int(value)) if isinstance(value, bool) else str(value)
+        if (self._node.GetAttribute(key) or "") == text:
             return
         blocked = self._node.GetDisableModifiedEvent()
         self._node.SetDisableModifiedEvent(1)
@@ -156,19 +172,21 @@ class qSlicerSegmentEditorAbstractEffect(QtCore.QObject):
             self._set(name, value)
 
     def parameterDefined(self, name):
-        return self._node.GetAttribute(f"{self.name}.{name}") is not None
+        return self.commonParameterDefined(f"{self.name}.{name}")
 
     def commonParameterDefined(self, name):
-        return self._node.GetAttribute(name) is not None
+        return bool(self._node is not None and self._node.GetAttribute(name))
 
     def nodeReference(self, name):
-        return self._node.GetNodeReference(f"{self.name}.{name}") or self._node.GetNodeReference(name)
+        return (self._node.GetNodeReference(f"{self.name}.{name}") or self._node.GetNodeReference(name)) if self._node else None
 
     def setNodeReference(self, name, node):
-        self._node.SetNodeReferenceID(f"{self.name}.{name}", node.GetID() if node else None)
+        self.setCommonNodeReference(f"{self.name}.{name}", node)
 
     def setCommonNodeReference(self, name, node):
-        self._node.SetNodeReferenceID(name, node.GetID() if node else None)
+        if self._node.GetNodeReference(name) is not node:
+            self._node.SetNodeReferenceID(name, node.GetID() if node else None)
+            self._node.InvokeCustomModifiedEvent(slicer.vtkMRMLSegmentEditorNode.EffectParameterModified)
 
     # ---- images ----
     def _logic(self):
@@ -221,17 +239,28 @@ class qSlicerSegmentEditorAbstractEffect(QtCore.QObject):
     def confirmCurrentSegmentVisible(self):
         node = self._node
         segmentation = node.GetSegmentationNode() if node else None
-        display = segmentation.GetDisplayNode() if segmentation else None
         segment_id = node.GetSelectedSegmentID() if node else None
-        if display is None or not segment_id or segment_id == self._confirmed:
+        if segmentation is None or not segment_id:
             return self.ConfirmedWithoutDialog
-        if display.GetSegmentVisibility(segment_id) and display.GetVisibility():
+        segment = segmentation.GetSegmentation().GetSegment(segment_id)
+        displays = [segmentation.GetNthDisplayNode(i) for i in range(segmentation.GetNumberOfDisplayNodes())]
+        if segment is self._confirmed or any(d.GetVisibility() and d.GetSegmentVisibility(segment_id) for d in displays):
             return self.ConfirmedWithoutDialog
+        saved = QtCore.QSettings().value(_DONT_ASK)
         button = QtWidgets.QMessageBox.StandardButton
-        if dialogs.ask(button.Yes, kind="ctkMessageBox", title=self.title, text="The currently selected segment is hidden.") == button.Yes:
-            display.SetSegmentVisibility(segment_id, True)
-        self._confirmed = segment_id
-        return self.ConfirmedWithDialog
+        answer = saved
+        if saved is None:
+            text = "The currently selected segment is hidden. Would you like to make it visible?"
+            answer = dialogs.ask(button.Yes, kind="ctkMessageBox", title="Operate on invisible segment?", text=text)
+        answer = button(int(getattr(answer, "value", answer)))
+        if answer == button.Cancel:
+            return self.NotConfirmed
+        if answer == button.Yes:
+            segmentation.GetDisplayNode().SetVisibility(True)
+            segmentation.GetDisplayNode().SetSegmentVisibility(segment_id, True)
+        else:
+            self._confirmed = segment
+        return self.ConfirmedWithDialog if saved is None else self.ConfirmedWithoutDialog
 
     # ---- views ----
     def renderWindow(self, view):

@@ -22,6 +22,7 @@ from PySide6 import QtCore, QtWidgets
 from . import (
     application,
     ctkwidgets,
+    eventloop,
     parametergui,
     parameternode,
     pythonqt,
@@ -55,9 +56,10 @@ class Host:
     Args:
         size: of the main window in pixels; panel_width: of the module panel.
         segment_editor: load Slicer's own Segment Editor module too.
+        view_order: which arbitrary order the views are listed in; also settable later as ``host.layout_manager.view_order``.
     """
 
-    def __init__(self, size=(1280, 800), panel_width=500, segment_editor=False):
+    def __init__(self, size=(1280, 800), panel_width=500, segment_editor=False, view_order=0):
         self.folder = tempfile.mkdtemp(prefix="host-")
         self.app = QtWidgets.QApplication.instance() or application.qSlicerApplication()
         if not isinstance(self.app, application.qSlicerApplication):
@@ -65,6 +67,7 @@ class Host:
         pythonqt.exceptions.clear()
         services.reset()
         self.qt_messages: list[str] = []
+        self.criticals: list[str] = []
         QtCore.qInstallMessageHandler(self._qt_message)
         self._bytecode = sys.dont_write_bytecode, sys.pycache_prefix
         sys.dont_write_bytecode, sys.pycache_prefix = False, _compiled()  # every host imports the module anew
@@ -81,7 +84,7 @@ class Host:
         self._saved_modules: dict = {}
         self._publish()
         self.main_window = application.qSlicerMainWindow(self.modules, panel_width, size)
-        self.layout_manager = qSlicerLayoutManager(self.mrml, self.main_window.viewport)
+        self.layout_manager = qSlicerLayoutManager(self.mrml, self.main_window.viewport, view_order)
         self.main_window.show()
         self.main_window.activateWindow()
         self.process_events()
@@ -89,7 +92,9 @@ class Host:
         if segment_editor:
             self.load_module(_STOCK / "SegmentEditor.py", startup=False)
 
-    def _qt_message(self, _kind, _context, text):
+    def _qt_message(self, kind, _context, text):
+        if kind in (QtCore.QtMsgType.QtCriticalMsg, QtCore.QtMsgType.QtFatalMsg):
+            self.criticals.append(text)
         if "propagateSizeHints" not in text:  # the off-screen platform says this for every window
             self.qt_messages.append(text)
 
@@ -119,8 +124,12 @@ class Host:
         self._pip_install, slicer.util.pip_install = slicer.util.pip_install, services.packaging_module().pip_install
 
     # ---- modules ----
-    def load_module(self, path, startup=True):
-        """Load a scripted module from its file, as Slicer does at start; returns the ``slicer.modules.<name>`` object."""
+    def load_module(self, path, startup=True, home=False):
+        """Load a scripted module from its file, as Slicer does at start; returns the ``slicer.modules.<name>`` object.
+
+        ``home``: it is the start-up module, which Slicer opens before it says ``startupCompleted`` (postInitializeApplication,
+        Base/QTApp/qSlicerApplicationHelper.hxx).
+        """
         path = Path(path).resolve()
         self._forget_other_copies(path.parent)
         module = scriptedmodule.qSlicerScriptedLoadableModule(str(path))
@@ -128,6 +137,8 @@ class Host:
         setattr(slicer.modules, module.name.lower(), pythonqt.wrap(module))
         setattr(slicer.moduleNames, module.name, module.name)
         self.module_manager.moduleLoaded.emit(module.name)
+        if home:
+            self.main_window.moduleSelector().selectModule(module.name)
         if startup:
             self.app.startupCompleted.emit()
             self.process_events()
@@ -164,27 +175,26 @@ class Host:
             raise KeyError(f"no slice view {name}; there are {self.layout_manager.sliceViewNames()}")
         return ViewDriver(widget)
 
-    def press_key(self, keys, widget=None):
-        """Press a key on a widget, or wherever the focus is."""
-        press_key(pythonqt.unwrap(widget) if widget is not None else self.app.focusWidget() or self.main_window, keys)
+    def press_key(self, keys, widget=None, held=0):
+        """Press a key on a widget, or wherever the focus is; ``held``: so many times more the keyboard repeats it."""
+        press_key(pythonqt.unwrap(widget) if widget is not None else self.app.focusWidget() or self.main_window, keys, held)
 
     def process_events(self, seconds: float = 0.0):
         """Let Qt handle what is pending, for at least `seconds`."""
-        end = time.monotonic() + seconds
-        while True:
-            self.app.processEvents()
-            self.app.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
-            if time.monotonic() >= end:
-                return
-            time.sleep(0.005)
+        eventloop.process()
+        if seconds:
+            eventloop.run(seconds)
 
-    def wait_until(self, condition, seconds: float = 20.0):
-        """Process events until `condition()` holds; TimeoutError when it does not in time."""
+    def wait_until(self, condition, seconds: float = 20.0, step: float = 0.01):
+        """Process events until `condition()` holds; TimeoutError when it does not in time.
+
+        Every ``step`` seconds the condition is asked, which gives other threads a moment: a test of their speed takes longer steps.
+        """
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
                 raise TimeoutError(f"not within {seconds} s")
-            self.process_events(0.01)
+            self.process_events(step)
 
     def show(self, volume):
         """Show a volume in all slice views, fitted."""
@@ -217,10 +227,15 @@ class Host:
         services.set_pytorch_extension(present)
 
     # ---- end ----
+    def quit(self):
+        """End the event loop as Slicer does when it quits: ``aboutToQuit`` is told. The host goes on."""
+        QtCore.QTimer.singleShot(0, self.app.quit)
+        self.app.exec()
+
     def errors(self) -> list[str]:
-        """Everything that must not have happened: exceptions in slots, VTK errors, keys that two shortcuts claim."""
+        """Everything that must not have happened: exceptions in slots, errors of VTK and Qt, keys that two shortcuts claim."""
         vtk_errors = [text for event, text in self.messages if event == "ErrorEvent"]
-        return [repr(e) for e in self.exceptions] + vtk_errors
+        return [repr(e) for e in self.exceptions] + vtk_errors + self.criticals
 
     def check(self):
         """Raise AssertionError with all `errors`, if there are any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import xml.etree.ElementTree as ElementTree
 
 import slicer
@@ -32,9 +33,10 @@ class qSlicerLayoutManager(qMRMLLayoutManager):
 
     cpp = cpp(SLICER, "Base/QTGUI/qSlicerLayoutManager.h")
 
-    def __init__(self, host, viewport):
+    def __init__(self, host, viewport, view_order=0):
         super().__init__()
         self._host, self._viewport, self._widgets, self._enabled = host, viewport, {}, True
+        self.view_order = view_order
         self._logic = slicer.vtkMRMLLayoutLogic()
         self._logic.SetMRMLScene(host.scene)
         self._box = QtWidgets.QVBoxLayout(viewport)
@@ -67,7 +69,8 @@ class qSlicerLayoutManager(qMRMLLayoutManager):
         self._enabled = on
 
     def sliceViewNames(self):
-        return list(self._widgets)
+        """Of every view there has been, shown or not, in the order of a hash table (qMRMLLayoutViewFactory::viewNodeNames)."""
+        return sorted(self._widgets, key=lambda name: hashlib.sha256(f"{self.view_order} {name}".encode()).digest())
 
     def sliceWidget(self, name):
         return self._widgets.get(name)
@@ -91,6 +94,7 @@ class qSlicerLayoutManager(qMRMLLayoutManager):
         node.SetViewArrangement(int(layout))
         for widget in self._widgets.values():
             widget.setParent(None)
+            widget.mrmlSliceNode().SetMappedInLayout(0)
         if self._tree is not None:
             self._tree.deleteLater()
         self._tree = self._build(ElementTree.fromstring(node.GetCurrentLayoutDescription()))
@@ -128,6 +132,7 @@ class qSlicerLayoutManager(qMRMLLayoutManager):
         if name not in self._widgets:
             node = self._host.scene.GetSingletonNode(name, "vtkMRMLSliceNode")
             self._widgets[name] = qMRMLSliceWidget(node, self._host)
+        self._widgets[name].mrmlSliceNode().SetMappedInLayout(1)
         self._widgets[name].setVisible(True)
         return self._widgets[name]
 

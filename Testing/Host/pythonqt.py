@@ -13,6 +13,9 @@ commontk/PythonQt where each rule is defined:
 * signals connect by ``w.connect("clicked(bool)", f)`` and ``w.clicked.connect(f)``, and pass a function as many arguments as it
   declares (``PythonQtSignalTarget::call``, src/PythonQtSignalReceiver.cpp): one with a default argument is given the signal's first
   one, ``functools.partial`` gets all of them;
+* an object of a class with ``isEmpty``, ``isValid`` or ``isNull`` (asked in this order) is false when it is empty, invalid or null:
+  an empty layout, ``QIcon()``, ``QColor()``, ``QSize(0, 0)``, ``QPoint(0, 0)``, ``QByteArray()`` (``getDefaultNonZeroFunction``,
+  generator/abstractmetalang.cpp; ``__nonzero__``, generator/shellheadergenerator.cpp). ``slicer.util.findChildren`` leaves such children out;
 * an exception in a slot does not leave it (``PythonQt::handleError``): here it is collected in `exceptions`, for tests to look at.
 
 Stricter than PythonQt in one point: connecting to a signal that does not exist, which PythonQt answers with a warning, raises.
@@ -23,9 +26,10 @@ from __future__ import annotations
 import enum
 import types
 import weakref
+from functools import cache
 
 import shiboken6
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore
 
 exceptions: list[BaseException] = []
 """Exceptions raised in slots, event handlers and effect methods since the host was started."""
@@ -42,6 +46,7 @@ NOT_IN_QT5 = {
 }
 """Names of Qt 6 by class that Qt 5 lacks: Slicer 5.12 may be built with either, so the host shows what both have."""
 
+_ASKED_WITH_ARGUMENTS = frozenset({("QItemSelectionModel", "isEmpty")})
 _PYSIDE_ONLY = frozenset({"emit", "Signal", "Slot", "Property", "staticMetaObject", "fromVariant"})
 _wrappers: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 _classes: dict[type, type] = {}
@@ -319,11 +324,22 @@ class PythonQtInstanceWrapper(metaclass=PythonQtClassWrapper):
     def __bool__(self):
         if not shiboken6.isValid(self._object):
             return False
-        # generated wrappers: bool __nonzero__(QVBoxLayout* obj) { return !obj->isEmpty(); } (generator/shellheadergenerator.cpp:434)
-        return not (isinstance(self._object, QtWidgets.QLayout) and self._object.isEmpty())
+        question = _truth(type(self._object))
+        return True if question is None else getattr(self._object, question)() == (question == "isValid")
 
     def __repr__(self):
         return f"{type(self).__name__} (at: {hex(id(self._object))})"
+
+
+@cache
+def _truth(cls: type) -> str | None:
+    """The method that PythonQt's generator asks for the truth of an object: the first of these that its class has, without arguments."""
+    for base in (b for b in cls.__mro__ if _is_qt_class(b)):
+        for name in ("isEmpty", "isValid", "isNull"):
+            if hasattr(base, name) and (base.__name__, name) not in _ASKED_WITH_ARGUMENTS:
+                return name
+        return None
+    return None
 
 
 def _operator(name):

@@ -86,6 +86,11 @@ class qSlicerSegmentEditorScriptedEffect(qSlicerSegmentEditorAbstractEffect):
             return False
         return result
 
+    def updateGUIFromMRML(self):
+        """Only of the active effect, as in C++; activation calls it anyway."""
+        if self.active():
+            self._call("updateGUIFromMRML")
+
     def interactionNodeModified(self, node):
         if hasattr(self._python, "interactionNodeModified"):
             self._call("interactionNodeModified", node)
@@ -101,7 +106,7 @@ def _forward(name):
 
 
 _FORWARDED = "setupOptionsFrame processViewNodeEvents setMRMLDefaults referenceGeometryChanged sourceVolumeNodeChanged layoutChanged"
-for _name in (_FORWARDED + " updateGUIFromMRML updateMRMLFromGUI cleanup").split():
+for _name in (_FORWARDED + " updateMRMLFromGUI cleanup").split():
     setattr(qSlicerSegmentEditorScriptedEffect, _name, _forward(_name))
 _CALLED = _FORWARDED + " icon helpText clone activate deactivate createCursor processInteractionEvents interactionNodeModified"
 cite(

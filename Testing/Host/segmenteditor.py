@@ -60,8 +60,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._node_observers, self._scene_observers, self._updating = [], [], False
         self._panel = EditorPanel(self)
         self.updateEffectList()
-        factory = qSlicerSegmentEditorEffectFactory.instance()
-        factory.effectRegistered.connect(self._effect_registered)
         self.destroyed.connect(lambda *_, lists=(self._views.stops, self._node_observers, self._scene_observers): stop(*lists))
 
     # ---- properties of the panel ----
@@ -87,7 +85,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         stop(self._scene_observers)
         if scene is not None:
             self._scene_observers.append(observe(scene, scene.EndCloseEvent, lambda *_: self._scene_closed()))
-            self._scene_observers.append(observe(scene, scene.EndBatchProcessEvent, lambda *_: self.updateWidgetFromMRML()))
+            self._scene_observers.append(observe(scene, scene.EndBatchProcessEvent, lambda *_: self._batch_ended()))
             if self.interactionNode() is not None:
                 self._scene_observers.append(observe(self.interactionNode(), "ModifiedEvent", self._interaction_modified))
             slicer.app._object.layoutManager().layoutChanged.connect(self._layout_changed)
@@ -99,6 +97,16 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def _interaction_modified(self, node, _event):
         if self._active is not None:
             self._active.interactionNodeModified(node)
+
+    def _batch_ended(self):
+        """onMRMLSceneEndBatchProcessEvent: the selectors, which stood still meanwhile, win over what was put into the node."""
+        if self._node is not None:
+            segmentation, volume = self._panel.selected("segmentation"), self._panel.selected("volume")
+            if self._node.GetSegmentationNode() is not segmentation:
+                self.setSegmentationNode(segmentation)
+            if self._node.GetSourceVolumeNode() is not volume:
+                self.setSourceVolumeNode(volume)
+        self.updateWidgetFromMRML()
 
     def _scene_closed(self):
         self._initialize_parameters()
@@ -131,7 +139,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._node.EndModify(was)
 
     def segmentationNode(self):
-        return self._node.GetSegmentationNode() if self._node else None
+        return self._panel.selected("segmentation")
 
     def segmentationNodeID(self):
         return self.segmentationNode().GetID() if self.segmentationNode() else ""
@@ -142,8 +150,8 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
             return
         if self._node.GetSegmentationNode() is node:
             return
-        self.setActiveEffect(None)
         self._node.SetAndObserveSegmentationNode(node)
+        self.setActiveEffect(None)
 
     def setSegmentationNodeID(self, node_id):
         self.setSegmentationNode(self.mrmlScene().GetNodeByID(node_id))
@@ -155,13 +163,13 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         return self.sourceVolumeNode().GetID() if self.sourceVolumeNode() else ""
 
     def setSourceVolumeNode(self, node):
-        if self.segmentationNode() is None:
+        if self._node is None or self._node.GetSegmentationNode() is None:
             _complain("setSourceVolumeNode failed: need to set segment editor and segmentation nodes first", node)
             return
         if self._node.GetSourceVolumeNode() is node:
             return
         self._node.SetAndObserveSourceVolumeNode(node)
-        segmentation = self.segmentationNode()
+        segmentation = self._node.GetSegmentationNode()
         if node is not None and segmentation.GetNodeReference(segmentation.GetReferenceImageGeometryReferenceRole()) is None:
             segmentation.SetReferenceImageGeometryParameterFromVolumeNode(node)
 
@@ -255,9 +263,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
                 effect.setParameterSetNode(self._node)
                 effect.setMRMLDefaults()
         self._panel.order_effects(self._shown())
-
-    def _effect_registered(self, _name):
-        self.updateEffectList()
 
     def _shown(self):
         rest = [e.name for e in self._effects if e.name not in self._order] if self.unorderedEffectsVisible else []

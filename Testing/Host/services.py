@@ -17,7 +17,7 @@ from .citations import SLICER, cite
 from .qtmodule import dialogs
 
 installs: list[str] = []
-"""What was asked to be installed or uninstalled, in order: ``torch>=2.2`` or ``-torch``."""
+"""What was asked to be installed or uninstalled, in order: ``torch>=2.6`` or ``-torch``."""
 
 
 def _record(names) -> None:
@@ -87,9 +87,8 @@ class PyTorchUtilsLogic:
         return sys.modules.get("torch")
 
     def uninstallTorch(self, askConfirmation=False):
-        if askConfirmation and not slicer.util.confirmOkCancelDisplay("PyTorch will be uninstalled."):
-            return
-        _record("-torch")
+        """As the extension's own: it takes torch and torchvision away without asking, whatever ``askConfirmation`` says."""
+        _record(["-torch", "-torchvision"])
 
     @property
     def torch(self):

@@ -200,7 +200,7 @@ def test_a_volume_before_the_segmentation_is_complained_about(scene, slicer_host
     editor, _, volume = scene
     editor.setSegmentationNode(None)
     editor.setSourceVolumeNode(volume)
-    assert "need to set segment editor and segmentation nodes first" in slicer_host.qt_messages[-1]
+    assert "need to set segment editor and segmentation nodes first" in slicer_host.criticals.pop()
 
 
 def test_an_effect_that_changes_the_node_while_it_is_activated_is_activated_once(scene):

@@ -113,6 +113,7 @@ def test_a_collapsible_button_hides_its_contents_and_keeps_what_was_hidden(slice
     layout.addWidget(shown)
     layout.addWidget(hidden)
     hidden.hide()
+    button.show()
     button.connect("contentsCollapsed(bool)", seen.append)
     button.collapsed = True
     assert shown.isHidden() and button.checked is False
@@ -192,8 +193,8 @@ def test_the_pytorch_extension_is_there_or_not(slicer_host):
     slicer_host.pytorch_extension(True)
     import PyTorchUtils
 
-    assert PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=">=2.2") is not None
-    assert slicer_host.installs == ["torch>=2.2"]
+    assert PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=">=2.6") is not None
+    assert slicer_host.installs == ["torch>=2.6"]
 
 
 def test_sample_data_is_checked_and_loaded(slicer_host, tmp_path):
