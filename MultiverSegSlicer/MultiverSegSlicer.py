@@ -60,6 +60,7 @@ class MultiverSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
+        self.imported = False
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
@@ -72,8 +73,9 @@ class MultiverSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.panel = make_panel(uiWidget, self.logic)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneChanged)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneChanged)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndBatchProcessEvent, self.onSceneLoaded)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneImported)
+        # after the Segment Editor's own observer, which goes back to what its selectors showed before
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndBatchProcessEvent, self.onBatchEnded, priority=-1.0)
         if self.parent.isEntered:  # reloaded while it is shown
             self.panel.enter()
 
@@ -92,13 +94,20 @@ class MultiverSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def onSceneStartClose(self, caller, event):
         self.panel.release_scene()
 
+    def onSceneImported(self, caller, event):
+        self.imported = True
+
+    def onBatchEnded(self, caller, event):
+        """What was read is taken over now: before, the Segment Editor would take it back."""
+        if self.imported:
+            self.imported = False
+            self.onSceneChanged(caller, event)
+        elif self.parent.isEntered:
+            self.panel.loaded()
+
     def onSceneChanged(self, caller, event):
         if self.parent.isEntered:
             self.panel.enter(new_scene=True)
-
-    def onSceneLoaded(self, caller, event):
-        if self.parent.isEntered:
-            self.panel.loaded()
 
 
 class MultiverSegSlicerLogic(ScriptedLoadableModuleLogic):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,13 +99,19 @@ class InferenceWorker:
             request.answer()
             answered += 1
 
+    @property
+    def finished(self) -> bool:
+        """Whether an outcome waits for ``poll``."""
+        with self._condition:
+            return bool(self._finished)
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until nothing runs or waits; False if that took longer than ``timeout`` seconds. Outcomes still need ``poll``."""
         with self._condition:
             return self._condition.wait_for(lambda: self._waiting is None and self._running is None, timeout)
 
-    def close(self, timeout: float = 10.0) -> None:
-        """Cancel everything and end the thread, waiting ``timeout`` seconds for it at most. Idempotent.
+    def close(self, timeout: float = 10.0) -> bool:
+        """Cancel everything and end the thread, waiting ``timeout`` seconds for it at most; whether it has ended. Idempotent.
 
         What was not answered yet is answered now, in the caller's thread; a result that is there is kept.
         """
@@ -121,6 +127,7 @@ class InferenceWorker:
             self._finished = []
         for request in unanswered:
             request.answer()
+        return self._thread is None or not self._thread.is_alive()
 
     # --- details
 
@@ -156,6 +163,21 @@ class InferenceWorker:
             self._finished.append(self._running)
             self._running = None
             self._condition.notify_all()
+        with _news:
+            _news.notify_all()
+
+
+#: Told whenever any worker has finished something.
+_news = threading.Condition()
+
+
+def attend(workers: Sequence[InferenceWorker], seconds: float) -> None:
+    """Let the workers' threads run: block until one has an outcome for ``poll`` or none is busy, for ``seconds`` at most.
+
+    For a host whose main thread keeps Python's global lock otherwise, as Slicer's does.
+    """
+    with _news:
+        _news.wait_for(lambda: any(worker.finished for worker in workers) or not any(worker.busy for worker in workers), seconds)
 
 
 #: What ended workers had not delivered: nobody may be left to do it, and their thread must not be the one that destroys it.

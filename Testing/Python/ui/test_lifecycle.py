@@ -170,9 +170,9 @@ def test_a_scene_saved_and_loaded_in_the_middle_goes_on(opened, tmp_path):
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     opened.host.process_events(0.1)
-    opened.widget = opened.host.open_module("MultiverSegSlicer")
     opened.ct = slicer.util.getNode("CT")
     assert opened.panel.parameters.sourceVolume is opened.ct
+    assert opened.segmentation is opened.panel.parameters.segmentation and opened.effect is not None, "the panel keeps its editor"
     assert np.array_equal(opened.mask(opened.ct), before)
     assert [p.positive for p in opened.prompts()] == [True, False]
     assert len(opened.markups()) == 2, "drawn again, and none came out of the file"

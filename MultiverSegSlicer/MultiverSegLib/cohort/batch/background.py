@@ -97,20 +97,29 @@ class Background:
     @property
     def busy(self) -> bool:
         """Whether a thread is at work."""
-        return self._job is not None or bool(self._reading)
+        return self._job is not None or bool(self._reading) or any(worker.busy for worker in self.workers)
+
+    @property
+    def workers(self) -> tuple[InferenceWorker, InferenceWorker]:
+        """Whose outcomes ``step`` takes; a host whose threads run only while it waits for them waits for these (see ``attend``)."""
+        return self._reader, self._maker
 
     def step(self, order: str = "") -> list[str]:
         """Takes what is finished and hands out what is due; gives the cases whose proposals changed."""
         self._follow()
         changed, self._changed = self._changed, []
-        self._reader.poll()
-        self._maker.poll()
+        self.take()
         if self._cohort is not None and not self._cohort.read_only:
             self._read_next(order)
             self._make_next(order)
         changed += self._changed
         self._changed = []
         return changed
+
+    def take(self) -> None:
+        """Takes what is finished, without handing anything out."""
+        for worker in self.workers:
+            worker.poll()
 
     def warm_up(self) -> None:
         """Gets the predictor ready (importing PyTorch takes seconds) before anything has to be predicted."""
@@ -134,11 +143,10 @@ class Background:
         self._maker.cancel()
         self._reading, self._job = "", None
 
-    def close(self) -> None:
-        """Ends the threads. They may finish what they are in; nothing of it is kept."""
+    def close(self, wait: float = 0.5) -> list[InferenceWorker]:
+        """Ends the threads. They may finish what they are in; nothing of it is kept. Gives those that have not after ``wait`` seconds."""
         self.cancel()
-        self._reader.close(timeout=0.5)
-        self._maker.close(timeout=0.5)
+        return [worker for worker in self.workers if not worker.close(wait)]
 
     def _follow(self) -> None:
         """What was asked for another cohort is dropped."""

@@ -20,6 +20,7 @@ from ...core.files import beside
 from .checking import fits, hints_of
 from .files import write_atomically
 from .journal import not_through_links, now
+from .processes import alive, process_start
 
 SILENT_AFTER_S = 15 * 60
 _BEAT_S = 60
@@ -125,7 +126,7 @@ class CohortLock:
         here = holder.host == socket.gethostname()
         if here and (holder.boot, holder.namespace) == (boot_id(), process_namespace()):
             start = process_start(holder.pid)
-            return not _alive(holder.pid) or bool(start and holder.process_start and start != holder.process_start)
+            return not alive(holder.pid) or bool(start and holder.process_start and start != holder.process_start)
         silence = self._silence()
         return silence > (_SILENT_HERE_S if here else SILENT_AFTER_S) or silence < -2 * _BEAT_S
 
@@ -160,12 +161,6 @@ def login_name() -> str:
         return "unknown"
 
 
-def process_start(pid: int) -> str:
-    """When a process began, so that a reused process number is not taken for the old holder; empty where unknown."""
-    fields = _process_fields(pid)
-    return fields[19] if len(fields) > 19 else ""
-
-
 def boot_id() -> str:
     """Which start of the computer this is; empty where unknown."""
     try:
@@ -180,41 +175,6 @@ def process_namespace() -> str:
         return os.readlink("/proc/self/ns/pid")
     except (OSError, AttributeError):
         return ""
-
-
-def _process_fields(pid: int) -> list[str]:
-    """What Linux tells of a process, from its state on; empty elsewhere."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
-    except (OSError, IndexError):
-        return []
-
-
-def _alive(pid: int) -> bool:
-    if os.name == "nt":
-        return _alive_on_windows(pid)
-    if _process_fields(pid)[:1] == ["Z"]:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
-def _alive_on_windows(pid: int) -> bool:
-    import ctypes
-
-    kernel = ctypes.windll.kernel32
-    handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION
-    if not handle:
-        return False
-    code = ctypes.c_ulong()
-    kernel.GetExitCodeProcess(handle, ctypes.byref(code))
-    kernel.CloseHandle(handle)
-    return code.value == 259  # STILL_ACTIVE
 
 
 @contextmanager

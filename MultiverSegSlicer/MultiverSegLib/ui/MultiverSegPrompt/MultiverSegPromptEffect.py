@@ -1,9 +1,9 @@
 """The Segment Editor effect: turns events of slice views into calls of the presenter, and shows what the presenter reports.
 
-Slicer loads this file by its path, under its folder's name; that is why it has a folder of its own and imports absolutely.
+Slicer loads this file by its path, under its folder's name; that is why it has a folder of its own and imports absolutely. It does so
+when it starts: what takes time to import is imported when the effect is used.
 """
 
-import numpy as np
 import qt
 import slicer
 import vtk
@@ -11,11 +11,7 @@ from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
 from slicer.i18n import tr as _
 
 from MultiverSegLib.ui.effect import help_text
-from MultiverSegLib.ui.effect.gestures import Gesture
-from MultiverSegLib.ui.effect.option_frame import EffectOptions
-from MultiverSegLib.ui.effect.presenter import PromptPresenter
-from MultiverSegLib.ui.effect.shortcuts import Shortcuts
-from MultiverSegLib.ui.shared import options, service
+from MultiverSegLib.ui.shared import options
 from MultiverSegLib.ui.shared.icons import icon
 
 
@@ -49,10 +45,16 @@ class MultiverSegPromptEffect(AbstractScriptedSegmentEditorEffect):
     # Life
 
     def setupOptionsFrame(self):
+        from MultiverSegLib.ui.effect.option_frame import EffectOptions
+
         self.options = EffectOptions(self)
         self.scriptedEffect.addOptionsWidget(self.options.widget)
 
     def activate(self):
+        from MultiverSegLib.ui.effect.presenter import PromptPresenter
+        from MultiverSegLib.ui.effect.shortcuts import Shortcuts
+        from MultiverSegLib.ui.shared import service
+
         if self.presenter is None:
             self.presenter = PromptPresenter(self, service.shared(), self.options.show_status)
         self.presenter.activate()
@@ -72,20 +74,18 @@ class MultiverSegPromptEffect(AbstractScriptedSegmentEditorEffect):
     def cleanup(self):
         self.deactivate()
         self.presenter = None
+        if self.options is not None:
+            self.options.close()
+            self.options = None
 
     def setMRMLDefaults(self):
-        for name, value in options.DEFAULTS.items():
-            self.scriptedEffect.setParameterDefault(name, value)
+        options.set_defaults(self.scriptedEffect)
 
     def updateGUIFromMRML(self):
         if self.options is not None:
             self.options.update_from_parameters()
         if self.presenter is not None:
             self.presenter.refresh()
-
-    def updateMRMLFromGUI(self):
-        if self.options is not None:
-            self.options.update_parameters()
 
     def sourceVolumeNodeChanged(self):
         if self.presenter is not None:
@@ -100,7 +100,7 @@ class MultiverSegPromptEffect(AbstractScriptedSegmentEditorEffect):
         return self.scriptedEffect.parameterSetNode()
 
     def option(self, name):
-        return self.scriptedEffect.parameter(name)
+        return options.read(self.scriptedEffect, name)
 
     def optionNode(self, name):
         return self.scriptedEffect.nodeReference(name)
@@ -149,10 +149,6 @@ class MultiverSegPromptEffect(AbstractScriptedSegmentEditorEffect):
         busy = self.presenter is not None and self.presenter.cancel()
         return had_gesture or busy
 
-    def poll(self):
-        if self.presenter is not None:
-            self._guarded(self.presenter.poll)
-
     def _guarded(self, function, *arguments):
         from MultiverSegLib.core.errors import MultiverSegError
 
@@ -167,6 +163,8 @@ class MultiverSegPromptEffect(AbstractScriptedSegmentEditorEffect):
     def processInteractionEvents(self, callerInteractor, eventId, viewWidget):
         if viewWidget.className() != "qMRMLSliceWidget" or self.presenter is None:
             return False
+        if eventId in (vtk.vtkCommand.EnterEvent, vtk.vtkCommand.MouseMoveEvent):
+            self.presenter.point_at(viewWidget.sliceLogic().GetSliceNode())
         if eventId in (vtk.vtkCommand.LeftButtonPressEvent, vtk.vtkCommand.LeftButtonDoubleClickEvent):
             return self._press(callerInteractor, viewWidget)
         if eventId == vtk.vtkCommand.MouseMoveEvent and self.gesture is not None:
@@ -180,6 +178,8 @@ class MultiverSegPromptEffect(AbstractScriptedSegmentEditorEffect):
         return False
 
     def _press(self, interactor, viewWidget):
+        from MultiverSegLib.ui.effect.gestures import Gesture
+
         if interactor.GetShiftKey() or interactor.GetAltKey():
             return False
         if self.gesture is not None:
@@ -229,5 +229,7 @@ def _elements(matrix):
 
 
 def _axes(sliceNode):
+    import numpy as np
+
     matrix = np.array(_elements(sliceNode.GetSliceToRAS())).reshape(4, 4)[:3, :3]
     return (matrix / np.linalg.norm(matrix, axis=0)).T

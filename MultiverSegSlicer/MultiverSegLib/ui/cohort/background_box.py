@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from ...cohort.batch.background import Background
 from ...core.errors import MultiverSegError
 from ..shared import settings, torch_setup
+from ..shared.service import END_S
 from ..shared.widgets import choose, combo, described
 
 STEP_MS = 100
@@ -36,6 +38,9 @@ class AheadBox:
         layout.addLayout(row)
         choose(self.kind, settings.value("Proposals"))
         self.kind.connect("activated(int)", self._chosen)
+        self._service = service
+        service.pulse.follow(lambda: self.background.workers, self._deliver)
+        slicer.app.connect("aboutToQuit()", self.finish)
         self.timer = qt.QTimer()
         self.timer.setInterval(STEP_MS)
         self.timer.connect("timeout()", self.step)
@@ -44,6 +49,7 @@ class AheadBox:
         """A cohort is being opened: what takes seconds the first time begins now."""
         self.background.kind = self._kind()
         self.background.warm_up()
+        self._service.pulse.start()
 
     def start(self) -> None:
         """A cohort was opened."""
@@ -60,16 +66,32 @@ class AheadBox:
     def close(self) -> None:
         """The panel is about to be destroyed."""
         self.timer.stop()
-        self.background.close()
+        self._service.pulse.leave(self._deliver)
+        slicer.app.disconnect("aboutToQuit()", self.finish)
+        self._service.see_off(self.background.close())
+
+    def finish(self) -> None:
+        """The application ends: no thread may be left."""
+        self.timer.stop()
+        self.background.close(END_S)
+
+    def _deliver(self) -> None:
+        """Called by the pulse when a thread has finished something: the next thing need not wait for the timer."""
+        if self.timer.isActive():
+            self.step()
+        else:
+            self.background.take()
 
     def step(self) -> None:
-        """Called by the timer: takes what is finished, hands out what is due."""
+        """Takes what is finished, hands out what is due, and looks what the person has done meanwhile."""
         try:
             changed = self.background.step(self._order())
         except MultiverSegError as error:  # the disk refuses, or somebody took the cohort over: it would go on failing
             self.stop()
             self._told(str(error))
             return
+        if self.background.busy:
+            self._service.pulse.start()
         self._stepped(changed)
         self.show()
 

@@ -6,6 +6,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...cohort.store.records import ACCEPTED
+from ...core.errors import CohortError
 
 NAME = "MultiverSeg cohort"
 
@@ -38,7 +39,13 @@ def update_curve(cohort):
 
 
 def show_curve(cohort) -> None:
-    """Refreshes the chart and shows it in a layout with a plot."""
+    """Refreshes the chart and shows it in a layout with a plot.
+
+    Raises:
+        CohortError: fewer than two cases are accepted: a line needs two points, and Slicer complains about each series otherwise.
+    """
+    if sum(case.status == ACCEPTED for case in cohort.cases) < 2:
+        raise CohortError(_("The curve begins with the second accepted case."))
     chart = update_curve(cohort)
     slicer.modules.plots.logic().ShowChartInLayout(chart)
 

@@ -26,7 +26,7 @@ class StructuresBox:
         self.owner = cohort_panel
         row = qt.QHBoxLayout()
         self.box = combo(
-            _("The structure to work on; each has its own examples. Also chosen by its segment."), _("Structure of the cohort")
+            _("The structure to work on; each has its own examples. Also chosen by its segment."), _("Structure of the cohort"), length=12
         )
         self.color = described(qt.QToolButton(), _("Colour of the structure's segments."), _("Colour of the structure"))
         self.axis = combo("", _("Slice axis of the structure"))
@@ -36,7 +36,8 @@ class StructuresBox:
         self.accept = button(
             _("Accept this"), _("Accept only this structure of the open case, and go to its next one."), _("Accept this structure")
         )
-        for widget in (self.box, self.color, self.axis, self.add, self.accept):
+        row.addWidget(self.box, 1)
+        for widget in (self.color, self.axis, self.add, self.accept):
             row.addWidget(widget)
         layout.addLayout(row)
         self.box.connect("activated(int)", lambda index: self.owner.choose_structure(str(self.box.itemData(index))))

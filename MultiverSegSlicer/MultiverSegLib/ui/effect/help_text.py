@@ -15,7 +15,7 @@ def gestures() -> list[tuple[str, str]]:
         ("P, S, B", _("tool: point, scribble, box")),
         ("T", _("toggle: prompts count as positive or negative")),
         ("M", _("predict now")),
-        ("Ctrl+Z, Ctrl+Y", _("undo, redo: the prompt and its result together")),
+        ("Z, Y", _("undo, redo: the prompt and its result together; also the system's keys, such as Ctrl+Z")),
         ("R", _("clear the prompts of this slice")),
         ("E", _("accept: the slice with the largest area becomes an example")),
         ("Esc", _("cancel the prediction or the stroke; once more: leave the effect")),

@@ -10,9 +10,6 @@ from slicer.i18n import tr as _
 from ..shared import options
 from ..shared.widgets import button, choose, choose_or_add, combo, described
 
-#: How often results are fetched from the worker while a prediction runs, in ms.
-POLL_MS = 10
-
 
 class EffectOptions:
     """``effect``: the MultiverSegPromptEffect whose parameters are shown. ``widget``: the frame to add to the editor."""
@@ -20,6 +17,7 @@ class EffectOptions:
     def __init__(self, effect) -> None:
         self.effect = effect
         self._updating = False
+        self._connections: list[tuple] = []
         self.widget = qt.QWidget()
         self.widget.setObjectName("multiverSegOptions")
         layout = qt.QVBoxLayout(self.widget)
@@ -36,9 +34,6 @@ class EffectOptions:
         self.statusLabel.setWordWrap(True)
         layout.addWidget(self.statusLabel)
         layout.addWidget(self._more())
-        self.timer = qt.QTimer()
-        self.timer.setInterval(POLL_MS)
-        self.timer.connect("timeout()", effect.poll)
 
     # Building
 
@@ -53,11 +48,11 @@ class EffectOptions:
         }
         for tool, (text, key, tip) in texts.items():
             self.toolButtons[tool] = button(text, f"{tip} ({key})", text, checkable=True)
-            self.toolButtons[tool].connect("clicked()", lambda tool=tool: self.effect.setTool(tool))
+            self._connect(self.toolButtons[tool], "clicked()", lambda tool=tool: self.effect.setTool(tool))
             group.addButton(self.toolButtons[tool])
             row.addWidget(self.toolButtons[tool])
         self.signButton = button("+", "", _("Sign of the prompts"))
-        self.signButton.connect("clicked()", self.effect.toggleSign)
+        self._connect(self.signButton, "clicked()", self.effect.toggleSign)
         row.addWidget(self.signButton)
         return row
 
@@ -71,7 +66,7 @@ class EffectOptions:
         )
         for name, text, tip, command in actions:
             setattr(self, name, button(text, tip, text))
-            getattr(self, name).connect("clicked()", command)
+            self._connect(getattr(self, name), "clicked()", command)
             row.addWidget(getattr(self, name))
         return row
 
@@ -118,7 +113,7 @@ class EffectOptions:
         ):
             form.addRow(label, field)
         self._fill()
-        self._connect()
+        self._connect_controls()
         return box
 
     def _fill(self) -> None:
@@ -130,17 +125,40 @@ class EffectOptions:
         for text, value in ((_("Whole slice"), "whole"), (_("Fixed size"), "fixed"), (_("Region of interest"), "roi")):
             self.fovComboBox.addItem(text, value)
 
-    def _connect(self) -> None:
-        update = self.effect.updateMRMLFromGUI
-        self.liveCheckBox.connect("toggled(bool)", lambda checked: update())
-        for box in (self.selectionComboBox, self.windowComboBox, self.fovComboBox):
-            box.connect("currentIndexChanged(int)", lambda index: update())
-        self.structureComboBox.lineEdit().connect("editingFinished()", update)
-        self.structureComboBox.connect("currentIndexChanged(int)", lambda index: update())
-        self.capSpinBox.connect("valueChanged(int)", lambda value: update())
-        self.thresholdSlider.connect("valueChanged(double)", lambda value: update())
-        self.fovSpinBox.connect("valueChanged(double)", lambda value: update())
-        self.roiSelector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: update())
+    def _connect(self, widget, signal: str, receiver) -> None:
+        widget.connect(signal, receiver)
+        self._connections.append((widget, signal, receiver))
+
+    def close(self) -> None:
+        """The effect is about to be destroyed. Slicer keeps what is connected to a widget alive as long as that."""
+        for widget, signal, receiver in self._connections:
+            widget.disconnect(signal, receiver)
+        self._connections.clear()
+
+    def _connect_controls(self) -> None:
+        """Each control writes its own parameter and no other."""
+        self._connect(self.liveCheckBox, "toggled(bool)", lambda checked: self._set("LiveUpdate", 1 if checked else 0))
+        for box, name in ((self.selectionComboBox, "Selection"), (self.windowComboBox, "Window"), (self.fovComboBox, "FieldOfView")):
+            self._connect(box, "currentIndexChanged(int)", lambda index, box=box, name=name: self._set(name, str(box.itemData(index))))
+        self._connect(self.structureComboBox.lineEdit(), "editingFinished()", self._set_structure)
+        self._connect(self.structureComboBox, "activated(int)", lambda index: self._set_structure())
+        self._connect(self.capSpinBox, "valueChanged(int)", lambda value: self._set("Cap", int(value)))
+        self._connect(self.thresholdSlider, "valueChanged(double)", lambda value: self._set("Threshold", float(value)))
+        self._connect(self.fovSpinBox, "valueChanged(double)", lambda value: self._set("FieldOfViewMm", float(value)))
+        self._connect(self.roiSelector, "currentNodeChanged(vtkMRMLNode*)", self._set_roi)
+
+    def _set_structure(self) -> None:
+        self._set("Structure", self.structureComboBox.currentText.strip())
+
+    def _set(self, name: str, value) -> None:
+        effect = self.effect.scriptedEffect
+        if not self._updating and effect.parameterSetNode() is not None:
+            effect.setParameter(name, value)
+
+    def _set_roi(self, node) -> None:
+        effect = self.effect.scriptedEffect
+        if not self._updating and effect.parameterSetNode() is not None:
+            effect.setNodeReference(options.ROI_REFERENCE, node)
 
     # Parameters
 
@@ -148,64 +166,50 @@ class EffectOptions:
         effect = self.effect.scriptedEffect
         if effect.parameterSetNode() is None:
             return
+        option = self.effect.option
         self._updating = True
         try:
             for tool, tool_button in self.toolButtons.items():
-                tool_button.checked = tool == effect.parameter("Tool")
-            negative = effect.parameter("Sign") == "-"
+                tool_button.checked = tool == option("Tool")
+            negative = option("Sign") == "-"
             self.signButton.text = "−" if negative else "+"
             self.signButton.toolTip = (
                 (_("Prompts are negative.") if negative else _("Prompts are positive."))
                 + " "
                 + _("Toggle: T; Ctrl turns it for one prompt.")
             )
-            self.liveCheckBox.checked = effect.integerParameter("LiveUpdate") != 0
-            choose_or_add(self.structureComboBox, effect.parameter("Structure"))
-            choose(self.selectionComboBox, effect.parameter("Selection"))
-            choose(self.windowComboBox, effect.parameter("Window"))
-            choose(self.fovComboBox, effect.parameter("FieldOfView"))
-            self.capSpinBox.value = effect.integerParameter("Cap")
-            self.thresholdSlider.value = effect.doubleParameter("Threshold")
-            self.fovSpinBox.value = effect.doubleParameter("FieldOfViewMm")
-            self.fovSpinBox.enabled = effect.parameter("FieldOfView") == "fixed"
-            self.roiSelector.enabled = effect.parameter("FieldOfView") == "roi"
+            self.liveCheckBox.checked = option("LiveUpdate") != "0"
+            choose_or_add(self.structureComboBox, option("Structure"))
+            choose(self.selectionComboBox, option("Selection"))
+            choose(self.windowComboBox, option("Window"))
+            choose(self.fovComboBox, option("FieldOfView"))
+            self.capSpinBox.value = int(option("Cap"))
+            self.thresholdSlider.value = float(option("Threshold"))
+            self.fovSpinBox.value = float(option("FieldOfViewMm"))
+            self.fovSpinBox.enabled = option("FieldOfView") == "fixed"
+            self.roiSelector.enabled = option("FieldOfView") == "roi"
             self.roiSelector.setCurrentNode(effect.nodeReference(options.ROI_REFERENCE))
         finally:
             self._updating = False
-
-    def update_parameters(self) -> None:
-        effect = self.effect.scriptedEffect
-        node = effect.parameterSetNode()
-        if self._updating or node is None:
-            return
-        was = node.StartModify()
-        effect.setParameter("LiveUpdate", 1 if self.liveCheckBox.checked else 0)
-        effect.setParameter("Structure", self.structureComboBox.currentText.strip())
-        effect.setParameter("Selection", str(self.selectionComboBox.itemData(self.selectionComboBox.currentIndex)))
-        effect.setParameter("Window", str(self.windowComboBox.itemData(self.windowComboBox.currentIndex)))
-        effect.setParameter("FieldOfView", str(self.fovComboBox.itemData(self.fovComboBox.currentIndex)))
-        effect.setParameter("Cap", int(self.capSpinBox.value))
-        effect.setParameter("Threshold", float(self.thresholdSlider.value))
-        effect.setParameter("FieldOfViewMm", float(self.fovSpinBox.value))
-        effect.setNodeReference(options.ROI_REFERENCE, self.roiSelector.currentNode())
-        node.EndModify(was)
 
     # Showing
 
     def start(self) -> None:
         """The effect became active."""
-        self.roiSelector.setMRMLScene(slicer.mrmlScene)
-        self.structureComboBox.clear()
-        self.structureComboBox.addItem("")
-        for name in self.effect.presenter.structures():
-            self.structureComboBox.addItem(name)
+        self._updating = True  # filling a list selects something in it, which is no choice of the user's
+        try:
+            self.roiSelector.setMRMLScene(slicer.mrmlScene)
+            self.structureComboBox.clear()
+            self.structureComboBox.addItem("")
+            for name in self.effect.presenter.structures():
+                self.structureComboBox.addItem(name)
+        finally:
+            self._updating = False
         self.update_from_parameters()
         self.show_status(self.effect.presenter.status())
-        self.timer.start()
 
     def stop(self) -> None:
         """The effect is no longer active."""
-        self.timer.stop()
         self.busyBar.setVisible(False)
 
     def show_status(self, status) -> None:

@@ -23,11 +23,12 @@ from ...mrml import prompt_tags
 from ...mrml.slice_plane import SlicePlane
 from ..shared import options, settings, torch_setup
 from ..shared import user_contexts as contexts
+from ..shared.views import choose_slice_node
 from .accepting import Accepting
 from .ask_queue import AskQueue
 from .asked import Ask, Job, Target
 from .prompt_display import PromptDisplay, remove_leftovers
-from .surroundings import Editor, Status, first_slice_node, result_text
+from .surroundings import Editor, Status, result_text
 from .writer import EffectWriter
 
 
@@ -44,6 +45,7 @@ class PromptPresenter(VTKObservationMixin):
         self._session: SliceSession | None = None
         self._session_key: Any = None
         self._slice_node: Any = None
+        self._pointed = ""
         self.queue = AskQueue(self, service)
         self.accepting = Accepting(self)
         self._target: Target | None = None
@@ -136,9 +138,20 @@ class PromptPresenter(VTKObservationMixin):
         known = self.library.structure_of(target.segmentation, target.segment_id) if target is not None else ""
         return known or self.editor.option("Structure") or (target.segment.GetName() if target is not None else "")
 
+    def point_at(self, slice_node: Any) -> None:
+        """The pointer is over this view."""
+        self._pointed = slice_node.GetID() or ""
+
     def slice_node(self) -> Any:
-        """The slice view worked on last, or the first one; None without one."""
-        return self._slice_node or first_slice_node()
+        """The view that a key acts on, see ``choose_slice_node``.
+
+        Raises:
+            PromptError: no slice view is shown.
+        """
+        node = choose_slice_node(self._slice_node, self.editor.option("Axis"), self._pointed)
+        if node is None:
+            raise PromptError(_("No slice view is shown: choose a layout with slices."))
+        return node
 
     def structures(self) -> list[str]:
         """Structures that have examples."""
@@ -215,7 +228,7 @@ class PromptPresenter(VTKObservationMixin):
     # Predicting
 
     def predict(self, slice_node: Any = None, undoable: bool = False, added: tuple[Prompt, ...] = ()) -> None:
-        """Ask for a prediction on the slice that ``slice_node`` (None: the one worked on last, or the first view's) shows now.
+        """Ask for a prediction on the slice that ``slice_node`` (None: see ``slice_node``) shows now.
 
         Args:
             undoable, added: see ``Ask``.
@@ -227,8 +240,6 @@ class PromptPresenter(VTKObservationMixin):
         if not torch_setup.installed():
             raise MultiverSegError(torch_setup.diagnose().text + " " + _("The button is in the set-up box of the module MultiverSeg."))
         slice_node = slice_node or self.slice_node()
-        if slice_node is None:
-            raise PromptError(_("No slice view is shown: choose a layout with slices."))
         self._slice_node = slice_node
         if not self.busy:
             self.queue.problems = []
@@ -345,10 +356,6 @@ class PromptPresenter(VTKObservationMixin):
         self._put(ask.target, Prompts(tuple(p for p in prompts if p not in later)))
         self.editor.saveUndo()
         self._put(ask.target, prompts)
-
-    def poll(self) -> None:
-        """Take finished predictions from the worker. Called by a timer on the main thread."""
-        self.service.poll()
 
     def cancel(self) -> bool:
         """Drop the predictions in flight and waiting, if any; True if there was one. Nothing of them is written."""

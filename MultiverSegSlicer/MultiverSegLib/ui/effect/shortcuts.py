@@ -1,7 +1,7 @@
 """Keys that live only while the effect is active.
 
-Slicer's own keys of the Segment Editor (digits, Space, Z, Y, Ctrl+Z, Ctrl+Y, Q, W, I, ...) are left alone: two shortcuts on one key
-would disable each other. Undo and redo need none of ours, because the prompts are part of what the editor restores.
+Slicer's own keys of the Segment Editor (digits, Space, Z, Y, the system's keys of undo and redo, Q, W, I, ...) are left alone: two
+shortcuts on one key would disable each other. A key that is held counts once. Undo and redo need none of ours, because the prompts are part of what the editor restores.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""What the presenter finds around it: the Segment Editor, the slice views, and the line in which it says what it does."""
+"""What the presenter finds around it: the Segment Editor, and the line in which it says what it does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import slicer
 from slicer.i18n import tr as _
 
 
@@ -30,13 +29,6 @@ class Status:
     text: str = ""
     busy: bool = False
     problem: bool = False
-
-
-def first_slice_node() -> Any:
-    """The slice node of the first slice view in the layout; None without one."""
-    manager = slicer.app.layoutManager()
-    names = manager.sliceViewNames() if manager is not None else ()
-    return manager.sliceWidget(names[0]).mrmlSliceNode() if names else None
 
 
 def result_text(prediction: Any, model: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from ..shared.thumbnails import thumbnail, tooltip
+from ..shared.widgets import told
 
 
 class Gallery:
@@ -59,7 +59,7 @@ class Gallery:
         self.ui.importContextButton.enabled = self.context() is not None
 
     def remove(self) -> None:
-        with slicer.util.tryWithErrorDisplay(_("The examples could not be removed.")):
+        with told(_("The examples could not be removed.")):
             for example in self._selected():
                 self.remove_example(example)
         self.update()
@@ -69,7 +69,7 @@ class Gallery:
         if len(selected) != 1:
             return
         row = self.ui.contextListWidget.currentRow
-        with slicer.util.tryWithErrorDisplay(_("The order could not be changed.")):
+        with told(_("The order could not be changed.")):
             self.context().move(selected[0].id, max(0, row - 1))
         self.update()
         self.ui.contextListWidget.setCurrentRow(max(0, row - 1))
@@ -82,7 +82,7 @@ class Gallery:
         path = qt.QFileDialog.getOpenFileName(self.ui.contextListWidget, _("Import examples"), "", "Zip (*.zip)")
         if not path:
             return
-        with slicer.util.tryWithErrorDisplay(_("The file holds no examples that can be used.")):
+        with told(_("The file holds no examples that can be used.")):
             self.context().import_zip(Path(str(path)))
         self.update()
 
@@ -90,7 +90,7 @@ class Gallery:
         path = qt.QFileDialog.getSaveFileName(self.ui.contextListWidget, _("Export examples"), "context.zip", "Zip (*.zip)")
         if not path:
             return
-        with slicer.util.tryWithErrorDisplay(_("The examples could not be exported.")):
+        with told(_("The examples could not be exported.")):
             self.context().export_zip(Path(str(path)))
 
 

@@ -58,6 +58,15 @@ class Panel(VTKObservationMixin):
         self.ui.editorCollapsibleButton.layout().addWidget(self.editor)
         self._select_editor_node()
         self.editor.setMRMLScene(slicer.mrmlScene)
+        # the editor knows the effects that were registered before it was made; as the start-up module we are made before all scripted ones
+        self.effects = slicer.qSlicerSegmentEditorEffectFactory.instance()
+        self.effects.connect("effectRegistered(QString)", self._effect_registered)
+
+    def _effect_registered(self, name) -> None:
+        self.editor.updateEffectList()
+        if self.parameters is not None:
+            self._update()
+            self._select_effect()
 
     def _select_editor_node(self) -> None:
         node = slicer.mrmlScene.GetSingletonNode(_SINGLETON, "vtkMRMLSegmentEditorNode")
@@ -129,15 +138,16 @@ class Panel(VTKObservationMixin):
 
     def close(self) -> None:
         """The panel is about to be destroyed (application exit, module reload)."""
+        self._set_parameters(None)
         self.removeObservers()
+        self.effects.disconnect("effectRegistered(QString)", self._effect_registered)
         if self._context_changed in self.library.listeners:
             self.library.listeners.remove(self._context_changed)
-        self.setup.close()
         self.predict.close()
         self.uncertainty.close()
         self.cohort.close()
-        self._set_parameters(None)
         self.editor.setActiveEffect(None)
+        self.service.close()
         self.editor.uninstallKeyboardShortcuts()
         self.editor.removeViewObservations()
         self.editor.setMRMLSegmentEditorNode(None)
@@ -183,6 +193,7 @@ class Panel(VTKObservationMixin):
             self._fill_structures()
             choose(self.ui.axisComboBox, self.parameters.axis)
             self.effect_parameter("Structure", self.parameters.structure)
+            self.effect_parameter("Axis", self.parameters.axis)
             self._shown_structure = self.structure()
             self.gallery.update()
             self.predict.update()
@@ -206,10 +217,10 @@ class Panel(VTKObservationMixin):
             self.editor.setActiveEffectByName(options.EFFECT_NAME)
 
     def effect_parameter(self, name: str, value: str) -> None:
-        """Set a parameter of our effect in the embedded editor."""
-        node = self.editor.mrmlSegmentEditorNode()
-        if node is not None and node.GetAttribute(f"{options.EFFECT_NAME}.{name}") != value:
-            node.SetAttribute(f"{options.EFFECT_NAME}.{name}", value)
+        """Set a parameter of our effect in the embedded editor; the effect's options show it then."""
+        effect = self.editor.effectByName(options.EFFECT_NAME)
+        if effect is not None and self.editor.mrmlSegmentEditorNode() is not None:
+            effect.setParameter(name, value)
 
     def _fill_structures(self) -> None:
         box = self.ui.structureComboBox

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from ...core.errors import MultiverSegError
@@ -16,10 +15,12 @@ from ...mrml.writing import SegmentWriter
 from ..effect.asked import Target
 from ..effect.writer import EffectWriter
 from ..shared import options
+from ..shared.views import has_axis, shown_slice_nodes
 from .logic import PromptSources, SliceQueue, slice_count
 from .volume_task import VolumeTask
 
-_POLL_MS = 10
+#: How often the progress is shown.
+_SHOW_MS = 100
 
 
 class PredictBox:
@@ -31,7 +32,7 @@ class PredictBox:
         self.task = None
         self.queue = None
         self.timer = qt.QTimer()
-        self.timer.setInterval(_POLL_MS)
+        self.timer.setInterval(_SHOW_MS)
         self.timer.connect("timeout()", self.step)
         ui.predictSliceButton.connect("clicked()", self.predict_slice)
         ui.propagateButton.connect("clicked()", self.propagate)
@@ -100,11 +101,8 @@ class PredictBox:
         self._guarded(lambda: self.effect().predict(self._slice_node()))
 
     def _slice_node(self):
-        """The slice view that shows the chosen axis; None lets the presenter choose."""
-        manager = slicer.app.layoutManager()
-        wanted = self.panel.parameters.axis.capitalize()
-        nodes = [manager.sliceWidget(name).mrmlSliceNode() for name in manager.sliceViewNames()] if manager is not None else []
-        return next((n for n in nodes if n.GetOrientation() == wanted), None)
+        """A slice view in the layout that shows the chosen axis; None lets the presenter choose."""
+        return next((node for node in shown_slice_nodes() if has_axis(node, self.panel.parameters.axis)), None)
 
     def propagate(self) -> None:
         self._guarded(self._start_propagation)
@@ -156,8 +154,6 @@ class PredictBox:
 
     def step(self) -> None:
         """Called by the timer while something runs."""
-        presenter_service = self.panel.service
-        presenter_service.poll()
         if self.task is not None and self.task.busy:
             self.task.step()
         if not self.busy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import qt
@@ -10,7 +11,7 @@ from slicer.i18n import tr as _
 
 from ...core.errors import MultiverSegError
 from ..shared import service, settings, torch_setup
-from ..shared.widgets import choose
+from ..shared.widgets import choose, told
 
 
 class SetupBox:
@@ -19,29 +20,34 @@ class SetupBox:
     def __init__(self, ui, changed) -> None:
         self.ui = ui
         self.changed = changed
-        ui.deviceComboBox.addItem(_("Automatic"), "auto")
-        ui.deviceComboBox.addItem(_("CPU"), "cpu")
-        choose(ui.deviceComboBox, settings.value("Device"))
+        self._asking = False
+        self._fill_devices()
         self._fill_models()
-        ui.contextFolderLineEdit.currentPath = str(settings.contexts_folder())
-        ui.weightsFolderLabel.text = str(service.registry().folder)
+        ui.contextFolderLineEdit.currentPath = str(settings.own_contexts_folder())
+        ui.weightsFolderLineEdit.text = str(service.registry().folder)
         ui.installTorchButton.connect("clicked()", self.install)
         ui.checkTorchButton.connect("clicked()", self.check)
         ui.modelComboBox.connect("activated(int)", self._model_chosen)
         ui.deviceComboBox.connect("activated(int)", self._device_chosen)
         ui.weightsFromFileButton.connect("clicked()", self.weights_from_file)
-        ui.contextFolderLineEdit.connect("currentPathChanged(QString)", self._folder_chosen)
+        # the line tells every text while it is typed: then the end of typing counts, and at once only what the dialog or the history gave
+        (self.folder_text,) = slicer.util.findChildren(ui.contextFolderLineEdit, className="QLineEdit")
+        ui.contextFolderLineEdit.connect("currentPathChanged(QString)", lambda path: self.folder_text.modified or self._folder_chosen())
+        self.folder_text.connect("editingFinished()", self._folder_chosen)
         ui.openContextFolderButton.connect("clicked()", lambda: open_folder(settings.contexts_folder()))
         ui.openWeightsFolderButton.connect("clicked()", lambda: open_folder(service.registry().folder))
         ui.clearWeightsButton.connect("clicked()", self.clear_weights)
-        self.timer = qt.QTimer()
-        self.timer.setInterval(100)
-        self.timer.connect("timeout()", lambda: service.shared().poll())
         self.show_presence()
 
-    def close(self) -> None:
-        """The panel is about to be destroyed."""
-        self.timer.stop()
+    def _fill_devices(self) -> None:
+        chosen, box = settings.value("Device"), self.ui.deviceComboBox
+        box.addItem(_("Automatic"), "auto")
+        box.addItem(_("CPU"), "cpu")
+        if chosen.startswith("cuda"):
+            box.addItem(chosen, chosen)  # its name is known when PyTorch was checked
+        elif chosen not in ("auto", "cpu"):
+            settings.set_value("Device", "auto")  # a device that an older version offered
+        choose(box, settings.value("Device"))
 
     def show_presence(self) -> None:
         """Say whether PyTorch is there without importing it: that takes seconds and can wait for the first prediction."""
@@ -58,18 +64,21 @@ class SetupBox:
 
     def install(self) -> None:
         """Only from its button: asks, then installs."""
-        with slicer.util.tryWithErrorDisplay(
-            _("PyTorch could not be installed. See the troubleshooting page of the documentation."), waitCursor=True
-        ):
+        message = _("PyTorch could not be installed. See the troubleshooting page of the documentation.")
+        with suppress(Exception), slicer.util.tryWithErrorDisplay(message, waitCursor=True):  # pip can fail in any way; it was shown
             self._show(torch_setup.install(lambda question: slicer.util.confirmYesNoDisplay(question, _("Install PyTorch"))))
-            self.changed()
+        self.changed()
 
     def _show(self, status) -> None:
         self.ui.torchStatusLabel.text = status.text
         self.ui.installTorchButton.setVisible(not status.ready)
+        box = self.ui.deviceComboBox
         for name in status.devices:
-            if "(" in name and self.ui.deviceComboBox.findText(name) < 0:
-                self.ui.deviceComboBox.addItem(name, name.rsplit("(", 1)[1].rstrip(")"))
+            device = name.rsplit("(", 1)[1].rstrip(")") if "(" in name else ""
+            if device and box.findData(device) >= 0:
+                box.setItemText(box.findData(device), name)
+            elif device:
+                box.addItem(name, device)
 
     def _fill_models(self) -> None:
         box = self.ui.modelComboBox
@@ -109,10 +118,8 @@ class SetupBox:
             return
         self.ui.torchStatusLabel.text = _("Downloading {title}…").format(title=model.title)
         service.shared().submit(service.registry().fetch, name, lambda outcome: self._downloaded(name, outcome))
-        self.timer.start()
 
     def _downloaded(self, name: str, outcome) -> None:
-        self.timer.stop()
         if isinstance(outcome, Exception):
             self.ui.torchStatusLabel.text = str(outcome)
             return
@@ -138,9 +145,36 @@ class SetupBox:
             return
         self._use(name)
 
-    def _folder_chosen(self, path) -> None:
-        settings.set_value("ContextsFolder", str(path))
-        self.changed()
+    def _folder_chosen(self) -> None:
+        """Use the folder in the line; one that does not exist is made, if the user says so. Else the line shows again what is used."""
+        if self._asking:
+            return  # the question took the focus from the line
+        line, before = self.ui.contextFolderLineEdit, settings.own_contexts_folder()
+        text = str(line.currentPath).strip()
+        folder = Path(text).expanduser()
+        self.folder_text.modified = False
+        if not text or folder == before:
+            return
+        self._asking = True
+        try:
+            usable = self._usable(folder)
+        finally:
+            self._asking = False
+        if usable:
+            settings.set_value("ContextsFolder", str(folder))
+            self.changed()
+        else:
+            line.currentPath = str(before)
+
+    def _usable(self, folder: Path) -> bool:
+        if folder.is_dir():
+            return True
+        question = _("The folder {folder} does not exist. Make it, and keep examples there?").format(folder=folder)
+        if not slicer.util.confirmYesNoDisplay(question, _("Folder of the contexts")):
+            return False
+        with told(_("The folder could not be made.")):
+            folder.mkdir(parents=True)
+        return folder.is_dir()
 
     def clear_weights(self) -> None:
         folder = service.registry().folder

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from ...core.imaging import ImageSettings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ...core.imaging import ImageSettings
 
 EFFECT_NAME = "MultiverSegPrompt"
 
-#: Parameter -> default. Strings and numbers only, so that a saved scene restores them.
+#: Parameter -> default. Strings and numbers only, so that a saved scene restores them. Slicer keeps no empty text: such a parameter is
+#: undefined until it is set to something, and reading it before is an error. ``Axis``: along which slices of the structure are cut, where
+#: the module's panel says so.
 DEFAULTS: dict[str, str | int | float] = {
     "Tool": "point",
     "Sign": "+",
     "LiveUpdate": 1,
     "Threshold": 0.5,
     "Structure": "",
+    "Axis": "",
     "Selection": "most_similar",
     "Cap": 8,
     "Window": "minmax",
@@ -24,6 +30,18 @@ DEFAULTS: dict[str, str | int | float] = {
 ROI_REFERENCE = "FieldOfViewROI"
 
 
+def read(effect, name: str) -> str:
+    """The text of a parameter of the effect (a qSlicerSegmentEditorScriptedEffect); its default where it was never set."""
+    return effect.parameter(name) if effect.parameterDefined(name) else str(DEFAULTS.get(name, ""))
+
+
+def set_defaults(effect) -> None:
+    """Define the parameters that are not defined yet."""
+    for name, value in DEFAULTS.items():
+        if value != "":
+            effect.setParameterDefault(name, value)
+
+
 def image_settings(option, roi_node, volume_node) -> ImageSettings:
     """The engine's settings for these options.
 
@@ -32,6 +50,8 @@ def image_settings(option, roi_node, volume_node) -> ImageSettings:
         roi_node: a vtkMRMLMarkupsROINode or None.
         volume_node: whose display window "display" means.
     """
+    from ...core.imaging import ImageSettings
+
     scaling, window, percentiles = _scaling(option("Window") or "minmax", volume_node)
     field, extra = option("FieldOfView") or "whole", {}
     if field == "fixed":

@@ -5,11 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import slicer
+
 from ...core.errors import Cancelled
+from ...core.worker import InferenceWorker
 from . import settings
+from .pulse import Pulse
 
 #: How often background work looks whether the person's predictions are finished, in seconds.
 _LOOK_S = 0.1
+#: How long a change of model, and how long the end of the application waits for a thread, in seconds. A thread that is still in PyTorch when
+#: Python ends takes the process down with it.
+_CHANGE_S, END_S = 0.5, 60.0
 
 _shared = None
 
@@ -70,8 +77,11 @@ class Ticket:
 
 
 class PredictionService:
-    """Runs predictions of the chosen model on the chosen device in one long-lived thread, one after the other: what one part of the panel asks for
-    does not drop what another one waits for."""
+    """Runs predictions of the chosen model on the chosen device in one long-lived thread, one after the other, and delivers what it finishes: what
+    one part of the panel asks for does not drop what another one waits for.
+
+    ``pulse`` does the waiting; whoever has other workers joins it.
+    """
 
     def __init__(self, predictor=None) -> None:
         self._worker = None
@@ -79,6 +89,10 @@ class PredictionService:
         self._turn = threading.Lock()
         self._current: Ticket | None = None
         self._queue: list[Ticket] = []
+        self._leaving: list[InferenceWorker] = []
+        self.pulse = Pulse()
+        self.pulse.follow(self._workers, self.poll)
+        slicer.app.connect("aboutToQuit()", self.finish)
 
     @property
     def predictor(self) -> LazyPredictor:
@@ -108,11 +122,13 @@ class PredictionService:
         if not self._queue or (self._current is not None and not self._current.cancelled):
             return
         if self._worker is None:
-            from ...core.worker import InferenceWorker
-
             self._worker = InferenceWorker()
         ticket = self._current = self._queue.pop(0)
         self._worker.submit(ticket.work, lambda outcome: self._answered(ticket, outcome))
+        self.pulse.start()
+
+    def _workers(self) -> list[InferenceWorker]:
+        return [] if self._worker is None else [self._worker]
 
     def _answered(self, ticket: Ticket, outcome) -> None:
         if ticket is self._current:
@@ -163,16 +179,32 @@ class PredictionService:
             if ticket is not None:
                 ticket.cancel()
 
-    def close(self) -> None:
-        """Stop the thread; a later ``submit`` starts a new one. What was not answered is answered with ``ModelChanged``."""
+    def close(self, wait: float = _CHANGE_S) -> None:
+        """Stop the thread; a later ``submit`` starts a new one. What was not answered is answered with ``ModelChanged``.
+
+        A thread that is in a forward pass for longer than ``wait`` seconds ends by itself later.
+        """
         worker, unanswered = self._worker, [t for t in (self._current, *self._queue) if t is not None]
         self._worker = self._predictor = self._current = None
         self._queue = []
+        self._leaving = [other for other in self._leaving if not other.close(0)]
         if worker is not None:
             outcome = ModelChanged("The model or the device was changed.")
-            worker.close(timeout=0.5)  # it ends by itself; the panel must not wait for a long forward pass
+            if not worker.close(wait):
+                self._leaving.append(worker)
             for ticket in unanswered:
                 ticket.answer(outcome)
+
+    def see_off(self, workers: list[InferenceWorker]) -> None:
+        """These are closed but still busy: the end of the application waits for them."""
+        self._leaving += workers
+
+    def finish(self) -> None:
+        """The application ends: no thread may be left."""
+        self.cancel()
+        self.close(END_S)
+        for worker in self._leaving:
+            worker.close(END_S)
 
 
 class CourteousPredictor:

@@ -30,8 +30,14 @@ def use_contexts(folder: Path | None) -> None:
 
 
 def contexts_folder() -> Path:
-    """Where the user's examples are kept: a document folder of the user's, never inside the extension; or those of the open cohort."""
-    if _cohort_contexts is not None:
-        return _cohort_contexts
+    """Where examples are kept now: in the open cohort, else in the user's own folder."""
+    return own_contexts_folder() if _cohort_contexts is None else _cohort_contexts
+
+
+def own_contexts_folder() -> Path:
+    """Where the user's examples are kept without a cohort: a document folder of the user's, never inside the extension."""
     stored = value("ContextsFolder")
-    return Path(stored) if stored else Path.home() / "Documents" / "MultiverSeg" / "contexts"
+    if stored:
+        return Path(stored)
+    documents = str(qt.QStandardPaths.writableLocation(qt.QStandardPaths.DocumentsLocation) or "")  # may lie on another disk or in a cloud
+    return Path(documents or Path.home()) / "MultiverSeg" / "contexts"

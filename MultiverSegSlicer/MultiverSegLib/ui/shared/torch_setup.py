@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
-MINIMUM = "2.2"
+#: Before 2.6 ``torch.load`` could run a file's code in spite of ``weights_only`` (CVE-2025-32434).
+MINIMUM = "2.6"
 REQUIREMENT = f"torch>={MINIMUM}"
 
 
@@ -65,58 +68,98 @@ def diagnose() -> TorchStatus:
     return TorchStatus("ready", text, devices)
 
 
-def install(confirm, parent=None) -> TorchStatus:
+def install(confirm) -> TorchStatus:
     """Install or repair PyTorch: with the PyTorch extension, else with Slicer's own package functions. Main thread only.
 
+    Nothing is imported before, and nothing removed before the user has agreed: what was imported can't be removed on Windows, and other
+    extensions use PyTorch too.
+
     Args:
-        confirm: called with a question, returns whether to go on; only used where the installer does not ask by itself.
+        confirm: called with a question, returns whether to go on.
 
     Raises:
         RuntimeError: the installation failed; the message says what to do.
     """
-    broken = installed() and not diagnose().ready
-    try:
-        import PyTorchUtils
-    except ImportError:
-        _install_without_extension(confirm)
-    else:
-        logic = PyTorchUtils.PyTorchUtilsLogic()
-        if broken:
-            logic.uninstallTorch(askConfirmation=True)
-        if logic.installTorch(askConfirmation=True, torchVersionRequirement=f">={MINIMUM}") is None:
-            return diagnose()
-    if broken:
-        return TorchStatus("broken", _("PyTorch was repaired. Restart Slicer to use it."))
+    if installed():
+        return _repair(confirm)
+    logic = _extension()
+    if logic is not None:
+        logic.installTorch(askConfirmation=True, torchVersionRequirement=f">={MINIMUM}")
+    elif confirm(_without_extension()):
+        _pip_install(asked=False)
     importlib.invalidate_caches()
     return diagnose()
 
 
-def _install_without_extension(confirm) -> None:
-    import slicer.util
-
+def _repair(confirm) -> TorchStatus:
+    if os.name == "nt" and sys.modules.get("torch") is not None:
+        return TorchStatus(
+            "broken", _("PyTorch is in use, and Windows can't replace it then. Restart Slicer and press the button at once.")
+        )
     question = _(
-        "Slicer's PyTorch extension, which chooses the right build for your graphics card, is not installed. It can be installed with the "
-        "Extensions Manager (then restart Slicer). Install the default build of PyTorch from the Python package index instead?"
+        "PyTorch {version} is installed already. Remove it, with torchvision, and install it anew? Other extensions that use it work again "
+        "when that is done. Slicer has to be restarted then."
     )
-    if not confirm(question):
-        return
+    if not confirm(question.format(version=installed_version() or _("(broken)"))):
+        return TorchStatus("broken", _("PyTorch was left as it is."))
+    logic = _extension()
+    if logic is not None:
+        logic.uninstallTorch()
+        logic.installTorch(askConfirmation=False, torchVersionRequirement=f">={MINIMUM}")
+    else:
+        _packages().pip_uninstall("torch torchvision")
+        _pip_install(asked=True)
+    return TorchStatus("broken", _("PyTorch was repaired. Restart Slicer to use it."))
+
+
+def installed_version() -> str:
+    """The version of the installed package, without importing it; empty where its files don't say."""
     try:
-        import slicer.packaging
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _extension():
+    """The logic of Slicer's PyTorch extension, which chooses the right build for the graphics card; None without it."""
+    try:
+        import PyTorchUtils
     except ImportError:
-        slicer.util.pip_install(REQUIREMENT)
+        return None
+    return PyTorchUtils.PyTorchUtilsLogic()
+
+
+def _packages():
+    """Slicer's functions for Python packages: a module of their own since 5.12."""
+    try:
+        import slicer.packaging as packages
+    except ImportError:
+        import slicer.util as packages
+    return packages
+
+
+def _pip_install(asked: bool) -> None:
+    packages = _packages()
+    if asked or not hasattr(packages, "pip_ensure"):
+        packages.pip_install(REQUIREMENT)
         return
     from packaging.requirements import Requirement
 
-    slicer.packaging.pip_ensure([Requirement(REQUIREMENT)], requester="MultiverSeg")
+    packages.pip_ensure([Requirement(REQUIREMENT)], requester="MultiverSeg")
+
+
+def _without_extension() -> str:
+    return _(
+        "Slicer's PyTorch extension, which chooses the right build for your graphics card, is not installed. It can be installed with the "
+        "Extensions Manager (then restart Slicer). Install the default build of PyTorch from the Python package index instead?"
+    )
 
 
 def _devices(torch) -> tuple[str, ...]:
+    """What predictions can run on. AMD cards (ROCm) are listed as cuda by PyTorch; Apple's graphics are not used."""
     names = ["CPU"]
     if torch.cuda.is_available():
         names += [f"{torch.cuda.get_device_name(i)} (cuda:{i})" for i in range(torch.cuda.device_count())]
-    mps = getattr(torch.backends, "mps", None)
-    if mps is not None and mps.is_available():
-        names.append("Apple graphics (mps)")
     return tuple(names)
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import qt
+import slicer
+
+from ...core.errors import MultiverSegError
 
 
 def described(widget, tip: str, name: str):
@@ -21,13 +27,22 @@ def button(text: str, tip: str, name: str, checkable: bool = False):
     return made
 
 
-def combo(tip: str, name: str):
-    """A combo box that does not make the panel wider than its longest item."""
+def combo(tip: str, name: str, length: int = 6):
+    """A combo box that shares the width of its row, at least ``length`` letters wide whatever its items are."""
     made = described(qt.QComboBox(), tip, name)
     made.setSizeAdjustPolicy(qt.QComboBox.AdjustToMinimumContentsLengthWithIcon)
-    made.setMinimumContentsLength(6)
+    made.setMinimumContentsLength(length)
     made.setSizePolicy(qt.QSizePolicy.Expanding, qt.QSizePolicy.Fixed)
     return made
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """What goes wrong inside with a file or with our data is shown in a dialog that begins with ``what``; then things go on."""
+    try:
+        yield
+    except (MultiverSegError, OSError) as error:
+        slicer.util.errorDisplay(f"{what}\n\n{error}")
 
 
 def choose(box, value: str) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from MultiverSegLib.cohort.store.cohort import Cohort
-from MultiverSegLib.cohort.store.lock import SILENT_AFTER_S, CohortLock, process_start
+from MultiverSegLib.cohort.store.lock import SILENT_AFTER_S, CohortLock
+from MultiverSegLib.cohort.store.processes import process_start
 from MultiverSegLib.core.errors import CohortError
 
 from ..helpers import paper_cohort

@@ -227,3 +227,12 @@ def test_going_from_case_to_case_leaves_no_node(study):
         stored = len(study.slicer.util.getNodesByClass("vtkMRMLVolumeArchetypeStorageNode"))
         counts.append(study.slicer.mrmlScene.GetNumberOfNodes() - stored)
     assert stored <= 1 and len(set(counts[2:])) == 1, counts
+
+
+def test_a_curve_of_one_case_is_refused_in_words(study):
+    panel = open_study(study)
+    click_structure(study)
+    panel.accept_button.click()
+    panel.curve_button.click()
+    assert "second accepted case" in panel.message.text
+    assert study.slicer.util.getNodesByClass("vtkMRMLPlotChartNode") == []

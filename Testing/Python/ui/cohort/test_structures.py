@@ -18,6 +18,7 @@ def two(study, tmp_path):  # noqa: F811
     study.host.dialogs.answers.extend([str(tmp_path / "scans"), str(tmp_path / "new"), "liver, spleen, liver"])
     study.cohort.new_button.click()
     study.red = study.host.view("Red")
+    study.panel.ui.cohortCollapsibleButton.collapsed = False
     return study
 
 
@@ -147,3 +148,9 @@ def test_without_such_a_folder_it_says_so(study):  # noqa: F811
     source.setCurrentIndex(source.findData("folder of the scene"))
     study.cohort.new_button.click()
     assert "holds a volume" in study.cohort.message.text
+
+
+def test_a_structures_name_can_be_read_in_its_list(two):
+    box = two.cohort.structures.box
+    two.host.process_events(0.05)
+    assert box.width >= box.fontMetrics().horizontalAdvance("hippocampus") + 30

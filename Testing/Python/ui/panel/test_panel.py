@@ -57,7 +57,7 @@ def test_the_install_button_uses_the_pytorch_extension(bench):
     with bench.host.torch("missing"):
         bench.open()
         bench.panel.ui.installTorchButton.click()
-        assert bench.host.installs == ["torch>=2.2"]
+        assert bench.host.installs == ["torch>=2.6"]
         assert len(bench.host.dialogs.shown) == 1
 
 
@@ -86,6 +86,7 @@ def test_a_broken_torch_is_diagnosed_whatever_it_raises(bench):
         bench.panel.ui.checkTorchButton.click()
         text = bench.panel.ui.torchStatusLabel.text
         assert "does not work" in text and "WinError 126" in text
+        bench.panel.ui.setupCollapsibleButton.collapsed = False
         assert bench.panel.ui.installTorchButton.isVisibleTo(bench.panel.widget)
 
 
