@@ -200,7 +200,7 @@ def _check_nifti(path: Path) -> None:
     except (EOFError, OSError, zlib.error) as error:
         raise _refuse(path, f"{error or 'cut short'}") from error
     header = _nifti_header(path, head)
-    _check_finite(path, "pixdim", map(str, header.spacing))
+    _check_finite(path, "pixdim and vox_offset", map(str, (*header.spacing, header.offset)))
     if header.qform > 0:
         _check_finite(path, "quaternion and offset", map(str, header.quaternion))
     if header.sform > 0:
