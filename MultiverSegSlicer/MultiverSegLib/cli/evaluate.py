@@ -70,23 +70,35 @@ def validation(
     unseen: Annotated[
         bool, typer.Option("--unseen", help="The training datasets that the model was not trained on, e.g. for their licence.")
     ] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="A training's YAML file: its validation subjects, for any model; and absence, where it has slices.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only this dataset; repeatable.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder with the slices of volumes, as of the training.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Images, spread over the tasks.")] = 80,
     size: Annotated[int, typer.Option(min=32, help="Pixels of the grid's side.")] = 128,
 ) -> None:
     """Measure a model as the training does, to compare trainings: Dice after some clicks, without context and with five examples.
 
-    By default on the validation subjects of its own datasets; evaluation datasets play no part.
+    By default on the validation subjects of its own datasets; evaluation datasets play no part. Where a dataset knows on which slices its
+    structures are not: how many of those are called so, and how many others (absent_said, present_missed; by empty masks: _empty).
 
     Example: [bold]multiverseg evaluate validation --model run/ema.pt --corpus corpus --unseen[/bold]
     """
     from ..core.errors import MultiverSegError
     from ..core.models.loading import load_network
-    from ..training.evaluation_tasks import validation_tasks
-    from ..training.validation import validate
+    from ..training.config import load_config
+    from ..training.evaluation_tasks import configured_tasks, validation_tasks
+    from ..training.validation import validate, validate_absence
 
     if corpus is None:
         raise MultiverSegError("No corpus: give --corpus FOLDER or set MULTIVERSEG_CORPUS.")
-    tasks = validation_tasks(corpus, model, unseen)
-    row = validate(load_network(model), tasks, count, size)
+    tasks = validation_tasks(corpus, model, unseen) if config is None else configured_tasks(corpus, load_config(config), cache)
+    tasks = [t for t in tasks if not only or t.dataset.name in only]
+    if not tasks:
+        raise MultiverSegError(f"None of the validation subjects is in {', '.join(only or [])}.")
+    network, picked = load_network(model), [t for t in tasks if t.dataset.picked]
+    row = validate(network, picked, count, size) if picked else {}
+    row |= validate_absence(network, tasks, 2 * count, size)
     typer.echo("  ".join(f"{name} {value:.3f}" for name, value in row.items()))
     typer.echo(f"{count} images of {len(tasks)} tasks of {len({t.dataset.name for t in tasks})} datasets.")

@@ -16,6 +16,7 @@ from ..core.models.registry import Registry
 from ..core.resources import resource_path
 from ..evaluation.quick import EvaluationTask
 from .build_corpus import DatasetInfo, build_dataset
+from .config import TrainConfig
 from .corpus import Corpus, CorpusError, Task
 
 SAMPLE_COHORT = "SampleCohort"
@@ -58,6 +59,17 @@ def validation_tasks(corpus: str | Path, model: str, unseen: bool = False) -> li
     if not taken:
         raise CorpusError(f"{corpus} has no training dataset that {model} was {'not ' * unseen}trained on.")
     return Corpus(loaded.root, taken).tasks(None if unseen else "val", min_images=3)
+
+
+def configured_tasks(corpus: str | Path, config: TrainConfig, cache: str | Path | None = None) -> list[Task]:
+    """The tasks of the validation subjects of a training's configuration, with what it knows of absence: the same for every model.
+
+    Raises:
+        CorpusError: the corpus has none of its datasets.
+    """
+    data = config.data
+    loaded = Corpus.load(corpus, "train", data.licence, data.fractions, only=data.only, volumes=data.volumes, cache=cache)
+    return loaded.tasks("val", data.min_area, 3, data.complete, config.absence.min_gap)
 
 
 def _tasks(corpus: Corpus, per_dataset: int, images: int, seed: int, one_per_subject: bool = False) -> Iterator[EvaluationTask]:

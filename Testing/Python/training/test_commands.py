@@ -73,6 +73,12 @@ def test_evaluate_validation_measures_own_subjects_or_other_training_datasets_ne
     for flags in ((), ("--unseen",)):
         done = invoke("evaluate", "validation", *common, *flags)
         assert done.exit_code == 0 and "click_10" in done.output and "context_0" in done.output
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(json.dumps({**SMOKE, "data": {"fractions": [0.6, 0.4, 0.0], "complete": ["made0"]}}))
+    configured = ("--config", recipe, "--only", "made0")
+    assert "1 datasets" in invoke("evaluate", "validation", *common, *configured).output
+    with pytest.raises(MultiverSegError, match="is in made2"):  # of another licence
+        invoke("evaluate", "validation", *common, "--config", recipe, "--only", "made2")
     for entry in (manifest := json.loads((corpus_folder / "manifest.json").read_text()))["datasets"]:
         entry.update(source_group="one hospital", file=str(corpus_folder / entry["file"]))
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))

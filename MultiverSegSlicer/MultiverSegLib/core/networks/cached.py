@@ -19,6 +19,9 @@ from .fine import FineFeatures, PresenceHead, Refinement
 STAGES = ((1, 16, 1, 3, 1), (6, 24, 2, 3, 2), (6, 40, 2, 5, 2), (6, 80, 3, 3, 2), (6, 112, 3, 5, 1))
 WIDTHS = (16, 24, 40, 112)  # of the features at 1/2, 1/4, 1/8 and 1/16
 
+#: Up to so many keys the weights of all of them are held at once on a CPU.
+_MOST_KEYS = 1 << 13
+
 
 class SameConv(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding, which the ImageNet weights were trained with."""
@@ -113,8 +116,18 @@ class Reader(nn.Module):
         keys = torch.cat([keys.transpose(1, 2).flatten(2, 3), F.normalize(self.null_key, dim=-1).expand(b, -1, -1, -1)], 2)
         values = values.flatten(3).unflatten(2, (self.heads, v // self.heads)).permute(0, 2, 1, 4, 3).flatten(2, 3)
         values = torch.cat([values, self.null_value.expand(b, -1, -1, -1)], 2)
-        read = F.scaled_dot_product_attention(queries * self.scale[:, None, None], keys, values, scale=1.0)
+        read = attend(queries * self.scale[:, None, None], keys, values)
         return read.transpose(2, 3).flatten(1, 2).unflatten(2, (h, w))
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Attention without a scale, [B,heads,P,dim], [B,heads,K,dim], [B,heads,K,v] -> [B,heads,P,v].
+
+    torch's fused one is made for values as long as keys; on a CPU it takes twice as long as the plain sum for a few thousand keys.
+    """
+    if queries.device.type == "cpu" and keys.shape[2] <= _MOST_KEYS:
+        return torch.softmax(queries @ keys.transpose(-1, -2), -1) @ values
+    return F.scaled_dot_product_attention(queries, keys, values, scale=1.0)
 
 
 def spread(prompts: Tensor) -> Tensor:

@@ -221,3 +221,13 @@ def test_full_resolution_features_see_lines_of_one_pixel(fuller):
     moved[0, 0, 10, 5:25] = 1 - moved[0, 0, 10, 5:25]
     difference = (fuller.fine_features(moved[:, :1]) - fuller.fine_features(target[:, :1])).abs().amax(1)[0]
     assert difference[8:13, 8:20].min() > 10 * difference[40:, 40:].max()
+
+
+@pytest.mark.parametrize("most", [0, 1 << 13])
+def test_attention_is_torchs_own(monkeypatch, most):
+    from MultiverSegLib.core.networks import cached
+
+    monkeypatch.setattr(cached, "_MOST_KEYS", most)
+    q, k, v = torch.randn(2, 3, 5, 8), torch.randn(2, 3, 7, 8), torch.randn(2, 3, 7, 4)
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0)
+    assert torch.allclose(cached.attend(q, k, v), expected, atol=1e-5)
