@@ -112,20 +112,25 @@ def speed(
     from ..core.errors import MultiverSegError
     from ..evaluation.methods import method_spec
     from ..evaluation.run import work
-    from ..evaluation.speed import jobs_for_speed, one_at_a_time, together
+    from ..evaluation.speed import alone, jobs_for_speed, measure, one_at_a_time
     from ..evaluation.users import USERS
     from ..training.evaluation_tasks import load_tasks
 
     if user not in USERS:
         raise MultiverSegError(f"Unknown user {user!r}: use {', '.join(USERS)}.")
-    task = load_tasks(None, 1, images)[0]
-    jobs = jobs_for_speed(task, method_spec(model), workers, simulations, images, user)
+    task, spec = load_tasks(None, 1, images)[0], method_spec(model)
     torch.set_num_threads(workers)
-    single = one_at_a_time(model, jobs)
-    many = together(jobs, _engine("local", workers, "", work).run)
-    for name, result in ((f"one image at a time, {workers} threads", single), (f"together, {workers} processes", many)):
-        typer.echo(f"{name}: {result.per_second:.4g} simulations/s, {result.steps:.1f} steps a sequence")
-    typer.echo(f"{many.per_second / single.per_second:.2f} times as many")
+    whole = jobs_for_speed(task, spec, 1, simulations * workers, images, user)
+    jobs = jobs_for_speed(task, spec, workers, simulations, images, user)
+    ways = {
+        f"one image at a time, one process of {workers} threads": measure(whole, lambda jobs: map(one_at_a_time, jobs)),
+        f"one image at a time, {workers} processes": measure(jobs, _engine("local", workers, "", alone).run),
+        f"together, {workers} processes": measure(jobs, _engine("local", workers, "", work).run),
+    }
+    best = list(ways.values())[-1].per_second
+    for name, result in ways.items():
+        times = f"together is {best / result.per_second:.2f} times as fast" if result.per_second != best else ""
+        typer.echo(f"{name}: {result.per_second:.4g} simulations/s, {result.steps:.1f} steps a sequence {times}".rstrip())
 
 
 def _engine(name: str, workers: int, address: str, job: Any = None) -> Any:

@@ -1,10 +1,11 @@
-"""How many simulations a second: one image at a time, as ``evaluate quick`` works, and many together in one process per core."""
+"""How many simulations a second: one image at a time, as ``evaluate quick`` works, and many together, on the same cores."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,50 +22,59 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Speed:
-    """Simulations per second and the mean steps of a sequence (which shows that both did the same work)."""
+    """Simulations per second of all workers, and the mean steps of a sequence, which shows that the same work was done."""
 
     per_second: float
     steps: float
 
 
 def jobs_for_speed(
-    task: EvaluationTask, spec: MethodSpec, blocks: int, size: int, images: int, user: str, seed: int = 0
+    task: EvaluationTask, spec: MethodSpec, workers: int, size: int, images: int, user: str, seed: int = 0
 ) -> list[EvaluationJob]:
-    """``blocks`` jobs of ``size`` simulations each of one task."""
+    """A job of ``size`` simulations of one task for each worker."""
     setting = Setting(user, "binary", USERS[user].max_steps, seed=seed)
-    walks = draw_walks(0, np.asarray(task.subjects), blocks * size, images, seed)
+    walks = draw_walks(0, np.asarray(task.subjects), workers * size, images, seed)
     data = {0: TaskData(task.images, task.labels)}
-    return [
-        EvaluationJob(SEQUENCE, spec, spec, setting, tuple(walks[i * size : (i + 1) * size]), data=data, salt="speed")
-        for i in range(blocks)
-    ]
+    parts = [tuple(walks[i * size : (i + 1) * size]) for i in range(workers)]
+    return [EvaluationJob(SEQUENCE, spec, spec, setting, part, data=data, salt="speed") for part in parts]
 
 
-def one_at_a_time(model: str, jobs: Sequence[EvaluationJob], device: str = "cpu") -> Speed:
-    """The simulations of ``jobs`` one image and one step after the other, with all threads that torch takes."""
-    from ..core.predictor import Predictor
-    from .quick import Example, PredictorModel
+def alone(job: EvaluationJob) -> EvaluationAnswer:
+    """The simulations of ``job`` one after the other, one image and one step at a time, on one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    return one_at_a_time(job)
+
+
+def one_at_a_time(job: EvaluationJob) -> EvaluationAnswer:
+    """The same on as many threads as torch has. Rows hold an image's number of steps alone."""
+    from .quick import Example
     from .simulate import simulate_cohort
 
-    runner = PredictorModel(Predictor(model, device))
-    steps, count = 0, 0
+    runner = _runner(job.method.model, job.device)
+    rows: list[dict[str, Any]] = []
     began = time.perf_counter()
-    for job in jobs:
-        for walk in job.walks:
-            user = USERS[job.setting.user](seed=walk.draw)
-            data = job.data[walk.task]
-            pictures, labels = ([array[i] for i in walk.images] for array in (data.images, data.labels))
-            cohort = simulate_cohort(
-                runner, pictures, labels, user, max_context=job.setting.max_context, make_entry=Example, with_hd95=True
-            )
-            steps, count = steps + cohort.total_steps, count + 1
-    return Speed(count / (time.perf_counter() - began), steps / count)
+    for walk in job.walks:
+        user = USERS[job.setting.user](seed=walk.draw)
+        data = job.data[walk.task]
+        pictures, labels = ([array[i] for i in walk.images] for array in (data.images, np.array(data.labels)))
+        cohort = simulate_cohort(runner, pictures, labels, user, max_context=job.setting.max_context, make_entry=Example, with_hd95=True)
+        rows += [{"step": image.steps, "last": 1} for image in cohort.images]
+    return EvaluationAnswer(job.key, rows, {}, time.perf_counter() - began)
 
 
-def together(jobs: Sequence[EvaluationJob], run: Callable[[Sequence[EvaluationJob]], Iterator[EvaluationAnswer]]) -> Speed:
-    """The same simulations in blocks, a block per worker; the start of the workers, which does not grow with the work, is left out."""
+@lru_cache(maxsize=1)
+def _runner(model: str, device: str) -> Any:
+    from ..core.predictor import Predictor
+    from .quick import PredictorModel
+
+    return PredictorModel(Predictor(model, device))
+
+
+def measure(jobs: Sequence[EvaluationJob], run: Callable[[Sequence[EvaluationJob]], Iterator[EvaluationAnswer]]) -> Speed:
+    """Runs ``jobs``, one for each worker; the start of the workers, which does not grow with the work, is left out."""
     sizes = {job.key: len(job.walks) for job in jobs}
-    answers: list[Any] = list(run(jobs))
-    rate = sum(sizes[a.key] for a in answers) / max(a.seconds for a in answers)
-    steps = sum(row["step"] for a in answers for row in a.rows if row["last"])
-    return Speed(rate, steps / sum(sizes.values()))
+    answers = list(run(jobs))
+    steps = sum(row["step"] for answer in answers for row in answer.rows if row["last"])
+    return Speed(sum(sizes.values()) / max(answer.seconds for answer in answers), steps / sum(sizes.values()))
