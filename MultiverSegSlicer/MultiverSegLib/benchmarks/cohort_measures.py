@@ -119,7 +119,6 @@ def commands(folder: Path, cases: int = 500, known: int = 3, device: str = "cpu"
     from ..cohort.store.order import next_case
     from ..cohort.work.labels_to_context import labels_to_context
     from ..core.predictor import Predictor
-    from ..core.prompts import Prompts
 
     predictor, study = Predictor(device=device), folder / "commands" / "study"
     mask, volumes = _ball(), _small_volumes(cases)

@@ -111,8 +111,7 @@ def speed(
 
     from ..core.errors import MultiverSegError
     from ..evaluation.methods import method_spec
-    from ..evaluation.run import work
-    from ..evaluation.speed import alone, jobs_for_speed, measure, one_at_a_time
+    from ..evaluation.speed import alone, jobs_for_speed, measure, one_at_a_time, together
     from ..evaluation.users import USERS
     from ..training.evaluation_tasks import load_tasks
 
@@ -125,7 +124,7 @@ def speed(
     ways = {
         f"one image at a time, one process of {workers} threads": measure(whole, lambda jobs: map(one_at_a_time, jobs)),
         f"one image at a time, {workers} processes": measure(jobs, _engine("local", workers, "", alone).run),
-        f"together, {workers} processes": measure(jobs, _engine("local", workers, "", work).run),
+        f"together, {workers} processes": measure(jobs, _engine("local", workers, "", together).run),
     }
     best = list(ways.values())[-1].per_second
     for name, result in ways.items():

@@ -100,14 +100,25 @@ def open_method(spec: MethodSpec, device: str = "cpu") -> Method:
 
     Raises:
         CheckpointError: weights missing, damaged, or others than ``spec`` was made with.
+        MultiverSegError: a model of volumes.
     """
-    from .batched import BatchedModel
-
     for model, expected in spec.checksums:
         if checksum(model) != expected:
             raise CheckpointError(f"The weights of {model} are others than when this evaluation was planned: start a new one.")
-    models = {name: BatchedModel(name, device) for name in spec.models}
-    return Composed(spec, models)
+    return Composed(spec, {name: _open_model(name, device) for name in spec.models})
+
+
+def _open_model(name: str, device: str) -> Any:
+    from ..core.models.loading import load_network
+    from .batched import BatchedModel
+
+    network = load_network(name)
+    if getattr(network, "dims", 2) == 2 and not getattr(network, "by_query", False):
+        return BatchedModel(network, device)
+    from ..core.predictors.opening import open_predictor
+    from .seam import SeamModel
+
+    return SeamModel(open_predictor(name, device))
 
 
 @dataclass

@@ -99,7 +99,7 @@ def _advance(block: Block, method: Method, seed_method: Method, distances: bool)
     position, setting = block.done, block.setting
     sittings = []
     for walk, entries in zip(block.walks, block.entries, strict=True):
-        user = USERS[setting.user](seed=_seed(setting, walk, position))
+        user = USERS[setting.user](seed=person_seed(setting, walk, position))
         context = () if not position or setting.context == "none" else tuple(entries[-setting.max_context :])
         sittings.append(Sitting(block._image(walk, position), block._label(walk, position), user, context))
     if position:
@@ -143,7 +143,7 @@ def _rows(walk: Walk, position: int, sitting: Sitting, distances: bool) -> list[
     return rows
 
 
-def _seed(setting: Setting, walk: Walk, position: int) -> Any:
+def person_seed(setting: Setting, walk: Walk, position: int) -> Any:
     """What a person draws depends on task, draw and image, never on the method: equal situations get equal prompts."""
     return [setting.seed, walk.task, walk.draw, walk.images[position]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from .methods import MethodSpec
 from .plan import SEQUENCE, EvaluationJob, TaskData
-from .run import EvaluationAnswer
-from .sequence import Setting, draw_walks
+from .run import EvaluationAnswer, work
+from .sequence import Setting, draw_walks, person_seed
 from .users import USERS
 
 if TYPE_CHECKING:
@@ -47,20 +47,39 @@ def alone(job: EvaluationJob) -> EvaluationAnswer:
     return one_at_a_time(job)
 
 
+def together(job: EvaluationJob) -> EvaluationAnswer:
+    """The simulations of ``job`` in step, on one thread; what is loaded once in a worker's life is not timed."""
+    work(_short(job))
+    return work(job)
+
+
 def one_at_a_time(job: EvaluationJob) -> EvaluationAnswer:
-    """The same on as many threads as torch has. Rows hold an image's number of steps alone."""
+    """One after the other on as many threads as torch has; what is loaded once is not timed."""
+    _one_at_a_time(_short(job))
+    return _one_at_a_time(job)
+
+
+def _short(job: EvaluationJob) -> EvaluationJob:
+    return replace(job, walks=(replace(job.walks[0], images=job.walks[0].images[:2]),))
+
+
+def _one_at_a_time(job: EvaluationJob) -> EvaluationAnswer:
+    """Rows hold an image's number of steps alone."""
     from .quick import Example
-    from .simulate import simulate_cohort
+    from .simulate import segment_image
 
     runner = _runner(job.method.model, job.device)
     rows: list[dict[str, Any]] = []
     began = time.perf_counter()
     for walk in job.walks:
-        user = USERS[job.setting.user](seed=walk.draw)
-        data = job.data[walk.task]
-        pictures, labels = ([array[i] for i in walk.images] for array in (data.images, np.array(data.labels)))
-        cohort = simulate_cohort(runner, pictures, labels, user, max_context=job.setting.max_context, make_entry=Example, with_hd95=True)
-        rows += [{"step": image.steps, "last": 1} for image in cohort.images]
+        data, context = job.data[walk.task], []
+        for position, index in enumerate(walk.images):
+            image, label = data.images[index], np.array(data.labels[index])
+            user = USERS[job.setting.user](seed=person_seed(job.setting, walk, position))
+            result = segment_image(runner, image, label, user, context[-job.setting.max_context :], with_hd95=position > 0)
+            context.append(Example(image, result.mask.astype(np.uint8), case=str(position)))
+            if position:
+                rows.append({"step": result.steps, "last": 1})
     return EvaluationAnswer(job.key, rows, {}, time.perf_counter() - began)
 
 

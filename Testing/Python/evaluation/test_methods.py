@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from MultiverSegLib.core.context.example import Example
 from MultiverSegLib.core.errors import CheckpointError, MultiverSegError
+from MultiverSegLib.core.predicting import Capabilities
 from MultiverSegLib.core.predictor import Predictor
+from MultiverSegLib.core.predictors.slices import SlicePredictor
 from MultiverSegLib.evaluation.batched import BatchedModel
 from MultiverSegLib.evaluation.methods import Composed, MethodSpec, method_spec, open_method
 from MultiverSegLib.evaluation.queries import Entry, Query
+from MultiverSegLib.evaluation.seam import SeamModel
 
 from .made_up import disk
 
@@ -52,6 +55,23 @@ def test_a_batch_gives_what_the_predictor_gives_one_by_one(network):
     for answer, (prompts, before, chosen) in zip(model.predict(queries), cases, strict=True):
         expected = predictor.predict(image, prompts, before, [examples[i] for i in chosen]).logits
         np.testing.assert_allclose(answer, expected, atol=2e-3 * max(1, np.abs(expected).max()))
+
+
+def test_through_the_seam_a_network_says_the_same(network):
+    (a, b), model = pictures(2, seed=5), BatchedModel(network)
+    queries = [Query(b[0], clicks(30, 30), None, (Entry(a[0], a[1].astype(np.float32)),)), Query(b[0], clicks(9, 9))]
+    seam = SeamModel(SlicePredictor(network, "cpu"))
+    assert seam.interactive and seam.in_context
+    for answer, expected in zip(seam.predict(queries), model.predict(queries), strict=True):
+        np.testing.assert_allclose(answer, expected, atol=2e-3 * max(1, np.abs(expected).max()))
+
+
+def test_models_of_volumes_are_refused():
+    class Volumes:
+        capabilities = Capabilities("solid", 3, 64)
+
+    with pytest.raises(MultiverSegError, match="solid works on volumes"):
+        SeamModel(Volumes())
 
 
 def test_what_was_computed_before_changes_nothing(network):
