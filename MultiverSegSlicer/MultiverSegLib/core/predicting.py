@@ -204,6 +204,7 @@ class Capabilities:
         refines: whether it reads a previous result.
         weights: fingerprint of its weights, by which taught vectors are told from those of other weights.
         cost: of a prediction.
+        image: how images are to be shown to it where the user has not chosen, as fields of ``ImageSettings``; {}: by minimum and maximum.
     """
 
     model: str
@@ -217,6 +218,7 @@ class Capabilities:
     refines: bool = True
     weights: str = ""
     cost: Cost = field(default_factory=Cost)
+    image: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -293,7 +295,7 @@ class Capabilities:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, readable by ``from_json``."""
-        return asdict(self)
+        return {**asdict(self), "image": dict(self.image)}
 
     @staticmethod
     def from_json(data: Any) -> Capabilities:

@@ -30,7 +30,8 @@ class ModelInfo:
     """One model of ``models.json``; the schema beside it says what each field means. ``bundled``: its file came with the extension.
 
     ``prompts``: kinds of prompts that the weights were trained to read (None: whatever the network has channels for). ``structures``: what they
-    know by name, each {"name", "code"}, in the network's order.
+    know by name, each {"name", "code"}, in the network's order. ``image``: how they were shown images, as fields of ``ImageSettings``; {}: by
+    minimum and maximum.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ModelInfo:
     bundled: bool = False
     prompts: list[str] | None = None
     structures: list[dict[str, str]] = field(default_factory=list)
+    image: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.title}: {self.note}" if self.note else self.title
@@ -313,6 +315,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "bundled": (bool,),
     "prompts": (list, type(None)),
     "structures": (list,),
+    "image": (dict,),
 }
 
 

@@ -64,6 +64,7 @@ class QueryPredictor:
             teachable=True,
             weights=self._weights,
             cost=Cost(self._gflop, 0.0, self._run.gflop_per_second),
+            image=self._run.shown,
         )
 
     def predict(self, request: Request, cancel: Cancel = None, progress: Progress | None = None) -> Prediction:

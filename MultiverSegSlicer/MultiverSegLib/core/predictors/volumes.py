@@ -76,7 +76,15 @@ class VolumePredictor:
         """What the model can do."""
         cost = Cost(*self._cost, self._run.gflop_per_second)
         return Capabilities(
-            self._run.name, 3, self._run.network.size, self._reads, "prompts", ("example", "prompt"), refines=False, cost=cost
+            self._run.name,
+            3,
+            self._run.network.size,
+            self._reads,
+            "prompts",
+            ("example", "prompt"),
+            refines=False,
+            cost=cost,
+            image=self._run.shown,
         )
 
     def predict(self, request: Request, cancel: Cancel = None, progress: Progress | None = None) -> Prediction:

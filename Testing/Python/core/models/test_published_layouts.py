@@ -7,6 +7,7 @@ import os
 import pytest
 import torch
 from MultiverSegLib.core.errors import CheckpointError
+from MultiverSegLib.core.imaging import ImageSettings
 from MultiverSegLib.core.models.checkpoints import read_checkpoint
 from MultiverSegLib.core.models.loading import load_network
 from MultiverSegLib.core.models.registry import Registry
@@ -148,7 +149,8 @@ def test_the_shipped_entries_fit_the_published_files():
             info = registry.get(name)
             assert info.url is None and "research" in (info.note + info.licence).lower()
             assert build_network(info.architecture).architecture == build_network(preset).architecture
-    assert len(registry.get("verse-cardiac").structures) == 6
+    heart = registry.get("verse-cardiac")
+    assert len(heart.structures) == 6 and ImageSettings(**heart.image).percentiles == (0, 98)
 
 
 @pytest.mark.parametrize(("network", "words"), [(Neuroverse3D((4, 6)), "whole volumes"), (small_verse(), "by name")])

@@ -12,6 +12,7 @@ from MultiverSegLib.core.errors import MultiverSegError
 from MultiverSegLib.core.networks import build_network
 from MultiverSegLib.core.networks.neuroverse3d import Neuroverse3D, architecture_of, combined
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 TOLERANCE = 5e-5
 WIDTHS = {"small": (4, 8, 16, 32, 64), "published": (32, 64, 128, 256, 512)}
 CASES = [

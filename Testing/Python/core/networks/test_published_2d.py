@@ -11,6 +11,7 @@ import torch
 from core.networks.reference_rule import error, image, layout, mask, normal, reference, uniform
 from MultiverSegLib.core.networks import build_network
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 TOLERANCE = 2e-5
 MULTIVERSEG = ["b1_n0_128x128", "b1_n1_128x128", "b1_n3_128x128", "b1_n0_64x64", "b1_n3_64x64", "b2_n2_64x96"]
 UNIVERSEG = ["b1_n1_128x128", "b1_n3_128x128", "b1_n1_64x64", "b1_n3_64x64", "b2_n2_64x96"]

@@ -11,6 +11,7 @@ from MultiverSegLib.core.networks import build_network
 from MultiverSegLib.core.networks.verse import ObjectQuery, Verse
 from MultiverSegLib.core.networks.verse.published import architecture_of, used_part
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 TOLERANCE = 2e-4
 CASES = ["automatic_128", "refine_128", "interactive_1_128", "interactive_3_128", "automatic_256", "refine_256"]
 
