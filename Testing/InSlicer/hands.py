@@ -14,6 +14,9 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 
+_X_NAMES = {"/": "slash", ".": "period", "-": "minus", "_": "underscore", " ": "space"}
+
+
 def can_press_keys() -> bool:
     """Whether real keys can be sent: with xdotool, to an X server."""
     return bool(os.environ.get("DISPLAY")) and shutil.which("xdotool") is not None
@@ -29,7 +32,7 @@ def press_key(keys: str, widget) -> None:
     widget.setFocus()
     _process_events(0.05)
     *modifiers, key = keys.split("+")
-    sequence = "+".join([m.lower() for m in modifiers] + [key.lower() if len(key) == 1 else key])
+    sequence = "+".join([m.lower() for m in modifiers] + [_X_NAMES.get(key, key.lower() if len(key) == 1 else key)])
     # Slicer's own libraries are no good for other programs
     environment = {name: value for name, value in os.environ.items() if name not in ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")}
     subprocess.run(["xdotool", "key", "--clearmodifiers", sequence], check=True, env=environment)
