@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import contextmanager
 
 import qt
@@ -15,8 +14,9 @@ from ...cohort.store.order import ORDERS, progress
 from ...cohort.work.workflow import Desk
 from ...core.errors import MultiverSegError
 from ...mrml import prompt_tags
-from ..shared import options, settings
+from ..shared import settings
 from ..shared.widgets import button, combo, described
+from .accepting import Accepting
 from .background_box import AheadBox
 from .curve import remove_curve, show_curve
 from .new import SOURCES, new_cohort
@@ -26,8 +26,6 @@ from .table import CohortTable
 
 #: Hand-made changes are stored, and the next case is loaded, when nothing has happened for this long.
 QUIET_MS = 1500
-#: What was opened less than so many seconds ago, and nothing was done in it, can't have been looked at.
-SEEN_S = 0.4
 
 
 class CohortPanel:
@@ -43,7 +41,7 @@ class CohortPanel:
         self._seen = None
         self._structure = ""
         self._opening = False
-        self._opened_at = 0.0
+        self.accepting = Accepting(self)
         self._make_controls(ui.cohortCollapsibleButton.layout())
         self.quiet = qt.QTimer()
         self.quiet.setSingleShot(True)
@@ -227,7 +225,7 @@ class CohortPanel:
 
     def accept_structure(self) -> None:
         """Accepts the structure that is worked on, and goes to the case's next one; after the last to the next case."""
-        self.guarded(lambda: self._when_answered(self._accept_structure))
+        self.guarded(lambda: self.accepting.when_answered(self._accept_structure))
 
     def _accept_structure(self) -> None:
         current = self.structure
@@ -251,39 +249,7 @@ class CohortPanel:
 
     def accept_and_next(self) -> None:
         """Accepts the open case (all structures that are segmented) and opens the next."""
-        self.guarded(lambda: self._when_answered(lambda: self._open_case(lambda: self.desk.accept_and_next(order=self._order()))))
-
-    def _when_answered(self, accept) -> None:
-        """Accepts once the person's last click is answered: it belongs to the result.
-
-        Raises:
-            MultiverSegError: the case has hardly been seen, or slices are still being predicted.
-        """
-        work, presenter = self.desk.work, self._presenter()
-        if work is not None and not work.acted and time.monotonic() - self._opened_at < SEEN_S and self._segmented():
-            raise MultiverSegError(_("{case} was opened just now: look at it first, then accept it.").format(case=work.case_id))
-        if self.panel.predict.busy:
-            raise MultiverSegError(_("Slices are still being predicted: wait for them, or cancel that, before accepting."))
-        if presenter is None or not presenter.busy:
-            accept()
-            return
-
-        def then(problem: str) -> None:
-            if problem:
-                self.message.text = _("Not accepted: {reason}").format(reason=problem)
-            elif self.desk.work is work:
-                self.guarded(accept)
-
-        self.message.text = _("The last click is being answered; then it is accepted.")
-        presenter.when_answered(then)
-
-    def _presenter(self):
-        """That of our effect, while it is active in the panel's editor."""
-        effect = self.panel.editor.activeEffect()
-        return effect.self().presenter if effect is not None and effect.name == options.EFFECT_NAME else None
-
-    def _segmented(self) -> bool:
-        return any(self.desk.work.nodes.stamp(structure.name) for structure in self.desk.cohort.structures)
+        self.guarded(lambda: self.accepting.when_answered(lambda: self._open_case(lambda: self.desk.accept_and_next(order=self._order()))))
 
     # What the library of contexts asks (see ``user_contexts.CohortSide``)
 
@@ -366,15 +332,14 @@ class CohortPanel:
 
     def _open_case(self, action) -> None:
         """Runs a step of the desk with the panel showing nothing of the old case, then shows the new one."""
-        before, presenter = self.desk.work, self._presenter()
-        unanswered = presenter is not None and presenter.busy
+        before, unanswered = self.desk.work, self.accepting.unanswered()
         self.panel.predict.cancel()
         try:
             with self._leading():
                 self.panel.editor.setActiveEffect(None)
                 action()
         finally:
-            self._opened_at = time.monotonic()
+            self.accepting.opened()
             if self.desk.work is not before:
                 self._show_case()
             else:
