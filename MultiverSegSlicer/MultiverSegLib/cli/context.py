@@ -66,7 +66,7 @@ def add(
     from ..mrml.headless import start
     from ..mrml.segments import load_segmentation, max_slice
     from ..mrml.slice_plane import SlicePlane
-    from ..mrml.volumes import ijk_to_ras, load_volume
+    from ..mrml.volumes import array_of, ijk_to_ras, load_volume
     from .console import step
 
     if axis not in ("auto", "i", "j", "k"):
@@ -74,11 +74,11 @@ def add(
     if slice_ != "max" and not slice_.isdecimal():
         raise typer.BadParameter("must be max or a number from 0.", param_hint="--slice")
     context = ContextSet(folder)
-    settings = image_settings(window, context.examples)
     with step("Loading"):
         start()
         node = load_volume(volume)
         segments = load_segmentation(segmentation, node)
+    settings = image_settings(window, context.examples, array_of(node))
     known = [e for e in context.examples if e.structure]
     structure = structure or (known[0].structure if known else None)
     segment_id, name = _find_segment(segments, structure, segmentation)

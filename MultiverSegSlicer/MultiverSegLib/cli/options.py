@@ -37,7 +37,10 @@ Threshold = Annotated[float, typer.Option(min=0.01, max=0.99, help="Probability 
 Strategy = Annotated[str, typer.Option(help="How examples are chosen when there are more than --cap.", callback=known_strategy)]
 Cap = Annotated[int, typer.Option(min=0, help="At most so many examples per prediction.")]
 Window = Annotated[
-    str | None, typer.Option(help="CT window: a preset (abdomen, lung, bone, ...) or LOW,HIGH. Default: the slice's minimum and maximum.")
+    str | None,
+    typer.Option(
+        help="auto (a CT: its body; others: percentiles), a CT preset (abdomen, lung, bone, ...) or LOW,HIGH. Default: minimum and maximum."
+    ),
 ]
 Boxes = Annotated[list[str] | None, typer.Option("--box", help="Two opposite corners in RAS mm: R,A,S,R,A,S. Repeatable.")]
 Points = Annotated[list[str] | None, typer.Option("--point", help="A positive point in RAS mm: R,A,S. Repeatable.")]
@@ -74,17 +77,20 @@ def _typed(boxes: Sequence[str], points: Sequence[str], negatives: Sequence[str]
             yield Point(tuple(numbers(text, 3, "--point" if positive else "--negative")), positive)
 
 
-def image_settings(window: str | None, examples: Sequence[Any] = ()) -> Any:
-    """The image settings for ``--window``, or those that the context's examples were made with.
+def image_settings(window: str | None, examples: Sequence[Any] = (), array: Any = None) -> Any:
+    """The image settings for ``--window``, or those that the context's examples were made with; "auto" looks at the volume's ``array``, unless there
+    are examples.
 
     Raises:
         ContextError: the context was made with another window than the one asked for.
     """
-    from ..core.imaging import CT_PRESETS, ImageSettings
+    from ..core.imaging import CT_PRESETS, ImageSettings, suggest_settings
 
     of_context = examples[0].settings if examples else None
     if window is None:
         return of_context or ImageSettings()
+    if window == "auto":
+        return of_context or (ImageSettings(scaling="percentiles") if array is None else suggest_settings(array))
     if window in CT_PRESETS:
         settings = ImageSettings.ct(window)
     else:

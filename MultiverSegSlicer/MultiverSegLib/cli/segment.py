@@ -198,13 +198,14 @@ class Job:
 
     def _load_context(self) -> None:
         from ..core.context.context_set import ContextSet
+        from ..mrml.volumes import array_of
 
         if self.context is not None and not self.accept and not self.context.exists():
             raise ContextError(f"The context {self.context} does not exist: check its path, or begin it with --accept.")
         self.examples = ContextSet(self.context) if self.context is not None else None
         accepted = self.examples.examples if self.examples is not None else ()
         self.structure = self.structure or next((e.structure for e in accepted if e.structure), DEFAULT_STRUCTURE)
-        self.settings = image_settings(self.window, accepted)
+        self.settings = image_settings(self.window, accepted, array_of(self.volume_node))
 
     def _load_segmentation(self) -> None:
         from ..mrml.segments import add_segment, load_segmentation, new_segmentation, segment_ids

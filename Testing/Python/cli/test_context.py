@@ -98,3 +98,25 @@ def test_a_segment_is_never_guessed(command, labelled, tmp_path):
     ran = command("context", "add", tmp_path / "c", volume, tmp_path / "two.nii.gz", "--structure", "liver")
     assert ran.code == 1 and "--structure" in ran.error_line
     assert not (tmp_path / "c").exists()
+
+
+def test_the_suggested_window_is_stored_and_kept(command, labelled, tmp_path):
+    """An MR: percentiles. A CT: the window of its body; and a second volume gets the first one's."""
+    volume, label = labelled
+    image = sitk.ReadImage(str(volume))
+    array = sitk.GetArrayFromImage(image).astype(np.int16)
+    values = np.where(array > 200, 60, -80).astype(np.int16)
+    values[:, :4] = -1000  # air
+    ct = sitk.GetImageFromArray(values)
+    ct.CopyInformation(image)
+    sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
+
+    def settings(folder, file):
+        ran = command("context", "add", folder, file, label, "--window", "auto", "--case", file.stem)
+        assert ran.code == 0, ran.err
+        return json.loads((folder / "context.json").read_text())["examples"][-1]["settings"]
+
+    assert settings(tmp_path / "mr", volume)["scaling"] == "percentiles"
+    first = settings(tmp_path / "both", tmp_path / "ct.nrrd")
+    assert first["scaling"] == "window" and first["window"] == [-80.0, 60.0]
+    assert settings(tmp_path / "both", volume) == first
