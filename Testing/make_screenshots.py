@@ -1,7 +1,10 @@
-"""Takes the pictures of the documentation on the test host: ``python Testing/make_screenshots.py [FOLDER]`` (default Docs/pictures).
+"""Takes the pictures of the documentation, inside Slicer:
 
-The panel and the slice views are the real ones of the extension, on Testing/Host; the predictions are the bundled model's, whose checksum is
-noted beside the pictures (sources.json).
+Slicer --testing --no-splash --additional-module-paths MultiverSegSlicer --python-script Testing/make_screenshots.py [FOLDER]
+
+The folder is Docs/pictures if none is given. The predictions are the bundled model's, whose checksum is noted beside the pictures
+(sources.json) with the name of the application. ``python Testing/make_screenshots.py`` takes the same pictures on the test host
+(Testing/Host), to try the script; those are not for the documentation.
 """
 
 from __future__ import annotations
@@ -17,21 +20,40 @@ sys.path[:] = [str(ROOT / "MultiverSegSlicer"), *(p for p in sys.path if Path(p)
 
 import numpy as np  # noqa: E402
 
-LIMIT = 250_000  # bytes
 #: What each picture was made of: a test compares it with the model that is shipped.
 SOURCES = "sources.json"
 HOST = "test host"
 
 
+def in_slicer() -> bool:
+    import InSlicer
+
+    return not InSlicer.missing_requirements()
+
+
+def taken_in() -> str:
+    """Where a picture is taken: "Slicer 5.12.3", or the test host."""
+    if not in_slicer():
+        return HOST
+    import slicer
+
+    return f"Slicer {slicer.app.applicationVersion}"
+
+
 class Studio:
-    """The host with our module, a cohort of sample volumes, and hands."""
+    """The application, or the test host, with our module, a cohort of sample volumes, and hands."""
 
     def __init__(self, folder: Path, scratch: Path) -> None:
-        from Host import start_host
-
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.host = start_host(size=(1180, 860), panel_width=420, segment_editor=True)
+        if in_slicer():
+            from InSlicer import start_host
+
+            self.host = start_host(size=(1320, 960))
+        else:
+            from Host import start_host
+
+            self.host = start_host(size=(1180, 860), panel_width=420, segment_editor=True)
         import qt
 
         qt.QSettings.setPath(qt.QSettings.NativeFormat, qt.QSettings.UserScope, str(scratch))
@@ -85,10 +107,24 @@ class Studio:
         self.host.wait_until(lambda: self.effect.presenter.status().busy is False, 120)
         self.host.process_events(0.2)
 
-    def picture(self, name: str, widget=None) -> None:
+    def picture(self, name: str, widget=None, shown=None) -> None:
+        """Grab the window, or a widget; ``shown``: what the panel must be scrolled to."""
+        if shown is not None:
+            _scroll_to(shown)
         path = self.folder / f"{name}.png"
+        self.host.process_events(0.2)
+        self.host.render()
         self.host.grab(path, widget)
-        keep(path, HOST)
+        keep(path, taken_in())
+
+
+def _scroll_to(widget) -> None:
+    """Scroll the module's panel to a widget; the test host's panel does not scroll."""
+    area = widget.parent()
+    while area is not None and area.className() != "QScrollArea":
+        area = area.parent()
+    if area is not None:
+        area.ensureWidgetVisible(widget, 0, 0)
 
 
 def keep(path: Path, taken_in: str) -> None:
@@ -98,10 +134,7 @@ def keep(path: Path, taken_in: str) -> None:
     from MultiverSegLib.core.models.registry import Registry
     from PIL import Image
 
-    image = Image.open(path).convert("RGB")
-    image.save(path, optimize=True)
-    if path.stat().st_size > LIMIT:  # dithered: without it grey images get blotches
-        image.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    Image.open(path).convert("RGB").save(path, optimize=True)  # in all its colours: fewer give blotches
     notes = path.parent / SOURCES
     known = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
     registry = Registry()
@@ -151,18 +184,20 @@ def dice(studio, volume, mask) -> float:
 
 
 def take(folder: Path, scratch: Path) -> None:
+    import slicer
+
     studio = Studio(folder, scratch)
     host = studio.host
     with host.torch("missing"):
         host.open_module("MultiverSegSlicer")
-        studio.picture("first-run", host.modules["MultiverSegSlicer"].widgetRepresentation())
+        studio.picture("first-run", slicer.modules.multiversegslicer.widgetRepresentation())
     volume, middle, mask = studio.load(0)
     panel = studio.open(volume, "hippocampus")
     green = host.view("Green")
     green.jump_to(middle)
     green.click(middle)
     studio.settle()
-    studio.picture("click")
+    studio.picture("click", shown=studio.effect.options.widget)
     print("one click: Dice", round(dice(studio, volume, mask), 2))
     green.drag([tuple(np.add(middle, (5, 0, -1))), middle, tuple(np.add(middle, (-5, 0, -1)))])
     studio.effect.setTool("box")
@@ -171,7 +206,7 @@ def take(folder: Path, scratch: Path) -> None:
     green.click(tuple(np.add(middle, (0, 0, 9))), ctrl=True)
     studio.settle()
     print("corrected: Dice", round(dice(studio, volume, mask), 2))
-    studio.picture("effect")
+    studio.picture("effect", shown=studio.effect.options.widget)
     studio.picture("options", studio.effect.options.widget)
     studio.effect.accept()
     for number in range(1, 5):
@@ -188,7 +223,7 @@ def take(folder: Path, scratch: Path) -> None:
         studio.effect.accept()
     panel.ui.inputsCollapsibleButton.collapsed = True
     host.process_events(0.1)
-    studio.picture("panel")
+    studio.picture("panel", shown=panel.ui.contextCollapsibleButton)
     panel.ui.editorCollapsibleButton.collapsed = True
     host.process_events(0.1)
     studio.picture("context", panel.ui.contextCollapsibleButton)
@@ -244,12 +279,34 @@ def take_cohort(folder: Path, scratch: Path) -> None:
     host.close()
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    """0 when every picture was taken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "Docs" / "pictures")
     parser.add_argument("--only", choices=("effect", "cohort", "demo"), help="only the pictures of this part")
     arguments = parser.parse_args()
     for part, function in (("effect", take), ("cohort", take_cohort), ("demo", take_demo)):
-        if arguments.only in (None, part):
+        if arguments.only == part or (arguments.only is None and not (part == "demo" and in_slicer())):
             with tempfile.TemporaryDirectory() as scratch:
                 function(arguments.folder, Path(scratch))
+    return 0
+
+
+def main_in_slicer() -> int:
+    """The same; what goes wrong ends Slicer with 1."""
+    import traceback
+
+    try:
+        return main()
+    except Exception:
+        traceback.print_exc()
+        return 1
+
+
+if __name__ == "__main__":
+    if in_slicer():
+        import slicer
+
+        slicer.util.exit(main_in_slicer())
+    else:
+        sys.exit(main())

@@ -6,8 +6,12 @@ Slicer --testing --no-splash --additional-module-paths FOLDER --python-script Te
 import sys
 import traceback
 import unittest
+from pathlib import Path
 
 import slicer
+
+# Slicer puts a script's folder first, where packaging.py would hide the library of that name.
+sys.path[:] = [p for p in sys.path if Path(p).resolve() != Path(__file__).resolve().parent]
 
 
 def main() -> int:

@@ -13,7 +13,6 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-
 _X_NAMES = {"/": "slash", ".": "period", "-": "minus", "_": "underscore", " ": "space"}
 
 
