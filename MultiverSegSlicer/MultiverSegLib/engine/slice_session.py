@@ -25,7 +25,8 @@ from ..core.imaging import ImageSettings
 from ..core.prompts import Prompt, Prompts
 from ..mrml.labelmaps import segment_voxels
 from ..mrml.segments import get_segment, max_slice
-from ..mrml.slice_plane import SlicePlane, coverage_of
+from ..mrml.slice_plane import PastedSlice, SlicePlane, coverage_of
+from ..mrml.volumes import dimensions_of, ijk_to_ras
 from ..mrml.writing import SegmentWriter
 from .make_example import example_of, settings_of
 from .session_history import Inverse, Step, told_by_hand
@@ -48,7 +49,7 @@ class PredictionRequest:
     """Everything one prediction needs, as arrays: safe to hand to another thread.
 
     ``channels`` [3, 128, 128] (box, positive, negative) or None; ``logits`` [128, 128] of the previous prediction or None.
-    ``cancel.set()`` stops the prediction early.
+    ``to_ras``, ``dimensions``: the volume's voxel grid. ``cancel.set()`` stops the prediction early.
     """
 
     serial: int
@@ -56,6 +57,8 @@ class PredictionRequest:
     channels: np.ndarray | None
     logits: np.ndarray | None
     examples: tuple[Example, ...]
+    to_ras: np.ndarray
+    dimensions: tuple[int, int, int]
     cancel: threading.Event = field(default_factory=threading.Event)
 
 
@@ -124,6 +127,7 @@ class SliceSession:
         self._serial = 0
         self._pending: PredictionRequest | None = None
         self._closed = False
+        self._pasted: PastedSlice | None = None  # the newest prediction on the volume's voxels, made where it was computed
         self._image: tuple[tuple[int, ...], np.ndarray] | None = None
         self._seen: tuple[int, list] | None = None  # the segment on the plane as our last write left it
 
@@ -168,16 +172,21 @@ class SliceSession:
         if channels is None and logits is None and not examples:
             raise PromptError("There is nothing to go by: give a prompt on this slice, or a context with at least one example.")
         self._serial += 1
-        self._pending = PredictionRequest(self._serial, image, channels, logits, examples)
+        grid = ijk_to_ras(self.volume_node), dimensions_of(self.volume_node)
+        self._pending = PredictionRequest(self._serial, image, channels, logits, examples, *grid)
         return self._pending
 
     def run(self, request: PredictionRequest) -> Any:
-        """The prediction for ``request``. Touches no node; may run in any thread.
+        """The prediction for ``request``, resampled to the volume's voxels too. Touches no node; may run in any thread.
 
         Raises:
             Cancelled: ``request.cancel`` was set.
         """
-        return self.predictor.predict(request.image, request.channels, request.logits, request.examples, cancel=request.cancel)
+        prediction = self.predictor.predict(request.image, request.channels, request.logits, request.examples, cancel=request.cancel)
+        pasted = self.plane.paste_on(prediction.probability, request.to_ras, request.dimensions, self.threshold)
+        pasted.mask  # noqa: B018  (computed once and kept)
+        self._pasted = pasted
+        return prediction
 
     def apply(self, request: PredictionRequest, prediction: Any) -> bool:
         """Write a prediction into the segment. False, with nothing changed, if the request is out of date."""
@@ -331,6 +340,8 @@ class SliceSession:
 
     def _write(self, step: Step) -> None:
         pasted = self.plane.paste(step.prediction.probability, self.volume_node, self.threshold)
+        if self._pasted is not None and self._pasted.same_as(pasted):
+            pasted = self._pasted
         step.edits.append(self._writer.write(self.segmentation_node, self.segment_id, self.volume_node, pasted, self.mode))
         self._seen = self._look()
 

@@ -138,10 +138,16 @@ class SlicePlane:
         Args:
             probability: [128, 128] in 0..1.
         """
+        return self.paste_on(probability, ijk_to_ras(volume), dimensions_of(volume), threshold)
+
+    def paste_on(
+        self, probability: np.ndarray, to_ras: np.ndarray, dimensions: tuple[int, int, int], threshold: float = 0.5
+    ) -> PastedSlice:
+        """See ``paste``, for the voxel grid of a volume (4x4 in RAS mm, numbers of voxels along i, j, k): touches no node."""
         probability = np.asarray(probability, np.float32)
         if probability.shape != GRID_SHAPE:
             raise VolumeError(f"A prediction has {GRID_SHAPE[0]} x {GRID_SHAPE[1]} pixels, not {' x '.join(map(str, probability.shape))}.")
-        return PastedSlice(self, probability, threshold, ijk_to_ras(volume), dimensions_of(volume))
+        return PastedSlice(self, probability, threshold, to_ras, dimensions)
 
     # --- details
 
@@ -216,6 +222,12 @@ class PastedSlice:
     threshold: float
     array_to_ras: np.ndarray = field(repr=False)
     dimensions: tuple[int, int, int]
+
+    def same_as(self, other: PastedSlice) -> bool:
+        """Whether this is the same prediction on the same voxels."""
+        same = self.probability is other.probability or np.array_equal(self.probability, other.probability)
+        same = same and (self.plane, self.threshold, self.dimensions) == (other.plane, other.threshold, other.dimensions)
+        return same and np.array_equal(self.array_to_ras, other.array_to_ras)
 
     @cached_property
     def sheet(self) -> Sheet:
