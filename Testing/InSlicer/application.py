@@ -15,6 +15,7 @@ from .hands import ViewDriver, press_key
 from .stand_ins import StandIns, TorchState
 
 _DEFERRED_DELETE = 52  # QEvent::DeferredDelete
+_LEVEL, _ORIGIN, _DESCRIPTION = 2, 3, 4  # columns of ctkErrorLogAbstractModel
 
 
 class _LayoutManager:
@@ -50,7 +51,7 @@ class Application:
     """One test's time with the application: an empty scene, the four-up layout, the Segment Editor module shown.
 
     `exceptions` holds what slots, observers, effects and threads raised; `dialogs` and `installs` are `stand_ins.StandIns`'s.
-    `messages` stays empty: VTK's and MRML's messages are in the application's log, and its errors are part of `errors`.
+    `messages` stays empty: what VTK and MRML say is in the application's log, as is what Qt and Slicer's C++ say: `criticals`.
     """
 
     mrml = True  # the test host's name for "still open"
@@ -72,7 +73,7 @@ class Application:
         slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         self.process_events(0.2)
         self.exceptions.clear()
-        self._logged = slicer.app.errorLogModel().logEntryCount()
+        self._logged = slicer.app.errorLogModel().sourceModel.rowCount()
 
     def _report(self, kind, error, trace) -> None:
         self.exceptions.append(error)
@@ -161,9 +162,23 @@ class Application:
         self._stand_ins.pytorch_extension(present)
 
     # ---- end ----
+    def quit(self):
+        raise RuntimeError("This would end the application, and the tests with it.")
+
     def errors(self) -> list[str]:
         """Everything that must not have happened: exceptions in slots, observers and threads."""
         return [repr(error) for error in self.exceptions]
+
+    @property
+    def criticals(self) -> list[str]:
+        """Errors that Qt and Slicer's C++ have written into the application's log since the start of this test."""
+        log = slicer.app.errorLogModel().sourceModel
+
+        def entry(row, column):
+            return str(log.data(log.index(row, column)))
+
+        rows = range(self._logged, log.rowCount())
+        return [entry(r, _DESCRIPTION) for r in rows if entry(r, _LEVEL) in ("Error", "Critical", "Fatal") and entry(r, _ORIGIN) == "Qt"]
 
     def check(self):
         """Raise AssertionError with all `errors`, if there are any."""

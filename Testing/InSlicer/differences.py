@@ -5,9 +5,13 @@ A name is a test's id below `Testing/Python/ui`, without parameters; a file with
 
 from __future__ import annotations
 
+_QUITS = "quits the application, which would end the tests with it"
+
 CANNOT_RUN: dict[str, str] = {
     "panel/test_panel.py::test_texts_go_through_translation": "sets the test host's table of translations; Slicer reads compiled ones at its start",
     "panel/test_panel.py::test_update_or_uninstall_keeps_contexts": "looks at the installed tree of the test host; Slicer loads the module from the folder that it was given",
+    "test_inside_slicer.py::test_quitting_in_the_middle_of_a_prediction_leaves_no_thread": _QUITS,
+    "test_inside_slicer.py::test_quitting_while_proposals_are_made_leaves_no_thread": _QUITS,
 }
 
 
