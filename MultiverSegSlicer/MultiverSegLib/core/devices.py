@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from .errors import Cancelled, DeviceError
+
+
+def _wait_passively() -> None:
+    """Threads of PyTorch that wait for each other actively take the processor from whoever they wait for: beside another busy program a
+    prediction took twenty times as long. Read when PyTorch is first loaded; a choice of the user's stays."""
+    if "torch" not in sys.modules:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def find_device(name: str) -> Any:
@@ -14,6 +23,7 @@ def find_device(name: str) -> Any:
     Raises:
         DeviceError: no such device.
     """
+    _wait_passively()
     import torch
 
     available = torch.cuda.is_available()
