@@ -176,6 +176,7 @@ def _bars(table: Table, users: Sequence[str], value: Callable[[Table], measures.
             axis.bar(x, means, width, color=COLOURS[number % len(COLOURS)], label=method, yerr=np.nan_to_num(bounds), error_kw={"lw": 0.8})
         axis.set_xticks(range(len(datasets) + 1), [*datasets, "mean"], rotation=60, ha="right", fontsize=7)
         axis.set(title=TITLES[user], ylabel="interactions a sequence")
+        axis.margins(y=0.25)  # room for the legend above the bars
         axis.spines[["top", "right"]].set_visible(False)
     if axes:
         axes[0].legend(frameon=False, fontsize=7)
