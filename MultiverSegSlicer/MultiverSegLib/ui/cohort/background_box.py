@@ -81,6 +81,7 @@ class AheadBox:
             self.step()
         else:
             self.background.take()
+        self._service.settle()
 
     def step(self) -> None:
         """Takes what is finished, hands out what is due, and looks what the person has done meanwhile."""

@@ -33,13 +33,21 @@ from .writer import EffectWriter
 
 
 class PromptPresenter(VTKObservationMixin):
-    """One per effect. ``editor``: see ``Editor``; ``service``: see ``service.PredictionService``; ``report``: takes a ``Status``."""
+    """One per effect.
 
-    def __init__(self, editor: Editor, service: Any, report: Any) -> None:
+    Args:
+        editor: see ``Editor``.
+        service: see ``service.PredictionService``.
+        report: takes a ``Status``.
+        later: has a function called when the event at hand is over.
+    """
+
+    def __init__(self, editor: Editor, service: Any, report: Any, later: Callable[[Callable[[], None]], object]) -> None:
         VTKObservationMixin.__init__(self)
         self.editor = editor
         self.service = service
         self.report = report
+        self.later = later
         self.library = contexts.shared()
         self.display = PromptDisplay(slicer.mrmlScene)
         self._session: SliceSession | None = None
@@ -91,8 +99,15 @@ class PromptPresenter(VTKObservationMixin):
 
     def refresh(self, caller: Any = None, event: Any = None) -> None:
         """Follow the editor: another segment, volume or scene, an undo, a removed segment, a transform. Shows the prompts of what is selected."""
-        if self._changing:
-            return
+        if not self._changing:
+            self._follow()
+            self._draw()
+
+    def _draw(self) -> None:
+        if self._target is not None or self.target() is None:
+            self.display.show(self.prompts())
+
+    def _follow(self) -> None:
         target = self.target()
         if target != self._target:
             self.cancel()
@@ -102,7 +117,6 @@ class PromptPresenter(VTKObservationMixin):
             self.cancel()
             self._session = None  # prompts were undone: the last prediction is not theirs
         self._tag = self._tag_now()
-        self.display.show(self.prompts())
 
     def _tag_now(self) -> str:
         return prompt_tags.text_of(self._target.segmentation, self._target.segment_id) if self._target is not None else ""
@@ -195,9 +209,12 @@ class PromptPresenter(VTKObservationMixin):
             self.queue.problems = []
             self.editor.saveUndo()
         self._put(target, prompts)
-        self.refresh()
+        self._follow()
         self._slice_node = slice_node
-        if predict if predict is not None else self.editor.option("LiveUpdate") != "0":
+        if not (predict if predict is not None else self.editor.option("LiveUpdate") != "0"):
+            self._draw()
+        else:
+            self.later(self._draw)  # the network can begin before that
             for ask in again:
                 self.queue.ask(ask)
             self.predict(slice_node, undoable=not pending, added=added if pending else ())

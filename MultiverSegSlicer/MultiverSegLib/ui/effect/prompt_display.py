@@ -82,11 +82,14 @@ class PromptDisplay:
         if node is None:
             node = self._add(_POINTS, "positive points" if positive else "negative points", POSITIVE if positive else NEGATIVE)
             self._points[positive] = node.GetID()
-        if [tuple(node.GetNthControlPointPositionWorld(i)) for i in range(node.GetNumberOfControlPoints())] == positions:
+        shown = [tuple(node.GetNthControlPointPositionWorld(i)) for i in range(node.GetNumberOfControlPoints())]
+        if shown == positions:
             return
         was = node.StartModify()
-        node.RemoveAllControlPoints()
-        for position in positions:
+        if positions[: len(shown)] != shown:
+            node.RemoveAllControlPoints()
+            shown = []
+        for position in positions[len(shown) :]:  # each costs the views some milliseconds
             node.AddControlPointWorld(list(position))
         node.EndModify(was)
 

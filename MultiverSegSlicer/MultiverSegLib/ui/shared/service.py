@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ _LOOK_S = 0.1
 _CHANGE_S, END_S = 0.5, 60.0
 
 _shared = None
+_settled = False
 
 
 class LazyPredictor:
@@ -139,6 +141,15 @@ class PredictionService:
             ticket.answer(outcome)
         finally:
             self._next()
+        self.settle()
+
+    def settle(self) -> None:
+        """After PyTorch was loaded: have Python's collector look at its half million objects now, which takes a quarter of a second, and not in the
+        middle of a click. After that a full collection waits until a quarter as many new ones are there. Main thread."""
+        global _settled
+        if not _settled and self.description and isinstance(self._predictor, LazyPredictor):
+            _settled = True
+            gc.collect()
 
     def drop(self, ticket: Ticket) -> None:
         """See ``Ticket.cancel``."""

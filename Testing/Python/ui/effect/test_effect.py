@@ -353,3 +353,27 @@ def test_the_main_thread_never_predicts(opened):
     opened.red.click(CENTRE)
     opened.settle()
     assert threading.get_ident() not in opened.predictor.threads and len(opened.predictor.threads) == 1
+
+
+def test_the_prediction_is_asked_for_before_the_prompt_is_drawn(opened):
+    opened.predictor.hold()
+    shown, show = [], opened.presenter.display.show
+    opened.presenter.display.show = lambda prompts: (shown.append(opened.presenter.busy), show(prompts))
+    opened.red.click(CENTRE)
+    opened.host.process_events(0.05)
+    opened.presenter.display.show = show
+    opened.predictor.go()
+    opened.settle()
+    assert shown and all(shown) and len(opened.markups()) == 1
+
+
+def test_one_more_prompt_draws_one_more_point(opened):
+    for n in range(3):
+        opened.red.click(off(4 * n))
+        opened.settle()
+    (node,) = opened.markups()
+    removed = []
+    node.AddObserver(opened.slicer.vtkMRMLMarkupsNode.PointRemovedEvent, lambda *_: removed.append(1))
+    opened.red.click(off(-5))
+    opened.settle()
+    assert node.GetNumberOfControlPoints() == 4 and removed == []
