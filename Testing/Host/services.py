@@ -141,11 +141,16 @@ class SampleDataSource:
         for name, value in (("uris", uris), ("fileNames", fileNames), ("nodeNames", nodeNames), ("checksums", checksums)):
             setattr(self, name, [value] if isinstance(value, str) or value is None else list(value))
         self.sampleName, self.thumbnailFileName, self.customDownloader = sampleName, thumbnailFileName, customDownloader
-        self.loadFileTypes, self.loadFiles = loadFileTypes, loadFiles
+        self.loadFileTypes = list(loadFileTypes) if isinstance(loadFileTypes, list | tuple) else [loadFileTypes] * len(self.uris)
+        self.loadFiles = loadFiles
 
 
 class SampleDataLogic:
-    """Registers data sets, and gets those whose address is a file; checksums are verified as Slicer does."""
+    """Registers data sets, and gets those whose address is a file; checksums are verified as Slicer does.
+
+    A NIfTI without a file type becomes a segmentation, as it was seen in Slicer: the readers of volumes and of segmentations are equally
+    sure of it (qSlicerSegmentationsReader::canLoadFileConfidence looks into nrrd files only), and the order of the modules decides.
+    """
 
     @staticmethod
     def registerCustomSampleDataSource(
@@ -174,11 +179,12 @@ class SampleDataLogic:
 
     def downloadFromSource(self, source, *_):
         nodes = []
-        for uri, name, checksum in zip(source.uris, source.nodeNames, source.checksums, strict=True):
+        for uri, name, checksum, kind in zip(source.uris, source.nodeNames, source.checksums, source.loadFileTypes, strict=True):
             path = unquote(urlparse(uri).path)
             if checksum and "SHA256:" + hashlib.sha256(Path(path).read_bytes()).hexdigest() != checksum:
                 raise ValueError(f"Failed to download {uri}: checksum does not match")
-            nodes.append(slicer.util.loadVolume(path, {"name": name}))
+            load = slicer.util.loadSegmentation if kind is None and ".nii" in Path(path).name else slicer.util.loadVolume
+            nodes.append(load(path, {"name": name}))
         return nodes
 
 

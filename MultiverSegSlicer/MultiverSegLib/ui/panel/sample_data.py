@@ -41,5 +41,7 @@ def _register(SampleData, name: str, files: list[Path], thumbnail: str) -> None:
         uris=[path.as_uri() for path in files],
         fileNames=[path.name for path in files],
         nodeNames=[path.name.split(".")[0] for path in files],
+        # Of a .nii.gz Slicer's readers of volumes and of segmentations are equally sure: without this, chance decides.
+        loadFileTypes=["VolumeFile"] * len(files),
         checksums=[f"SHA256:{digests['images/' + path.name]}" for path in files],
     )

@@ -377,3 +377,14 @@ def test_sample_data_are_registered_with_checksums(bench):
     assert len(sources) == 2
     assert len(sources[1].uris) == 20 and all(c.startswith("SHA256:") for c in sources[1].checksums)
     assert all(Path(s.thumbnailFileName if hasattr(s, "thumbnailFileName") else "").suffix in (".png", "") for s in sources)
+
+
+def test_sample_data_become_volumes(bench):
+    import SampleData
+
+    logic = SampleData.SampleDataLogic()
+    for source in logic.sampleDataSourcesByCategory("MultiverSeg"):
+        assert source.loadFileTypes == ["VolumeFile"] * len(source.uris)
+    one = next(s for s in logic.sampleDataSourcesByCategory("MultiverSeg") if len(s.uris) == 1)
+    (node,) = logic.downloadFromSource(one)
+    assert node.IsA("vtkMRMLScalarVolumeNode") and node.GetName() == one.nodeNames[0]
