@@ -111,6 +111,8 @@ class Studio:
         """Grab the window, or a widget; ``shown``: what the panel must be scrolled to."""
         if shown is not None:
             _scroll_to(shown)
+        if in_slicer():
+            _dismiss_the_error_badge(self.host)
         path = self.folder / f"{name}.png"
         self.host.process_events(0.2)
         self.host.render()
@@ -125,6 +127,17 @@ def _scroll_to(widget) -> None:
         area = area.parent()
     if area is not None:
         area.ensureWidgetVisible(widget, 0, 0)
+
+
+def _dismiss_the_error_badge(host) -> None:
+    """What is in the application's log is printed here; the button that points at it is no part of the pictures."""
+    import slicer
+
+    for text in host.criticals:
+        print("Slicer's log:", text)
+    dock = slicer.util.mainWindow().errorLogDockWidget()
+    dock.show()
+    dock.hide()
 
 
 def keep(path: Path, taken_in: str) -> None:
@@ -287,7 +300,7 @@ def main() -> int:
     arguments = parser.parse_args()
     for part, function in (("effect", take), ("cohort", take_cohort), ("demo", take_demo)):
         if arguments.only == part or (arguments.only is None and not (part == "demo" and in_slicer())):
-            with tempfile.TemporaryDirectory() as scratch:
+            with tempfile.TemporaryDirectory(prefix="MultiverSeg-") as scratch:
                 function(arguments.folder, Path(scratch))
     return 0
 

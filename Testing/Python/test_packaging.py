@@ -185,13 +185,19 @@ def test_pictures_are_of_the_model_that_is_shipped():
     assert old == [], "taken with other weights: python Testing/make_screenshots.py"
 
 
-def test_pictures_of_the_test_host_say_so():
+def test_pages_say_where_their_pictures_were_taken():
+    """On the test host, or in which Slicer."""
     sources = json.loads((ROOT / "Docs" / "pictures" / "sources.json").read_text(encoding="utf-8"))
     for page in (ROOT / "README.md", *(ROOT / "Docs").glob("*.md")):
         text = page.read_text(encoding="utf-8")
-        shown = {Path(target).name for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)}
-        hosted = [name for name in shown if sources.get(name, {}).get("taken in") == "test host"]
-        assert not hosted or "on the test host" in text, f"{page.name} shows {hosted[0]} without saying where it was taken"
+        for name in (Path(target).name for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)):
+            place = sources.get(name, {}).get("taken in", "")
+            if place == "test host":
+                assert "on the test host" in text, f"{page.name}: {name}"
+            elif place.startswith("Slicer "):
+                assert f"aken in {place.rpartition('.')[0]}, built from source" in text.replace("were taken", "Taken"), (
+                    f"{page.name}: {name}"
+                )
 
 
 @pytest.mark.parametrize("name", ["MultiverSegSlicer", "MultiverSegSlicer-dark", "MultiverSegPrompt", "MultiverSegPrompt-dark"])
