@@ -36,7 +36,7 @@ def find_slice(
     Args:
         image: image of a slice on its grid, by index.
         count: number of slices.
-        examples: the context.
+        examples: the context; those that show the structure's absence count only where there are no others.
 
     Raises:
         ContextError: no examples.
@@ -44,7 +44,8 @@ def find_slice(
     """
     if not len(examples):
         raise ContextError("Without an example there is nothing to find a slice by: accept a case first.")
-    features = np.stack([example.feature for example in examples])
+    shown = [example for example in examples if not getattr(example, "empty", False)] or examples
+    features = np.stack([example.feature for example in shown])
     step = -(-count // _MOST)
     scores: dict[int, float] = {}
 

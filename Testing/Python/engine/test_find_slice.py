@@ -41,3 +41,10 @@ def test_cancel_and_no_examples():
         find_slice(slice_of, 300, examples(1), cancel=lambda: True)
     with pytest.raises(ContextError, match="accept a case first"):
         find_slice(slice_of, 300, [])
+
+
+def test_examples_of_absence_are_no_guide_unless_there_are_no_others():
+    absent = [Example(slice_of(k), np.zeros((128, 128)), case=str(k)) for k in (5, 6, 7)]
+    assert all(e.empty for e in absent) and not any(e.empty for e in examples(41))
+    assert find_slice(slice_of, 64, [*examples(41), *absent]).index == 41
+    assert find_slice(slice_of, 64, absent).index < 12

@@ -58,6 +58,7 @@ class Example:
 
     Attributes:
         id: 16 hexadecimal digits, a hash of the pixels (in 256 steps), case and structure.
+        empty: whether it says that the structure is not there: a mask without a pixel, and no prompts.
 
     Raises:
         ContextError: arrays of another size, or neither mask nor prompts.
@@ -69,13 +70,14 @@ class Example:
     axis: str
     model: str
     date: str
+    empty: bool
     grid_to_ras: np.ndarray | None
     settings: ImageSettings | None
     _pixels: Pixels | Callable[[], Pixels]
     _weak: bool | None
     _feature: np.ndarray | None
 
-    __slots__ = ("_feature", "_pixels", "_weak", "axis", "case", "date", "grid_to_ras", "id", "model", "settings", "structure")
+    __slots__ = ("_feature", "_pixels", "_weak", "axis", "case", "date", "empty", "grid_to_ras", "id", "model", "settings", "structure")
 
     def __init__(
         self,
@@ -98,6 +100,7 @@ class Example:
             "grid_to_ras": grid_to_ras,
             "settings": settings,
             "model": model,
+            "empty": pixels.mask is not None and not pixels.mask.any() and (pixels.prompts is None or not pixels.prompts.any()),
         }
         self._set(facts, date or datetime.now().astimezone().isoformat(timespec="seconds"), example_id(pixels, case, structure), pixels)
 
@@ -124,7 +127,13 @@ class Example:
                 raise ContextError(f"grid_to_ras must be a finite 4x4 matrix, got {facts['grid_to_ras']!r}.")
             matrix.setflags(write=False)
         values: dict[str, Any] = {name: str(facts.get(name) or "") for name in ("case", "structure", "axis", "model")}
-        values |= {"grid_to_ras": matrix, "settings": facts.get("settings"), "date": date, "id": identity}
+        values |= {
+            "empty": bool(facts.get("empty")),
+            "grid_to_ras": matrix,
+            "settings": facts.get("settings"),
+            "date": date,
+            "id": identity,
+        }
         for name, value in {**values, "_pixels": pixels, "_weak": weak, "_feature": None}.items():
             object.__setattr__(self, name, value)
 
@@ -197,6 +206,7 @@ class Example:
             "settings": None if self.settings is None else self.settings.to_json(),
             "model": self.model,
             "date": self.date,
+            **({"empty": True} if self.empty else {}),
         }
 
     def stored(self, pixels: Pixels | Callable[[], Pixels] | None = None) -> Example:

@@ -333,3 +333,17 @@ def test_an_exported_zip_has_plain_pictures(tmp_path):
         assert sorted(opened.namelist()) == ["context.json", "image_0.png", "image_1.png", "mask_0.png", "mask_1.png"]
         facts = json.loads(opened.read("context.json"))["examples"]
     assert [f["case"] for f in facts] == ["case 0", "case 1"]
+
+
+def test_that_an_example_shows_absence_is_known_without_its_pictures(tmp_path):
+    image = np.random.default_rng(3).random((128, 128))
+    marked = np.zeros((3, 128, 128))
+    marked[1, 5, 5] = 1
+    nothing = np.zeros((128, 128))
+    made = [Example(image, nothing, case="a"), Example(image, np.eye(128), case="b"), Example(image, nothing, marked, case="c")]
+    assert [e.empty for e in made] == [True, False, False]
+    stored = ContextSet(tmp_path)
+    stored.extend(made)
+    for path in tmp_path.glob("*.png"):
+        path.write_bytes(path.read_bytes()[:24])  # the heads alone
+    assert [e.empty for e in ContextSet(tmp_path).examples] == [True, False, False]
