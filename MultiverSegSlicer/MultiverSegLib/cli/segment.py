@@ -59,8 +59,9 @@ def segment(
     strategy: Strategy = "most_similar",
     cap: Cap = 16,
     window: Window = None,
+    whole: Annotated[bool, typer.Option("--volume", help="All slices: prompts may lie on any, a box bounds the slices.")] = False,
 ) -> None:
-    """Predict a structure on one slice of a volume and write it as a segmentation.
+    """Predict a structure on one slice of a volume, or on all with --volume, and write it as a segmentation.
 
     Points are positive unless their label or description begins with "neg" or "-"; ROIs are boxes; open curves are scribbles of the
     same rule, closed curves are filled. Slices are counted from 0 in the order of the file.
@@ -68,6 +69,8 @@ def segment(
     Examples:
 
     [bold]multiverseg segment ct.nrrd --prompts liver.mrk.json -o liver.seg.nrrd[/bold]
+
+    [bold]multiverseg segment ct.nrrd --volume --prompts liver.mrk.json -o liver.seg.nrrd[/bold]
 
     [bold]multiverseg segment next.nrrd --context liver --axis k --slice 41 --accept -o next.seg.nrrd[/bold]
     """
@@ -81,6 +84,10 @@ def segment(
         raise typer.BadParameter("must be auto, max or a number from 0.", param_hint="--slice")
     if slice_ == "max" and segmentation is None:
         raise typer.BadParameter("max needs a --segmentation to look at.", param_hint="--slice")
+    if whole and (scribbles or segmentation or accept or slice_ != "auto"):
+        raise typer.BadParameter(
+            "takes no --scribbles, --segmentation, --slice or --accept: those are about one slice.", param_hint="--volume"
+        )
     from ..mrml.paths import same_file
 
     if any(same_file(output, source) for source in (volume, *(scribbles or []))):
@@ -107,6 +114,7 @@ def segment(
         strategy=strategy,
         cap=cap,
         window=window,
+        whole=whole,
     ).run()
 
 
@@ -132,6 +140,7 @@ class Job:
     strategy: str
     cap: int
     window: str | None
+    whole: bool = False
     _strokes: list[Any] = field(default_factory=list)
 
     def run(self) -> None:
@@ -147,6 +156,9 @@ class Job:
             self._load()
         with step("Loading the model"):
             predictor = self._make_predictor()
+        if self.whole:
+            self._run_volume(predictor)
+            return
         session = SliceSession(
             self.volume_node,
             self.segmentation_node,
@@ -171,6 +183,40 @@ class Job:
         if self.accept:
             example = session.accept(self.case or self.volume_node.GetName(), self.structure)
             say(f"added {example.case} to the context {self.context} (examples: {len(self.examples.examples)})")
+
+    def _run_volume(self, predictor: Any) -> None:
+        from ..cohort.store.files import save_with
+        from ..engine.volume_from_prompts import segment_volume
+        from ..engine.volume_propagation import Limits
+        from ..mrml.segments import get_segment, save_segmentation
+        from .console import NOTICE, step, warn
+
+        nodes = (self.volume_node, self.segmentation_node, self.segment_id)
+        examples = self.examples.examples if self.examples is not None else ()
+        with step("Predicting"):
+            results = segment_volume(
+                *nodes,
+                self.axis,
+                self.settings,
+                predictor,
+                self.prompts,
+                examples,
+                self.strategy,
+                self.cap,
+                Limits(threshold=self.threshold),
+            )
+        shown = sorted(n for n, result in results.items() if result.area)
+        voxels = int(get_segment(self.segmentation_node, self.segment_id, self.volume_node).sum())
+        where = f"slices {self.axis}={shown[0]} to {shown[-1]}" if shown else "no slice"
+        say(f"{self.volume_node.GetName()}: {where}")
+        say(f"{self.structure}: {voxels} voxels ({predictor.description})")
+        say(NOTICE)
+        if not voxels:
+            warn("the result is empty: give another prompt, or a lower --threshold.")
+        with step("Writing"):
+            save_with(self.output, lambda path: save_segmentation(self.segmentation_node, path))
+        written.add(self.output)
+        say(f"wrote {self.output}")
 
     # --- preparing
 
@@ -246,7 +292,8 @@ class Job:
             index = self._max_slice()
             index = dimensions[number] // 2 if index is None else index
         self.plane = SlicePlane.from_volume(self.volume_node, self.axis, index, self.settings)
-        self._check_prompts()
+        if not self.whole:
+            self._check_prompts()
 
     def _painted_voxels(self) -> list[Any]:
         """Indices (i, j, k) of the voxels of each painted segment, [n, 3]; positive segments first.

@@ -291,3 +291,36 @@ def test_the_bundled_model_finds_the_ball_from_a_box_and_a_click(command, ball, 
     truth = (read(ball.path) > 200).take(index, number)
     result = read(out).take(index, number) > 0
     assert 2 * (truth & result).sum() / (truth.sum() + result.sum()) > 0.85
+
+
+# --- whole volumes
+
+
+def test_the_bundled_model_finds_the_whole_ball_from_a_box(command, ball, tmp_path):
+    i, j, k = ball.center_ijk
+    box = [ball.ras(i - 11, j - 9, k - 3.2), ball.ras(i + 11, j + 9, k + 3.2)]
+    out = tmp_path / "out.seg.nrrd"
+    ran = command("segment", ball.path, "-o", out, "--volume", "--point", ball.ras(i, j, k), "--box", ",".join(box), "--axis", "k")
+    assert ran.code == 0 and "slices k=" in ran.out, ran.err
+    truth, result = read(ball.path) > 200, read(out) > 0
+    assert 2 * (truth & result).sum() / (truth.sum() + result.sum()) > 0.7
+    slices = np.flatnonzero(result.any((1, 2)))
+    assert slices[0] >= round(k - 3.2) - 1 and slices[-1] <= round(k + 3.2) + 1, "the box bounds the slices"
+
+
+def test_what_is_about_one_slice_does_not_go_with_a_volume(segment, ball):
+    ran = segment(ball.path, "--volume", "--point", ball.ras(*ball.center_ijk), "--slice", 3)
+    assert ran.code == 2 and "--slice" in ran.err
+
+
+def test_examples_alone_segment_a_whole_volume(command, ball, tmp_path):
+    i, j, k = ball.center_ijk
+    context = tmp_path / "balls"
+    box = ",".join([ball.ras(i - 11, j - 9, k), ball.ras(i + 11, j + 9, k)])
+    common = ("--context", context, "--axis", "k")
+    first = command("segment", ball.path, "-o", tmp_path / "one.seg.nrrd", "--point", ball.ras(i, j, k), "--box", box, *common, "--accept")
+    assert first.code == 0, first.err
+    ran = command("segment", ball.path, "-o", tmp_path / "all.seg.nrrd", "--volume", *common, "--cap", 2)
+    assert ran.code == 0 and "slices k=" in ran.out, ran.err
+    truth, result = read(ball.path) > 200, read(tmp_path / "all.seg.nrrd") > 0
+    assert (truth & result).sum() > 0.5 * truth.sum()

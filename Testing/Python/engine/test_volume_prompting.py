@@ -108,3 +108,19 @@ def test_what_was_there_stays_when_it_is_cancelled():
     with pytest.raises(Cancelled):
         work.run({10: click(1), 14: click(1)}, cancel=lambda: True)
     assert work.results is before and work.run({10: click(1)}).keys() == before.keys()
+
+
+def test_a_box_marks_its_middle_slice_and_bounds_the_others():
+    from MultiverSegLib.core.prompts import Box, Point, Prompts
+    from MultiverSegLib.engine.volume_from_prompts import prompts_by_slice
+    from MultiverSegLib.mrml.plain_volume import PlainVolume
+    from MultiverSegLib.mrml.slice_plane import planes_of
+
+    volume = PlainVolume(np.zeros((20, 30, 40), np.float32), np.diag([1.0, 1.0, 2.0, 1.0]), "box")
+    planes = planes_of(volume, "k")
+    box, point = Box((20.0, 15.0, 18.0), (10.0, 8.0, 12.0)), Point((5.0, 5.0, 30.0))
+    given, bounds = prompts_by_slice(planes, Prompts((box, point)))
+    assert bounds == (6, 12) and sorted(given) == [9, 15]
+    assert given[9][0].any() and not given[9][1:].any()
+    assert given[15][1].sum() == 1 and not given[15][0].any()
+    assert prompts_by_slice(planes, Prompts((point,)))[1] is None
