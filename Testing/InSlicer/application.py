@@ -128,13 +128,13 @@ class Application:
                 return
             qt.QThread.msleep(5)
 
-    def wait_until(self, condition, seconds: float = 20.0):
-        """Process events until `condition()` holds; TimeoutError when it does not in time."""
+    def wait_until(self, condition, seconds: float = 20.0, step: float = 0.01):
+        """Process events until `condition()` holds, looking every `step` seconds; TimeoutError when it does not in time."""
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
                 raise TimeoutError(f"not within {seconds} s")
-            self.process_events(0.01)
+            self.process_events(step)
 
     def show(self, volume):
         """Show a volume in all slice views, fitted."""

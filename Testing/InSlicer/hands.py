@@ -21,8 +21,11 @@ def can_press_keys() -> bool:
     return bool(os.environ.get("DISPLAY")) and shutil.which("xdotool") is not None
 
 
-def press_key(keys: str, widget) -> None:
-    """Press and release a real key ("b", "Ctrl+Z", "Escape") while `widget` has the focus of the main window."""
+def press_key(keys: str, widget, held: int = 0) -> None:
+    """Press and release a real key ("b", "Ctrl+Z", "Escape") while `widget` has the focus of the main window.
+
+    `held`: how often it repeats itself at least before it is released.
+    """
     if not can_press_keys():
         import pytest
 
@@ -34,7 +37,12 @@ def press_key(keys: str, widget) -> None:
     sequence = "+".join([m.lower() for m in modifiers] + [_X_NAMES.get(key, key.lower() if len(key) == 1 else key)])
     # Slicer's own libraries are no good for other programs
     environment = {name: value for name, value in os.environ.items() if name not in ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")}
-    subprocess.run(["xdotool", "key", "--clearmodifiers", sequence], check=True, env=environment)
+    if held:
+        subprocess.run(["xdotool", "keydown", sequence], check=True, env=environment)
+        _process_events(1.0 + 0.1 * held)  # an X server repeats a key after 0.66 s, then every 0.04 s
+        subprocess.run(["xdotool", "keyup", sequence], check=True, env=environment)
+    else:
+        subprocess.run(["xdotool", "key", "--clearmodifiers", sequence], check=True, env=environment)
     _process_events(0.2)
 
 
@@ -130,9 +138,9 @@ class ViewDriver:
         self._event("LeaveEvent", self.interactor.GetEventPosition())
 
     # ---- keys ----
-    def key(self, keys):
-        """Press and release a real key with the view focused."""
-        press_key(keys, self.sliceView)
+    def key(self, keys, held=0):
+        """Press and release a real key with the view focused; `held`: how often it repeats itself at least."""
+        press_key(keys, self.sliceView, held)
 
     # ---- seeing ----
     def pixels(self) -> np.ndarray:
