@@ -203,12 +203,15 @@ def _matmul_rate() -> float:
 
 
 def _peak_in_own_process(variant: str, entries: int, features: int, size: int) -> float | None:
-    package = __package__.partition(".")[0]
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
-    command = [sys.executable, "-m", f"{package}.cli.bench_network", variant, str(entries), str(features), str(size)]
+    command = [sys.executable, "-m", f"{__package__}.network", variant, str(entries), str(features), str(size)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    return round(float(done.stdout), 3) if done.returncode == 0 else None  # None: it did not fit into the memory
+    if done.returncode == 0:
+        return round(float(done.stdout), 3)
+    if done.returncode < 0 or "allocate memory" in done.stderr or "MemoryError" in done.stderr:
+        return None  # it did not fit into the memory
+    raise RuntimeError(f"Measuring the peak memory failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
 
 
 def _peak_gb() -> float:
