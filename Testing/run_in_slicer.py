@@ -1,9 +1,13 @@
 """Runs the self-tests inside Slicer and ends it with their result:
 
-Slicer --testing --no-splash --additional-module-paths FOLDER --python-script Testing/run_in_slicer.py
+Slicer --testing --no-splash --additional-module-paths FOLDER --python-script Testing/run_in_slicer.py [--results FILE]
+
+What it prints is also written to a file (default: self-tests-in-slicer.txt in the temporary folder): on Windows Slicer has no console.
 """
 
+import argparse
 import sys
+import tempfile
 import traceback
 import unittest
 from pathlib import Path
@@ -11,11 +15,22 @@ from pathlib import Path
 import slicer
 
 # Slicer puts a script's folder first, where packaging.py would hide the library of that name.
-sys.path[:] = [p for p in sys.path if Path(p).resolve() != Path(__file__).resolve().parent]
+TESTING = Path(__file__).resolve().parent
+sys.path[:] = [p for p in sys.path if Path(p).resolve() != TESTING] + [str(TESTING)]
 
 
 def main() -> int:
     """0 if every self-test passed and at least one ran."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path(tempfile.gettempdir()) / "self-tests-in-slicer.txt")
+    known, _ = parser.parse_known_args(sys.argv[1:])
+    from InSlicer.output import printed_to
+
+    with printed_to(known.results):
+        return _run()
+
+
+def _run() -> int:
     try:
         from MultiverSegLib.ui import selftest
 
@@ -28,4 +43,5 @@ def main() -> int:
     return 0 if result.wasSuccessful() and ran else 1
 
 
-slicer.util.exit(main())
+if __name__ == "__main__":
+    slicer.util.exit(main())

@@ -9,7 +9,6 @@ output is written there too (default: ui-tests-in-slicer.txt in the temporary fo
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import traceback
@@ -18,30 +17,6 @@ from pathlib import Path
 TESTING = Path(__file__).resolve().parent
 UI_TESTS = TESTING / "Python" / "ui"
 _HEADLESS = "runs on MRML without an application, and would take the application's scene away"
-
-
-class Output:
-    """A text stream to the console and to a file; Slicer's own `sys.stdout` lacks what pytest needs."""
-
-    encoding = "utf-8"
-
-    def __init__(self, path: Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("w", encoding="utf-8")
-
-    def write(self, text: str) -> int:
-        self._file.write(text)
-        self._file.flush()  # what was reached can be read if the application ends
-        if sys.__stdout__ is not None:  # Slicer on Windows has no console
-            sys.__stdout__.write(text)
-            sys.__stdout__.flush()
-        return len(text)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def isatty(self) -> bool:
-        return False
 
 
 class InSlicer:
@@ -67,22 +42,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path(tempfile.gettempdir()) / "ui-tests-in-slicer.txt")
     known, for_pytest = parser.parse_known_args(sys.argv[1:])
-    results = Path(os.path.abspath(known.results))
-    output, before = Output(results), (sys.stdout, sys.stderr)
-    sys.stdout = sys.stderr = output
-    try:
-        return _run(for_pytest)
-    except Exception:
-        traceback.print_exc()
-        return 1
-    finally:
-        print(f"The results are in {results}")
-        sys.stdout, sys.stderr = before
+    # Slicer puts a script's folder first, where Testing/packaging.py would hide the library of that name.
+    sys.path[:] = [p for p in sys.path if Path(p).resolve() != TESTING] + [str(TESTING)]
+    from InSlicer.output import printed_to
+
+    with printed_to(known.results):
+        try:
+            return _run(for_pytest)
+        except Exception:
+            traceback.print_exc()
+            return 1
 
 
 def _run(for_pytest: list[str]) -> int:
-    # Slicer puts a script's folder first, where Testing/packaging.py would hide the library of that name.
-    sys.path[:] = [p for p in sys.path if Path(p).resolve() != TESTING] + [str(TESTING)]
     try:
         import pytest
     except ImportError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ..engine.make_example import example_of
 from ..engine.slice_session import SliceSession
 from ..mrml import prompt_tags, segments
 from ..mrml.slice_plane import SlicePlane
-from ..mrml.volumes import load_volume
+from ..mrml.volumes import ijk_to_ras, load_volume
 from .shared import options, torch_setup
 
 STRUCTURE = "hippocampus"
@@ -94,6 +95,79 @@ class SelfTests(unittest.TestCase):
         widget = slicer.util.getModuleWidget("MultiverSegSlicer")
         self.assertIsNotNone(widget.panel)
         slicer.util.selectModule("SegmentEditor")
+
+    def shown_panel(self, volume):
+        """Our panel on a volume, with the effect active in a segmentation of its own."""
+        slicer.util.setSliceViewerLayers(background=volume, fit=True)
+        slicer.util.selectModule("MultiverSegSlicer")
+        self.addCleanup(slicer.util.selectModule, "SegmentEditor")
+        panel = slicer.util.getModuleWidget("MultiverSegSlicer").panel
+        panel.parameters.sourceVolume = volume
+        slicer.app.processEvents()
+        self.assertIsNotNone(panel.editor.activeEffect())
+        self.assertEqual(panel.editor.activeEffect().name, options.EFFECT_NAME)
+        return panel
+
+    def click(self, view: str, ras) -> None:
+        """The events of a left click at a point of the slice that a view shows."""
+        widget = slicer.app.layoutManager().sliceWidget(view)
+        widget.mrmlSliceNode().JumpSliceByOffsetting(*ras)
+        to_xy = np.linalg.inv(slicer.util.arrayFromVTKMatrix(widget.mrmlSliceNode().GetXYToRAS()))
+        x, y = (round(float(v)) for v in (to_xy @ (*ras, 1))[:2])
+        interactor = widget.sliceView().interactor()
+        for event in ("MouseMoveEvent", "LeftButtonPressEvent", "LeftButtonReleaseEvent"):
+            interactor.SetEventInformation(x, y, 0, 0, "\0", 0, "")
+            interactor.InvokeEvent(event)
+
+    def finish(self, presenter, seconds: float = 120.0) -> None:
+        """Let the application run until no prediction is in flight."""
+        end = time.monotonic() + seconds
+        while presenter.busy:
+            self.assertLess(time.monotonic(), end, "the prediction did not come")
+            slicer.app.processEvents()
+
+    def scan(self):
+        """(volume, a point in its structure): nothing is segmented yet."""
+        volume, segmentation, segment_id, plane = self.case(0)
+        rows, cols = np.nonzero(plane.sample_segment(segmentation, segment_id) >= 0.5)
+        slicer.mrmlScene.RemoveNode(segmentation)
+        return volume, plane.to_ras(rows.mean(), cols.mean())
+
+    def test_a_click_in_a_view_segments_that_slice(self) -> None:
+        self.predictor()
+        volume, point = self.scan()
+        panel = self.shown_panel(volume)
+        effect = panel.editor.activeEffect().self()
+        self.click("Green", point)
+        self.finish(effect.presenter)
+        segmentation, segment_id = panel.editor.segmentationNode(), panel.segment_id()
+        index = np.linalg.inv(ijk_to_ras(volume)) @ (*point, 1)
+        i, j, k = (round(float(v)) for v in index[:3])
+        mask = segments.get_segment(segmentation, segment_id, volume)
+        self.assertTrue(mask[k, j, i])
+        self.assertEqual(mask.sum(), mask[:, j].sum(), "only the slice that was clicked in")
+        self.assertEqual(len(effect.presenter.prompts()), 1)
+
+    def test_the_structure_chosen_in_the_panel_survives_another_effect(self) -> None:
+        volume, _point = self.scan()
+        panel = self.shown_panel(volume)
+        panel.parameters.structure = STRUCTURE
+        panel.editor.setActiveEffect(None)
+        panel.editor.setActiveEffectByName(options.EFFECT_NAME)
+        slicer.app.processEvents()
+        self.assertEqual(panel.parameters.structure, STRUCTURE)
+        self.assertEqual(panel.editor.activeEffect().self().presenter.structure(), STRUCTURE)
+
+    def test_a_key_means_a_view_that_is_shown(self) -> None:
+        volume, _point = self.scan()
+        manager = slicer.app.layoutManager()
+        before = manager.layout
+        self.addCleanup(manager.setLayout, before)
+        panel = self.shown_panel(volume)
+        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpYellowSliceView)
+        slicer.app.processEvents()
+        presenter = panel.editor.activeEffect().self().presenter
+        self.assertEqual(presenter.slice_node().GetLayoutName(), "Yellow")
 
     def test_sample_data_are_registered(self) -> None:
         import SampleData
