@@ -6,7 +6,7 @@ from PySide6 import QtGui
 
 
 class EditorKeys:
-    """As in qMRMLSegmentEditorWidget::installKeyboardShortcuts: 1-9 0, Shift+1-0, Esc, Space, Z, Y, Ctrl+Z, Ctrl+Y, Q W / * , . > < and I."""
+    """As in qMRMLSegmentEditorWidget::installKeyboardShortcuts: 1-9 0, Shift+1-0, Esc, Space, Z, Y, Ctrl+Z, Ctrl+Shift+Z, Q W / * , . > < and I."""
 
     def __init__(self, editor):
         self._editor, self._shortcuts, self._last = editor, [], None
@@ -21,7 +21,7 @@ class EditorKeys:
         self._add("Space", self._toggle_last)
         for keys in ("Z", QtGui.QKeySequence.StandardKey.Undo):
             self._add(keys, editor.undo)
-        for keys in ("Y", QtGui.QKeySequence.StandardKey.Redo):
+        for keys in ("Y", "Ctrl+Shift+Z"):  # QKeySequence::Redo of a Linux desktop; Ctrl+Y is that of Windows only
             self._add(keys, editor.redo)
         for keys, offset in (("Q", -1), ("/", -1), (",", -1), (">", -1), ("W", 1), ("*", 1), (".", 1), ("<", 1)):
             self._add(keys, lambda by=offset: self._select_neighbour(by))
