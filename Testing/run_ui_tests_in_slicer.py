@@ -60,15 +60,16 @@ def _run(for_pytest: list[str]) -> int:
     except ImportError:
         print("pytest is missing in Slicer's Python: slicer.util.pip_install('pytest')")
         return 1
-    paths = [str(_test_path(a)) for a in for_pytest if not a.startswith("-") and ".py" in a] or [str(UI_TESTS)]
-    options = [a for a in for_pytest if a.startswith("-") or ".py" not in a]
+    named = [a for a in for_pytest if not a.startswith("-") and _test_path(a.partition("::")[0]).exists()]
+    paths = [str(_test_path(a)) for a in named] or [str(UI_TESTS)]
+    options = [a for a in for_pytest if a not in named]
     # Slicer replaces the standard streams, so pytest must not capture; its cache would be written into the source tree.
     arguments = ["--rootdir", str(TESTING.parent), "--capture=no", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-v", "-rsfE"]
     return int(pytest.main([*arguments, *options, *paths], plugins=[InSlicer()]))
 
 
 def _test_path(argument: str) -> Path:
-    """A test file as given, or by its place below Testing/Python/ui; ``::test`` may follow."""
+    """A test file or folder as given, or by its place below Testing/Python/ui; ``::test`` may follow."""
     file, _, test = argument.partition("::")
     path = Path(file) if Path(file).exists() else UI_TESTS / file
     return Path(f"{path.resolve()}::{test}" if test else path.resolve())
