@@ -13,6 +13,7 @@ from ...core.prompts import Point, Prompt, Prompts
 from ...engine.slice_session import SliceSession, Strokes
 from ...mrml import segments
 from ...mrml.axes import array_axis, axis_number, slices_of_prompts, voxel_axis
+from ...mrml.labelmaps import segment_voxels
 from ...mrml.markups import prompts_from_markups
 from ...mrml.slice_plane import SlicePlane
 from ...mrml.volumes import dimensions_of, ijk_to_ras
@@ -23,13 +24,17 @@ def slice_count(volume: Any, axis: str) -> int:
     return dimensions_of(volume)[axis_number(voxel_axis(volume, axis))]
 
 
+#: The name of a segment that is made before anybody said what is segmented.
+UNNAMED = "Structure"
+
+
 class ModuleLogic:
     """Nodes of the scene for the panel."""
 
     def new_segmentation(self, volume: Any, structure: str = "") -> Any:
         """A segmentation for ``volume`` with one segment, in the same subject-hierarchy folder as the volume."""
         node = segments.new_segmentation(volume, f"{volume.GetName()} segmentation")
-        segments.add_segment(node, structure or "Structure")
+        segments.add_segment(node, structure or UNNAMED)
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         if hierarchy is not None:
             item, volume_item = hierarchy.GetItemByDataNode(node), hierarchy.GetItemByDataNode(volume)
@@ -48,6 +53,15 @@ class ModuleLogic:
         """The first segmentation of the scene that was made for ``volume``, else a new one."""
         found = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
         return next((node for node in found if self.belongs(node, volume)), None) or self.new_segmentation(volume, structure)
+
+    def name_segment(self, segmentation: Any, segment_id: str, structure: str) -> None:
+        """The structure was named after its segment was made: a segment that is empty and still unnamed takes the name."""
+        segment = segmentation.GetSegmentation().GetSegment(segment_id) if segmentation is not None and segment_id else None
+        if not structure or segment is None or segment.GetName() != UNNAMED:
+            return
+        voxels = segment_voxels(segmentation, segment_id)
+        if voxels is None or not (voxels.array == voxels.label).any():
+            segment.SetName(structure)
 
     def show_only(self, segmentation: Any, before: Any) -> None:
         """Hide the segmentation worked on before, which lies over the same place of another volume."""

@@ -234,6 +234,7 @@ class Panel(VTKObservationMixin):
     def _structure_edited(self) -> None:
         if self.parameters is not None and not self._updating:
             self.parameters.structure = self.ui.structureComboBox.currentText.strip()
+            self.logic.tasks.name_segment(self.parameters.segmentation, self.segment_id(), self.parameters.structure)
             self.cohort.follow_name(self.parameters.structure)
 
     def _axis_chosen(self, index) -> None:

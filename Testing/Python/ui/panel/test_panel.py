@@ -388,3 +388,17 @@ def test_sample_data_become_volumes(bench):
     one = next(s for s in logic.sampleDataSourcesByCategory("MultiverSeg") if len(s.uris) == 1)
     (node,) = logic.downloadFromSource(one)
     assert node.IsA("vtkMRMLScalarVolumeNode") and node.GetName() == one.nodeNames[0]
+
+
+def test_a_structure_named_later_names_the_segment_while_it_is_empty(opened):
+    def name(text):
+        opened.panel.ui.structureComboBox.setEditText(text)
+        opened.panel._structure_edited()
+        return opened.segmentation.GetSegmentation().GetSegment(opened.editor.currentSegmentID()).GetName()
+
+    opened.segmentation.GetSegmentation().GetSegment(opened.editor.currentSegmentID()).SetName("Structure")
+    assert name("") == "Structure" and name("liver") == "liver" and name("spleen") == "liver"
+    opened.segmentation.GetSegmentation().GetSegment(opened.editor.currentSegmentID()).SetName("Structure")
+    opened.red.click(CENTRE)
+    opened.settle()
+    assert name("kidney") == "Structure", "what holds something keeps its name"
