@@ -135,7 +135,7 @@ def test_working_in_the_segment_editor_module_reads_nothing_undefined(bench):
     presenter, red = editor.activeEffect().self().presenter, bench.host.view("Red")
     red.jump_to(CENTRE)
     red.click(CENTRE)
-    bench.host.wait_until(lambda: presenter._job is None, 60)
+    bench.host.wait_until(lambda: not presenter.busy, 60)
     assert not editor.activeEffect().parameterDefined("Structure") and presenter.structure() == "blob"
     assert bench.mask(volume, "blob", segmentation).any()
     assert bench.host.criticals == []
@@ -261,7 +261,7 @@ def test_a_prediction_takes_no_longer_than_outside(opened):
     expected = outside(lambda: spin(0.5))
     start = time.perf_counter()
     opened.red.click(CENTRE)
-    opened.host.wait_until(lambda: opened.presenter._job is None, 60, step=0.1)
+    opened.host.wait_until(lambda: not opened.presenter.busy, 60, step=0.1)
     taken = time.perf_counter() - start
     assert opened.holds(opened.ct, CENTRE)
     assert taken < 1.6 * expected + 0.3
