@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
+import threading
 import time
 from functools import wraps
 from pathlib import Path
@@ -89,7 +90,7 @@ def examples(context, count: int) -> None:
         context.add(Example(image, mask.astype(np.uint8), case=f"case {number}", structure="ball"))
 
 
-def measure(model: str, number: int, voxels: int, clicks: int) -> dict:
+def measure(model: str, number: int, voxels: int, clicks: int, proposals: int = 0) -> dict:
     from Host import start_host
 
     host = start_host(size=(1280, 900))
@@ -123,6 +124,7 @@ def measure(model: str, number: int, voxels: int, clicks: int) -> dict:
         (presenter, "write", "  write"),
     ):
         watch.watch(owner, name, label)
+    about = {}
     red = host.view("Red")
     red.jump_to((0.0, 0.0, 0.0))
     rounds = []
@@ -143,10 +145,41 @@ def measure(model: str, number: int, voxels: int, clicks: int) -> dict:
         if click >= 2:  # the first ones load PyTorch and the weights
             rounds.append({"event to updated segment": 1000 * (finished[0] - start), "network": 1000 * last_seconds(presenter), **stages})
         host.process_events(0.05)
+    if proposals:
+        about = background(host, presenter, proposals)
     host.check()
     host.close()
     names = sorted({name for entry in rounds for name in entry}, key=lambda n: (n not in rounds[0], n))
-    return {name: round(float(np.median([entry.get(name, 0.0) for entry in rounds])), 1) for name in names}
+    found = {name: round(float(np.median([entry.get(name, 0.0) for entry in rounds])), 1) for name in names}
+    return {**found, **about}
+
+
+def background(host, presenter, count: int) -> dict:
+    """``count`` predictions in the background: in a thread that the main thread waits for, and while the event loop runs; three times each."""
+    from MultiverSegLib.core.worker import InferenceWorker
+
+    service, request = presenter.service, presenter._session.request()
+
+    def work():
+        for _ in range(count):
+            service.predictor.predict_batch([request.image], examples=request.examples)
+
+    worker, outside, inside = InferenceWorker(), [], []
+    service.pulse.follow(lambda: (worker,), worker.poll)
+    for _ in range(3):
+        start, thread = time.perf_counter(), threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        outside.append(time.perf_counter() - start)
+        start, done = time.perf_counter(), []
+        worker.submit(work, done.append)
+        service.pulse.start()
+        while not done:
+            host.process_events(0.02)
+        inside.append(time.perf_counter() - start)
+    service.pulse.leave(worker.poll)
+    worker.close()
+    return {"background outside": round(1000 * min(outside), 1), "background inside": round(1000 * min(inside), 1)}
 
 
 def last_seconds(presenter) -> float:
@@ -160,8 +193,9 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=8)
     parser.add_argument("--voxels", type=int, default=0, help="size of what the segment holds already")
     parser.add_argument("--clicks", type=int, default=10)
+    parser.add_argument("--proposals", type=int, default=0, help="time so many predictions in the background too")
     arguments = parser.parse_args()
-    result = measure(arguments.model, arguments.examples, arguments.voxels, arguments.clicks)
+    result = measure(arguments.model, arguments.examples, arguments.voxels, arguments.clicks, arguments.proposals)
     print(json.dumps({"model": arguments.model, "examples": arguments.examples, "voxels": arguments.voxels, "median ms": result}, indent=1))
 
 
