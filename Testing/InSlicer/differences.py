@@ -10,6 +10,7 @@ _QUITS = "quits the application, which would end the tests with it"
 CANNOT_RUN: dict[str, str] = {
     "panel/test_panel.py::test_texts_go_through_translation": "sets the test host's table of translations; Slicer reads compiled ones at its start",
     "panel/test_panel.py::test_update_or_uninstall_keeps_contexts": "looks at the installed tree of the test host; Slicer loads the module from the folder that it was given",
+    "workflow/test_key_repeat.py::test_a_proposal_is_not_accepted_as_soon_as_it_is_shown": "presses a key twice within a moment; real keys come too slowly",
     "test_inside_slicer.py::test_as_the_start_up_module_it_has_its_effect": "is about the start of the application, which is over",
     "test_inside_slicer.py::test_starting_slicer_imports_nothing_heavy": "is about the start of the application, after which tests import more",
     "test_inside_slicer.py::test_quitting_in_the_middle_of_a_prediction_leaves_no_thread": _QUITS,
