@@ -48,7 +48,7 @@ FILE_SCOPE = {"slicer", "vtk", "qt", "ctk", "numpy", "SimpleITK", "scipy", "Segm
     sys.stdlib_module_names
 )
 #: The networks are torch code. Nothing that Slicer loads at start-up or when the panel opens imports these at file scope.
-TORCH_FILES = {"core/networks", "core/checkpoints.py"}
+TORCH_FILES = {"core/networks"}
 
 
 @pytest.fixture(scope="module")

@@ -104,7 +104,7 @@ def test_a_ct_is_windowed_inside_the_body():
     volume = np.full((10, 10, 10), -1000, np.int16)
     volume[2:8, 2:8, 2:8] = np.random.default_rng(0).integers(-100, 200, (6, 6, 6))
     shown = window_volume(volume)
-    assert shown.min() == 0 and shown.max() == 1 and not shown[0].any()
+    assert shown.min() == 0 and 0.98 < shown.max() <= 1 and not shown[0].any()
     assert abs(np.median(shown[2:8, 2:8, 2:8]) - 0.5) < 0.1, "air takes nothing of the range"
 
 
@@ -252,19 +252,29 @@ def test_the_interaction_learns_presence_and_begins_with_previous_logits(folder)
     assert network.presence.out.bias.grad.abs() > 0 and network.refine.out.weight.grad.abs().sum() > 0
 
 
-def test_a_training_with_absence_learns_to_say_it(folder, tmp_path):
+@pytest.fixture
+def one_thread():
+    """The order of sums decides how a short training ends."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.slow
+def test_a_training_with_absence_learns_to_say_it(folder, tmp_path, one_thread):
     """Bright balls: the network comes to tell slices with one from slices without, in seconds."""
     settings = parse_config(
         {
             **SMOKE,
             **ALONE,
             "model": {**SMOKE["model"], "fine": 4, "presence": True},
-            "stages": [{"steps": 70, "size": 32, "batch": 8, "max_context": 2}],
+            "stages": [{"steps": 140, "size": 32, "batch": 8, "max_context": 2}],
             "context": {"max_size": 2, "weak_share": 0, "all_weak_share": 0},
             "absence": {"share": 0.5, "foreign_share": 0.0},
             "prompts": {"steps": 1, "absent_share": 1.0},
             "optim": {"name": "adamw", "lr": 3e-3, "clip": 1.0, "ema": 0.8, "focal_weight": 0.0},
-            "run": {"save_every": 70, "log_every": 35, "validate_every": 70, "validation_tasks": 4},
+            "run": {"save_every": 140, "log_every": 35, "validate_every": 140, "validation_tasks": 4},
         }
     )
     corpus = load(folder, only=["made0", "things volumes"])

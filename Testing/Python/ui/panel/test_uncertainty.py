@@ -130,6 +130,7 @@ def test_a_proposal_shows_what_it_is_unsure_of(begun):  # noqa: F811
     settle(begun)
     plane = begun.panel.uncertainty.overlay.plane
     assert plane is not None and plane.index == begun.cohort.desk.cohort.case("p1").work("blob").proposal["index"]
+    begun.host.process_events(0.5)  # what nobody can have looked at is not accepted
     begun.cohort.accept_button.click()
     assert begun.panel.uncertainty.overlay.plane is not None and begun.panel.uncertainty._known[2].GetName() == "p2"
     begun.cohort.put_away()
