@@ -103,7 +103,16 @@ class Application:
             self.process_events(0.1)
         slicer.util.selectModule(name)
         self.process_events(0.4)
+        self._wait_for_the_layout()
         return slicer.util.getModuleWidget(name)
+
+    def _wait_for_the_layout(self, seconds=5.0) -> None:
+        """A wider panel makes the views smaller a moment after it is shown: wait until they keep their size."""
+        views = [slicer.app.layoutManager().sliceWidget(name).sliceView() for name in slicer.app.layoutManager().sliceViewNames()]
+        before, end = None, time.monotonic() + seconds
+        while (sizes := [(view.width, view.height) for view in views]) != before and time.monotonic() < end:
+            before = sizes
+            self.process_events(0.3)
 
     # ---- hands ----
     def view(self, name="Red") -> ViewDriver:
