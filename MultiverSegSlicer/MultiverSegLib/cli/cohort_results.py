@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import say, step, table, warn, written
-from .options import Device
+from .options import Device, one_of
 
 if TYPE_CHECKING:
     from ..cohort.store.cohort import Cohort
 
 Folder = Annotated[Path, typer.Argument(help="The cohort's folder (or its cohort.json).")]
+
+
+def known_formats(names: list[str]) -> list[str]:
+    from ..cohort.results.formats import FORMATS
+
+    return [one_of(name, FORMATS.names, "--format") for name in names]
 
 
 def register(commands: typer.Typer) -> None:
@@ -24,20 +30,19 @@ def register(commands: typer.Typer) -> None:
 def export(
     folder: Folder,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")],
-    format_: Annotated[list[str], typer.Option("--format", "-f", help="nifti, seg.nrrd, dicom-seg, stl or obj; repeatable.")] = ("nifti",),
+    format_: Annotated[
+        list[str], typer.Option("--format", "-f", help="nifti, seg.nrrd, dicom-seg, stl or obj; repeatable.", callback=known_formats)
+    ] = ("nifti",),
     case: Annotated[list[str] | None, typer.Option("--case", help="Only these cases; repeatable (default: all accepted).")] = None,
 ) -> None:
     """Write the results for other programs.
 
     Example: multiverseg cohort export study -o results -f nifti -f dicom-seg
     """
-    from ..cohort.results.export import FORMATS, export_cohort
+    from ..cohort.results.export import export_cohort
     from ..cohort.store.cohort import Cohort
     from ..mrml.headless import start
 
-    unknown = [f for f in format_ if f not in FORMATS]
-    if unknown:
-        raise typer.BadParameter(f"unknown format {unknown[0]!r}: one of {', '.join(FORMATS)}")
     start()
     cohort = Cohort.open(folder, read_only=True)
     begun: list[str] = []

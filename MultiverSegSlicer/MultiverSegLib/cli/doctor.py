@@ -159,11 +159,12 @@ def _models() -> list[Check]:
 
 
 def _plugins() -> list[Check]:
+    from ..cohort.results.formats import FORMATS
     from ..cohort.store.order import ORDERS
     from ..core.selection import STRATEGIES
 
     checks = []
-    for plugins in (STRATEGIES, ORDERS):
+    for plugins in (STRATEGIES, ORDERS, FORMATS):
         checks.append(Check(plugins.kind, "ok", ", ".join(plugins.names)))
         checks += [Check(plugins.kind, "warning", problem) for problem in plugins.problems]
     return checks

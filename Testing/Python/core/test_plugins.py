@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from MultiverSegLib.cohort.results.formats import FORMATS
 from MultiverSegLib.cohort.store.order import ORDERS
 from MultiverSegLib.core.errors import ContextError
 from MultiverSegLib.core.plugins import Plugin, Plugins
@@ -59,7 +60,7 @@ def test_an_unknown_name_is_told_with_those_there_are(package):
         package("").get("theirs")
 
 
-@pytest.mark.parametrize("plugins", [STRATEGIES, ORDERS], ids=lambda plugins: plugins.kind)
+@pytest.mark.parametrize("plugins", [STRATEGIES, ORDERS, FORMATS], ids=lambda plugins: plugins.kind)
 def test_every_entry_describes_itself(plugins):
     for plugin in plugins:
         assert plugin.name and plugin.title[0].isupper() and not plugin.title.endswith(".")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from MultiverSegLib.cohort.results.export import export_case, export_cohort
-from MultiverSegLib.cohort.results.export_dicom import terminology_codes
+from MultiverSegLib.cohort.results.formats.dicom_seg import terminology_codes
 from MultiverSegLib.cohort.sources.files import cases_from_folder
 from MultiverSegLib.cohort.store.cohort import Cohort
 from MultiverSegLib.cohort.store.records import Structure
@@ -96,7 +96,7 @@ def test_errors(cohort, tmp_path):
     accept(cohort, "p0", parts())
     with pytest.raises(CohortError, match="did not come from a DICOM"):
         export_case(cohort, "p0", tmp_path / "out", "dicom-seg")
-    with pytest.raises(CohortError, match="Unknown format"):
+    with pytest.raises(CohortError, match=r"Unknown export format 'jpeg': use one of nifti, seg\.nrrd"):
         export_case(cohort, "p0", tmp_path / "out", "jpeg")
     (tmp_path / "file").write_text("")
     with pytest.raises(CohortError, match="Can't write"):

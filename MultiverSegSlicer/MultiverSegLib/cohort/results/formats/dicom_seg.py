@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ...core.errors import CohortError
-from ...mrml import dicom, paths, volumes
-from ...mrml.dicom_frames import frame_order, read_dataset
-from ..store.files import save_with
-from ..store.records import Structure
-from ..work.case_nodes import CaseNodes
+from ....core.errors import CohortError
+from ....core.plugins import Plugin
+from ....mrml import dicom, paths, volumes
+from ....mrml.dicom_frames import frame_order, read_dataset
+from ...store.files import save_with
+from ...store.records import Structure
+from ...work.case_nodes import CaseNodes
+from ..case_result import CaseResult
 
 #: Attributes that must be there and may be empty (DICOM: type 2).
 _MAY_BE_EMPTY = (
@@ -29,7 +31,10 @@ _MAY_BE_EMPTY = (
 )
 
 
-def write_dicom_seg(nodes: CaseNodes, target: Path, masks: list[tuple[Structure, np.ndarray]]) -> None:
+def write(result: CaseResult, folder: Path) -> list[Path]:
+    """One file with all structures, which refers to the images that the case's volume was made of."""
+    masks, nodes = result.filled_masks(), result.nodes
+    target = result.target(folder, f"{result.case_id}.dcm")
     try:
         import highdicom
         import pydicom
@@ -52,6 +57,7 @@ def write_dicom_seg(nodes: CaseNodes, target: Path, masks: list[tuple[Structure,
     segmentation.SpecificCharacterSet = "ISO_IR 192"  # else letters that the source's character set lacks become "?"
     _shorten_decimals(segmentation)
     save_with(target, lambda path: pydicom.dcmwrite(path, segmentation, enforce_file_format=True))
+    return [target]
 
 
 def _segmentation(highdicom: Any, images: list[Any], pixels: np.ndarray, described: list[Any]) -> Any:
@@ -160,6 +166,15 @@ def terminology_codes(entry: str) -> tuple[tuple[str, str, str], tuple[str, str,
 
 
 def _version() -> str:
-    from ... import __version__
+    from .... import __version__
 
     return __version__
+
+
+PLUGIN = Plugin(
+    "dicom-seg",
+    "DICOM segmentation (SEG)",
+    "One DICOM file with all structures; the case must have come from DICOM images.",
+    write,
+    needs=("highdicom",),
+)
