@@ -65,7 +65,7 @@ class Studio:
     def load(self, number: int):
         """(volume, middle of its reference label, mask): sample case ``number``, shown at the middle of its structure."""
         import slicer
-        from MultiverSegLib.mrml.volumes import load_volume
+        from MultiverSegLib.mrml.volume_files import load_volume
 
         cohort = ROOT / "Resources" / "SampleCohort"
         path = sorted((cohort / "images").glob("*.nii.gz"))[number]

@@ -66,7 +66,8 @@ def add(
     from ..mrml.headless import start
     from ..mrml.segments import load_segmentation, max_slice
     from ..mrml.slice_plane import SlicePlane
-    from ..mrml.volumes import array_of, ijk_to_ras, load_volume
+    from ..mrml.volume_files import load_volume
+    from ..mrml.volumes import array_of, ijk_to_ras
     from .console import step
 
     if axis not in ("auto", "i", "j", "k"):

@@ -222,7 +222,7 @@ class Job:
 
     def _load(self) -> None:
         from ..mrml.markups import load_prompts
-        from ..mrml.volumes import load_volume
+        from ..mrml.volume_files import load_volume
 
         self.volume_node = load_volume(self.volume)
         for file in self.prompt_files:

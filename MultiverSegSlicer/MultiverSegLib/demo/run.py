@@ -265,7 +265,8 @@ class DemoRun:
     def _load(self, case: DemoCase) -> tuple[Any, np.ndarray]:
         """The volume node, and the reference as bool [k, j, i] on its grid."""
         from ..mrml.segments import remove_node
-        from ..mrml.volumes import array_of, load_volume
+        from ..mrml.volume_files import load_volume
+        from ..mrml.volumes import array_of
 
         volume = load_volume(case.image)
         labels = load_volume(case.label)

@@ -14,6 +14,7 @@ from ..core.notices import notice
 from . import paths
 from .dicom_stack import check_stack, numbers_of
 from .plain_volume import PlainVolume
+from .volumes import new_volume, read_files
 
 #: Modalities of objects that are no images of a patient, although some of them have pixels.
 NOT_IMAGES = frozenset({"SEG", "RTSTRUCT", "RTPLAN", "RTRECORD", "SR", "PR", "KO", "REG", "DOC", "FID", "RWV", "PLAN"})
@@ -49,8 +50,6 @@ def load_dicom(folder: str | Path, name: str | None = None, series: str | None =
     Raises:
         VolumeError: no or several series, colour images, missing or repeated slices, changing pixel sizes, a tilted gantry.
     """
-    from .volumes import new_volume, read_files
-
     slices = _chosen_slices(paths.existing(folder, VolumeError, "DICOM series"), series)
     title = _name(slices, folder, name)
     plain = _frames_of(slices, title)

@@ -13,7 +13,8 @@ from ..core.errors import SegmentationError
 from ..core.notices import notice
 from .labelmaps import lattice_offset, overlap, segment_voxels
 from .plain_volume import PlainVolume
-from .volumes import dimensions_of, ijk_to_ras, read_plain
+from .volume_files import read_plain
+from .volumes import dimensions_of, ijk_to_ras
 
 #: More different values than this are an image, not labels.
 _MOST_LABELS = 1000

@@ -1,4 +1,4 @@
-"""Volumes: reading and writing with the file's own voxel grid, checking, arrays and geometry.
+"""Volume nodes: making and removing them with the file's own voxel grid, checking, arrays and geometry (``volume_files`` reads and writes).
 
 Slicer flips left-handed files on loading; here a volume keeps the voxel order of its file, so that a result written beside it has the same array
 shape and the same voxels in every other program.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,83 +15,9 @@ import numpy as np
 
 from ..core.errors import VolumeError
 from . import paths
-from .headers import check_header
 from .plain_volume import PlainVolume, check_grid
 
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img.gz", ".img", ".dcm")
-_CAPITALS = (".MHA", ".MHD")
-
-
-def load_volume(path: str | Path, name: str | None = None, labelmap: bool = False) -> Any:
-    """Load a scalar 3D volume (NRRD, NIfTI, MetaImage, a DICOM file or a folder with one DICOM series) into the scene.
-
-    Args:
-        name: name of the node; None: the file's name without its endings.
-        labelmap: load as a vtkMRMLLabelMapVolumeNode.
-
-    Returns:
-        the vtkMRMLScalarVolumeNode; its voxels in the order of the file.
-
-    Raises:
-        VolumeError: missing, unreadable, 4D, or not scalar.
-    """
-    from . import dicom
-
-    path = paths.existing(path, VolumeError, "volume")
-    if path.is_dir():
-        return dicom.load_dicom(path, name)
-    plain = _read_apart(path, name or stem(path))
-    if plain is None:
-        return read_files([path], name or stem(path), labelmap)
-    return new_volume(plain.array, plain.ijk_to_ras, plain.name, labelmap, plain.attributes)
-
-
-def _read_apart(path: Path, name: str) -> PlainVolume | None:
-    """What Slicer's reader can't be given: DICOM files of several frames, 64-bit integers (it hangs on them in NIfTI and rounds them in NRRD)
-    and MetaImage's ending in capitals. None: it may read the file."""
-    from . import dicom
-
-    frames = dicom.read_frames(path, name)
-    if frames is None and (_check_header(path) or path.suffix in _CAPITALS):
-        return _read_image(path, name)
-    return frames
-
-
-def read_plain(path: str | Path, name: str | None = None) -> PlainVolume:
-    """``load_volume`` without a node: the same voxels, geometry and errors, in any thread. 64-bit integers become 32 bits where they suffice,
-    else float64."""
-    from . import dicom
-
-    path = paths.existing(path, VolumeError, "volume")
-    if path.is_dir():
-        return dicom.read_plain_dicom(path, name)
-    frames = dicom.read_frames(path, name or stem(path))
-    if frames is None:
-        _check_header(path)
-        return _read_image(path, name or stem(path))
-    return frames
-
-
-def _read_image(path: Path, name: str) -> PlainVolume:
-    try:
-        plain = PlainVolume.of(_reader(path).Execute(), name)
-    except RuntimeError as error:
-        raise VolumeError(f"{path} can't be read as a volume ({paths.reason_of(error)}).") from error
-    if plain.array.dtype not in (np.int64, np.uint64):
-        return plain
-    limits = np.iinfo(np.int32)
-    fits = plain.array.min() >= limits.min and plain.array.max() <= limits.max
-    return replace(plain, array=plain.array.astype(np.int32 if fits else np.float64))
-
-
-def _reader(path: Path) -> Any:
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    if path.suffix in _CAPITALS:  # ITK knows MetaImage by small letters only
-        reader.SetImageIO("MetaImageIO")
-    reader.SetFileName(str(path))
-    return reader
 
 
 def node_of(plain: PlainVolume, window_level: tuple[float, float]) -> Any:
@@ -169,28 +94,6 @@ def new_volume(
     node.SetAndObserveImageData(image)
     node.CreateDefaultDisplayNodes()
     return node
-
-
-def _check_header(path: Path) -> bool:
-    """Read the header first: MRML would silently keep one component or one time point of what isn't a scalar 3D image.
-
-    Returns:
-        True if the voxels are 64-bit integers.
-    """
-    import SimpleITK as sitk
-
-    check_header(path)
-    reader = _reader(path)
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise VolumeError(f"{path} can't be read as a volume ({paths.reason_of(error)}).") from error
-    size = reader.GetSize()
-    if len(size) > 3 and max(size[3:]) > 1:
-        raise VolumeError(f"{path} has {len(size)} dimensions ({' x '.join(map(str, size))}): give one 3D volume, e.g. one time point.")
-    if reader.GetNumberOfComponents() > 1:
-        raise VolumeError(f"{path} has {reader.GetNumberOfComponents()} values per voxel (colour or vectors): give a scalar volume.")
-    return reader.GetPixelID() in (sitk.sitkInt64, sitk.sitkUInt64)
 
 
 def check_volume(volume: Any) -> None:
@@ -279,15 +182,6 @@ def ijk_to_ras(volume: Any) -> np.ndarray:
     result[:, 3] += result[:, :3] @ (extent[0], extent[2], extent[4])
     check_grid(result, volume.GetName())
     return result
-
-
-def save_volume(volume: Any, path: str | Path) -> None:
-    """Write a volume; the format follows the file's ending.
-
-    Raises:
-        VolumeError: the folder is missing or not writable, or the disk is full.
-    """
-    write_node(volume, path, VolumeError, _check_header)
 
 
 def write_node(node: Any, path: str | Path, error: type[Exception], check: Callable[[Path], Any] | None = None) -> None:

@@ -7,198 +7,29 @@ killed goes on from its last checkpoint exactly as if it had never stopped.
 from __future__ import annotations
 
 import csv
-import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..core.errors import MultiverSegError
 from ..core.models.checkpoints import read_checkpoint, save_checkpoint
 from ..core.networks import build_network
-from .batches import SOURCES, Batch, BatchMaker
+from .batches import Batch, BatchMaker
 from .config import TrainConfig
 from .corpus import Corpus
-from .losses import SegmentationLoss
+from .interaction import Interaction, Lesson
+from .optimisation import EMA, copy_weights, freeze_unused, learning_rate, parameter_groups
+from .plots import plot_curves, plot_samples
 from .pretrained import load_imagenet_encoder
-from .prompts import corrections, draw_manners, initial_prompts
+from .tally import Tally
+from .validation import validate, validate_absence
 
 STATE = "state.pt"
-
-
-class EMA:
-    """Exponential moving average of a network's weights; the decay warms up so that early weights are forgotten."""
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay, self.count = decay, 0
-        self.weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        self.count += 1
-        decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        for name, value in network.state_dict().items():
-            self.weights[name].lerp_(value, 1 - decay) if value.is_floating_point() else self.weights[name].copy_(value)
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """The rate of ``step``: linear warm-up, then a cosine from ``lr`` to ``lr * final_lr`` at the last step."""
-    o = config.optim
-    progress = min(max(step - o.warmup, 0) / max(config.total_steps - o.warmup, 1), 1.0)
-    rate = o.lr * (o.final_lr + (1 - o.final_lr) * 0.5 * (1 + math.cos(math.pi * progress)))
-    return rate * min((step + 1) / o.warmup, 1.0) if o.warmup else rate
-
-
-def freeze_unused(network: nn.Module, size: int = 32) -> None:
-    """Parameters that no output depends on (the last block's support convolution) stop asking for gradients; DDP would wait for them."""
-    target, context = torch.zeros(1, network.target_channels, size, size), torch.zeros(1, 1, network.context_channels, size, size)
-    logits, present = bind(network, target[:, :1], context)(target)
-    (logits.sum() + (0 if present is None else present.sum())).backward()
-    for parameter in network.parameters():
-        parameter.requires_grad_(parameter.grad is not None)
-        parameter.grad = None
-
-
-def copy_weights(network: nn.Module, weights: dict[str, Tensor], name: str = "The checkpoint") -> None:
-    """Takes over the weights that fit by name and shape; parts that the network has and the checkpoint lacks stay as they are.
-
-    Raises:
-        MultiverSegError: less than half of the network's weights are there.
-    """
-    own = network.state_dict()
-    fitting = {k: v.float() for k, v in weights.items() if k in own and own[k].shape == v.shape}
-    if 2 * len(fitting) < len(own):
-        raise MultiverSegError(f"{name} fits {len(fitting)} of {len(own)} weights of the network: give a checkpoint of this architecture.")
-    network.load_state_dict({**own, **fitting})
-
-
-def parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """The trained parameters; those of a pretrained encoder learn at ``encoder_share`` of the rate."""
-    encoder = {id(p) for p in network.encoder.parameters()} if hasattr(network, "encoder") else set()
-    trained = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if id(p) not in encoder], "share": 1.0},
-        {"params": [p for p in trained if id(p) in encoder], "share": config.optim.encoder_share},
-    ]
-    return [g for g in groups if g["params"]]
-
-
-Answer = tuple[Tensor, Tensor | None]
-
-
-def bind(network: nn.Module, image: Tensor, context: Tensor | None) -> Callable[[Tensor], Answer]:
-    """``network`` as a function from targets [B,5,H,W] of these images [B,1,H,W] and this context [B,m,5,H,W] to logits [B,1,H,W] and the logit
-    [B] of the structure being there (None from networks that can't say).
-
-    A network that caches encodes context and image, and reads the one for the other, once for all targets (see
-    ``core.networks.CachingNetwork``).
-    """
-    if not hasattr(network, "decode"):
-        return lambda target: (network(target, context), None)
-    encoded = network.encode_target(image)
-    readings = network.read(encoded, network.encode_context(network.empty_context(image) if context is None else context))
-    if not hasattr(network, "decode_with_presence"):
-        return lambda target: (network.decode(target, encoded, readings), None)
-    return lambda target: network.decode_with_presence(target, encoded, readings)
-
-
-class Lesson(NamedTuple):
-    """What an interaction gives to learn from: ``losses`` [steps], and per step what went in (targets) and came out (logits), the losses of the
-    rows [steps,B] and the logits of presence [steps,B] or None; without gradients but for ``losses``."""
-
-    losses: Tensor
-    inputs: list[Tensor]
-    outputs: list[Tensor]
-    each: Tensor
-    present: Tensor | None
-
-
-class Interaction(nn.Module):
-    """The simulated interaction with one batch, as one forward pass, so that several processes exchange gradients once."""
-
-    def __init__(self, network: nn.Module, config: TrainConfig) -> None:
-        super().__init__()
-        self.network, self.options = network, config.prompts
-        self.loss = SegmentationLoss(config.optim.focal_gamma, config.optim.focal_weight, config.absence.loss_weight)
-        self.presence_weight = config.absence.presence_weight
-
-    def forward(self, image: Tensor, label: Tensor, context: Tensor | None, before: int = 0, previous: Tensor | None = None) -> Lesson:
-        """image, label [B,1,H,W], context [B,m,5,H,W] or None; an empty label says that the structure is not there.
-
-        Args:
-            before: so many steps are done first without learning from them, so that it also learns what to do with many prompts.
-            previous: logits [B,1,H,W] to begin with, zeros for rows without any.
-        """
-        predict = bind(self.network, image, context)
-        options = self.options
-        known = torch.full((len(label),), context is not None, device=label.device)
-        if previous is not None:
-            known = known | previous.flatten(1).any(1)
-        absent = known & (torch.rand(len(label), device=label.device) < options.absent_share)
-        manners = draw_manners(len(label), options.click_share, options.scribble_share, label.device)
-        prompts = initial_prompts(label, absent, options.box_share, manners)
-        logits = torch.zeros_like(label) if previous is None else previous
-        there = label.flatten(1).amax(1)
-        losses, inputs, outputs, each, present = [], [], [], [], []
-        for step in range(-before, options.steps):
-            if step > -before:
-                prompts = corrections(label, (logits > 0).to(label), prompts, manners, options.later_box_share)
-            target = torch.cat([image, prompts, logits], 1)
-            if step < 0:
-                with torch.no_grad():
-                    logits, _ = predict(target)
-                continue
-            output, presence = predict(target)
-            rows = self.loss.each(output, label)
-            each.append(rows.detach())
-            if presence is not None:
-                rows = rows + self.presence_weight * F.binary_cross_entropy_with_logits(presence, there, reduction="none")
-                present.append(presence.detach())
-            losses.append(rows.mean())
-            logits = output.detach()
-            inputs.append(target)
-            outputs.append(logits)
-        return Lesson(torch.stack(losses), inputs, outputs, torch.stack(each), torch.stack(present) if present else None)
-
-
-class Tally:
-    """How the rows of the last steps went: the first step's loss by source and by whether the structure is there, and how often the answer to
-    that was right (at a probability of one half)."""
-
-    GROUPS = tuple(f"{source}_{state}" for source in SOURCES for state in ("present", "absent"))
-
-    def __init__(self) -> None:
-        self.values: dict[str, list[float]] = {}
-
-    def add(self, lesson: Lesson, batch: Batch) -> None:
-        there = batch.label.flatten(1).any(1).tolist()
-        losses = lesson.each[0].tolist()
-        for row, source in enumerate(batch.sources):
-            state = "present" if there[row] else "absent"
-            self.values.setdefault(f"{source}_{state}", []).append(losses[row])
-            if lesson.present is not None:
-                self.values.setdefault(f"said_{state}", []).append(float((lesson.present[0, row] > 0).item() == there[row]))
-
-    def row(self) -> dict[str, float]:
-        """Means by group, NaN where nothing was seen, and shares of right answers."""
-        return {g: _mean(self.values.get(g, ())) for g in (*self.GROUPS, "said_present", "said_absent")}
-
-    def text(self) -> str:
-        if not any(name.endswith("_absent") for name in self.values):
-            return ""
-        parts = ("present", "absent")
-        losses = [_mean([v for s in SOURCES for v in self.values.get(f"{s}_{p}", ())]) for p in parts]
-        right = [_mean(self.values.get(f"said_{p}", ())) for p in parts]
-        return f"present {losses[0]:.3f} ({right[0]:.0%} seen)  absent {losses[1]:.3f} ({right[1]:.0%} seen)"
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
 
 
 class Trainer:
@@ -342,8 +173,6 @@ class Trainer:
 
     def _validate(self) -> None:
         """Scores the averaged weights on the validation subjects and keeps the best ones as ``best.pt``."""
-        from .validation import validate, validate_absence
-
         if not self.config.run.validation_tasks or self.fabric.global_rank:
             return
         network = self.averaged()
@@ -411,8 +240,6 @@ class Trainer:
         self.fabric.barrier()
 
     def _plots(self) -> None:
-        from .plots import plot_curves, plot_samples
-
         plot_curves(self.folder)
         plot_samples(self.averaged(), self.batches, self.config, self.folder / "samples.png")
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from .batches import BatchMaker
 from .config import TrainConfig
+from .interaction import Interaction
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -57,8 +58,6 @@ def plot_samples(network: nn.Module, batches: BatchMaker, config: TrainConfig, p
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    from .loop import Interaction
-
     state = torch.get_rng_state()
     stage = config.stage_at(config.total_steps - 1).model_copy(update={"batch": 6})
     batch = batches.make(step, stage=stage)
@@ -84,36 +83,5 @@ def plot_samples(network: nn.Module, batches: BatchMaker, config: TrainConfig, p
     for column, title in enumerate(["label", *(f"step {i + 1}" for i in range(len(outputs))), "context", "context"][: columns - 1]):
         axes[0, column + 1].set_title(title, fontsize=7)
     figure.savefig(path, dpi=90)
-    plt.close(figure)
-    return path
-
-
-def plot_augmentations(image: np.ndarray, label: np.ndarray, path: Path, seed: int = 0) -> Path:
-    """Pictures of each augmentation of tables 4, 5a and 5b (applied for sure) on ``image`` [H, W] 0..1 and ``label`` bool [H, W]."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    from .augment import SYNTHETIC, TASK, WITHIN_TASK, Augmentation
-
-    torch.manual_seed(seed)
-    tables = {"Table 4: synthetic tasks": SYNTHETIC, "Table 5a: within a task": WITHIN_TASK, "Table 5b: tasks": TASK}
-    columns = 1 + max(len(table) for table in tables.values())
-    figure, axes = plt.subplots(2 * len(tables), columns, figsize=(1.25 * columns, 2.7 * len(tables)), layout="constrained")
-    pixels, mask = (torch.from_numpy(np.asarray(x, np.float32))[None, None] for x in (image, label))
-    for number, (title, table) in enumerate(tables.items()):
-        for row in (2 * number, 2 * number + 1):
-            for column in range(columns):
-                axes[row, column].set_axis_off()
-            panels = {title.split(":")[0]: (pixels, mask)}
-            for name, options in table.items():
-                panels[name.replace("_", " ")] = Augmentation({name: {**options, "p": 1.0}})(pixels, mask)
-            for axis, (name, (x, y)) in zip(axes[row], panels.items(), strict=False):
-                axis.imshow(x[0, 0], cmap="gray", vmin=0, vmax=1)
-                axis.contour(y[0, 0], [0.5], colors="#ffb000", linewidths=0.8)
-                if row == 2 * number:
-                    axis.set_title(name, fontsize=7)
-    figure.savefig(path, dpi=100)
     plt.close(figure)
     return path

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .batches import rescale
 from .corpus import Task
-from .loop import bind
+from .interaction import bind
 from .prompts import center_clicks
 
 

@@ -20,7 +20,8 @@ from ..engine.make_example import example_of
 from ..engine.slice_session import SliceSession
 from ..mrml import prompt_tags, segments
 from ..mrml.slice_plane import SlicePlane
-from ..mrml.volumes import ijk_to_ras, load_volume
+from ..mrml.volume_files import load_volume
+from ..mrml.volumes import ijk_to_ras
 from .shared import options, torch_setup
 
 STRUCTURE = "hippocampus"

@@ -146,7 +146,7 @@ def test_an_existing_segmentation_is_gone_on_with(segment, ball, tmp_path):
     ran = segment(ball.path, "--segmentation", before, "--structure", "liver", "--slice", "max", "--axis", "k")
     assert ran.code == 0 and "slice k=9" in ran.out, ran.err
     from MultiverSegLib.mrml.segments import get_segment, load_segmentation, segment_ids
-    from MultiverSegLib.mrml.volumes import load_volume
+    from MultiverSegLib.mrml.volume_files import load_volume
 
     volume = load_volume(ball.path)
     node = load_segmentation(tmp_path / "out.seg.nrrd", volume)

@@ -69,7 +69,7 @@ def test_the_printed_dice_is_that_of_the_written_file(command, checkpoint, tmp_p
 def test_a_click_on_a_pixel_is_that_voxels_place_in_the_patient(ball, host):
     from MultiverSegLib.demo.run import _to_point
     from MultiverSegLib.evaluation.protocols import Interaction
-    from MultiverSegLib.mrml.volumes import load_volume
+    from MultiverSegLib.mrml.volume_files import load_volume
 
     volume = load_volume(ball.path)
     for axis, pixel, ijk in (("k", (22, 20), (20, 22, 6)), ("j", (6, 20), (20, 22, 6)), ("i", (6, 22), (20, 22, 6))):

@@ -19,9 +19,9 @@ def main() -> None:
     from MultiverSegLib.mrml.headless import start
 
     host = start()
-    from MultiverSegLib.mrml import markups, segments, volumes
+    from MultiverSegLib.mrml import markups, segments, volume_files
 
-    reference = volumes.load_volume(sys.argv[1])
+    reference = volume_files.load_volume(sys.argv[1])
     nodes = host.scene.GetNumberOfNodes()
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if Path("/proc/self/statm").exists() else 0
     if used:
@@ -50,15 +50,15 @@ def main() -> None:
 
 def read(kind: str, path: str, reference) -> None:
     """As the commands read such a file, and a little further: a slice is sampled, a segment counted."""
-    from MultiverSegLib.mrml import markups, volumes
+    from MultiverSegLib.mrml import markups, volume_files, volumes
     from MultiverSegLib.mrml.axes import own_axis
     from MultiverSegLib.mrml.masks import EVERY_LABEL, load_mask
     from MultiverSegLib.mrml.slice_plane import SlicePlane
 
     family = kind.partition(".")[0]
     if family == "volume":
-        plain = volumes.read_plain(path)
-        volume = volumes.load_volume(path)
+        plain = volume_files.read_plain(path)
+        volume = volume_files.load_volume(path)
         try:
             axis = own_axis(volumes.ijk_to_ras(volume))
             SlicePlane.from_volume(volume, axis, 0).sample(volume)

@@ -6,7 +6,8 @@ import numpy as np
 import pydicom
 import pytest
 from MultiverSegLib.core.errors import VolumeError
-from MultiverSegLib.mrml.volumes import array_of, ijk_to_ras, load_volume
+from MultiverSegLib.mrml.volume_files import load_volume
+from MultiverSegLib.mrml.volumes import array_of, ijk_to_ras
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from volume_cases import rotation
@@ -128,7 +129,7 @@ def test_a_slice_that_was_cut_short_is_named(host, tmp_path):
 
 
 def test_slices_with_scales_of_their_own_as_in_pet(host, tmp_path):
-    from MultiverSegLib.mrml.volumes import read_plain
+    from MultiverSegLib.mrml.volume_files import read_plain
 
     slopes = [1, 1.5, 0.25, 2, 0.1, 3, 600]
     write_series(tmp_path / "pet", RescaleSlope=lambda n: slopes[n], RescaleIntercept=0)

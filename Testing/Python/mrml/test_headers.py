@@ -15,7 +15,8 @@ from file_cases import ball, segmentation
 from MultiverSegLib.core.errors import MultiverSegError, SegmentationError, VolumeError
 from MultiverSegLib.core.notices import noticed
 from MultiverSegLib.mrml.segments import load_segmentation
-from MultiverSegLib.mrml.volumes import array_of, load_volume, read_plain
+from MultiverSegLib.mrml.volume_files import load_volume, read_plain
+from MultiverSegLib.mrml.volumes import array_of
 
 NRRD = {
     "type": "short",

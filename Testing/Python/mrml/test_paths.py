@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from MultiverSegLib.core.errors import MultiverSegError
 from MultiverSegLib.core.prompts import Point, Prompts
-from MultiverSegLib.mrml import markups, paths, segments, volumes
+from MultiverSegLib.mrml import markups, paths, segments, volume_files, volumes
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def here(host, tmp_path, monkeypatch):
 def test_a_volume_by_a_relative_name(here, name):
     (here / "data").mkdir()
     array = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
-    volumes.save_volume(volumes.new_volume(array, np.diag([1.0, 2, 3, 1]), "ct"), name)
+    volume_files.save_volume(volumes.new_volume(array, np.diag([1.0, 2, 3, 1]), "ct"), name)
     assert (here / name).is_file()
-    np.testing.assert_array_equal(volumes.array_of(volumes.load_volume(name)), array)
-    np.testing.assert_array_equal(volumes.read_plain(name).array, array)
+    np.testing.assert_array_equal(volumes.array_of(volume_files.load_volume(name)), array)
+    np.testing.assert_array_equal(volume_files.read_plain(name).array, array)
 
 
 def test_a_segmentation_and_prompts_by_relative_names(here):
@@ -59,7 +59,7 @@ def refused(function, path, *more) -> str:
 @pytest.fixture
 def readers(host):
     volume = volumes.new_volume(np.zeros((3, 4, 5), np.int16), np.eye(4), "ct")
-    return (volumes.load_volume, volumes.read_plain, lambda path: segments.load_segmentation(path, volume), markups.load_prompts)
+    return (volume_files.load_volume, volume_files.read_plain, lambda path: segments.load_segmentation(path, volume), markups.load_prompts)
 
 
 @pytest.mark.parametrize("name", ["gone.nrrd", "no/gone.seg.nrrd", "gone.mrk.json", "gone.dcm"])
@@ -77,7 +77,7 @@ def test_a_name_that_is_not_utf_8_is_refused_with_the_name(readers, tmp_path, en
     open(path, "wb").close()
     for read in readers:
         assert rf"M\xfcller.{ending}" in refused(read, path)
-    for save in (volumes.save_volume, lambda node, target: segments.save_segmentation(segments.new_segmentation(node), target)):
+    for save in (volume_files.save_volume, lambda node, target: segments.save_segmentation(segments.new_segmentation(node), target)):
         node = volumes.new_volume(np.zeros((3, 4, 5), np.int16), np.eye(4), "ct")
         if ending in ("nrrd", "seg.nrrd"):
             assert r"M\xfcller" in refused(lambda target, save=save, node=node: save(node, target), path)

@@ -14,7 +14,8 @@ from MultiverSegLib.mrml import segments
 from MultiverSegLib.mrml.plain_volume import PlainVolume
 from MultiverSegLib.mrml.segment_files import segment_file
 from MultiverSegLib.mrml.slice_plane import SlicePlane
-from MultiverSegLib.mrml.volumes import array_of, dimensions_of, ijk_to_ras, load_volume, node_of, read_plain
+from MultiverSegLib.mrml.volume_files import load_volume, read_plain
+from MultiverSegLib.mrml.volumes import array_of, dimensions_of, ijk_to_ras, node_of
 from volume_cases import ORDERS, VolumeCase, reordered
 
 from .test_dicom import write_series

@@ -23,7 +23,8 @@ from MultiverSegLib.mrml.segments import (
     write_plane,
 )
 from MultiverSegLib.mrml.slice_plane import SlicePlane
-from MultiverSegLib.mrml.volumes import ijk_to_ras, load_volume, save_volume
+from MultiverSegLib.mrml.volume_files import load_volume, save_volume
+from MultiverSegLib.mrml.volumes import ijk_to_ras
 from volume_cases import ORDERS, VolumeCase, reordered, rotation
 
 MATRIX = np.eye(4)

@@ -10,7 +10,8 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from MultiverSegLib.core.errors import VolumeError
-from MultiverSegLib.mrml.volumes import array_of, ijk_to_ras, load_volume, remove_node, save_volume
+from MultiverSegLib.mrml.volume_files import load_volume, save_volume
+from MultiverSegLib.mrml.volumes import array_of, ijk_to_ras, remove_node
 from volume_cases import ORDERS, VolumeCase, reordered, rotation, vtk_matrix
 
 TURN = rotation([0.3, 1, 0.2], 25)

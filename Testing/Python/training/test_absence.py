@@ -11,9 +11,11 @@ from MultiverSegLib.training.batches import BatchMaker
 from MultiverSegLib.training.config import AbsenceConfig, StageConfig, parse_config
 from MultiverSegLib.training.corpus import Corpus, CorpusError
 from MultiverSegLib.training.draws import TaskSampler, draw_slices
-from MultiverSegLib.training.loop import Interaction, Tally, Trainer
+from MultiverSegLib.training.interaction import Interaction
+from MultiverSegLib.training.loop import Trainer
 from MultiverSegLib.training.losses import SegmentationLoss, empty_loss
 from MultiverSegLib.training.smoke import SMOKE
+from MultiverSegLib.training.tally import Tally
 from MultiverSegLib.training.validation import validate_absence
 from MultiverSegLib.training.volumes import cut_volumes, gaps, paint, window_volume
 
@@ -293,7 +295,7 @@ def test_a_training_with_absence_learns_to_say_it(folder, tmp_path, one_thread):
 
 def test_the_tally_tells_present_from_absent():
     from MultiverSegLib.training.batches import Batch
-    from MultiverSegLib.training.loop import Lesson
+    from MultiverSegLib.training.interaction import Lesson
 
     label = torch.zeros(2, 1, 4, 4)
     label[0] = 1

@@ -6,7 +6,7 @@ import pytest
 from MultiverSegLib.core.resources import resource_path
 from MultiverSegLib.training.augment import TASK
 from MultiverSegLib.training.config import ConfigError, load_config, parse_config
-from MultiverSegLib.training.loop import learning_rate
+from MultiverSegLib.training.optimisation import learning_rate
 from MultiverSegLib.training.smoke import SMOKE
 
 MINIMAL = {"model": {"family": "multiverseg"}, "stages": [{"steps": 10}]}

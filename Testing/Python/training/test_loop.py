@@ -19,7 +19,9 @@ from MultiverSegLib.core.models.loading import load_network
 from MultiverSegLib.core.networks import build_network
 from MultiverSegLib.training.config import parse_config
 from MultiverSegLib.training.corpus import Corpus
-from MultiverSegLib.training.loop import EMA, Interaction, Trainer, freeze_unused
+from MultiverSegLib.training.interaction import Interaction
+from MultiverSegLib.training.loop import Trainer
+from MultiverSegLib.training.optimisation import EMA, freeze_unused
 from MultiverSegLib.training.smoke import SMOKE, run_smoke
 
 CROSSBLOCK = {"family": "multiverseg", "target_channels": 5, "context_channels": 5, "encoder_features": [4, 6, 8]}

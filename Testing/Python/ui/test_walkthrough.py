@@ -15,7 +15,8 @@ class Case:
     """A sample volume with its reference, shown at the middle of the structure."""
 
     def __init__(self, bench, number: int) -> None:
-        from MultiverSegLib.mrml.volumes import ijk_to_ras, load_volume
+        from MultiverSegLib.mrml.volume_files import load_volume
+        from MultiverSegLib.mrml.volumes import ijk_to_ras
 
         path = sorted((COHORT / "images").glob("*.nii.gz"))[number]
         self.volume = load_volume(path)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import CohortError, SegmentationError
-from ...mrml import dicom, labelmaps, paths, prompt_tags, segments, volumes
+from ...mrml import dicom, labelmaps, paths, prompt_tags, segments, volume_files, volumes
 from ...mrml.axes import array_axis, voxel_axis
 from ...mrml.headers import check_header
 from ...mrml.masks import load_mask
@@ -49,7 +49,7 @@ def load_source_files(source: Source, path: Path, name: str) -> Any:
         return _frame(path, source.frame or 0, name)
     if source.kind == "dicom":
         return dicom.load_dicom(path, name, source.series or None)
-    return volumes.load_volume(path, name)
+    return volume_files.load_volume(path, name)
 
 
 def read_source(source: Source, path: Path, name: str) -> PlainVolume:
@@ -65,7 +65,7 @@ def read_source(source: Source, path: Path, name: str) -> PlainVolume:
         return _plain_frame(path, source.frame or 0, name)
     if source.kind == "dicom":
         return dicom.read_plain_dicom(path, name, source.series or None)
-    return volumes.read_plain(path, name)
+    return volume_files.read_plain(path, name)
 
 
 def plain_of_scene(case: Case) -> PlainVolume:

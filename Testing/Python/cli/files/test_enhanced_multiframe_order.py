@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from file_cases import CENTRE, PROMPTS, ball, centre_of, enhanced
 from MultiverSegLib.core.errors import VolumeError
-from MultiverSegLib.mrml.volumes import array_of, ijk_to_ras, load_volume, read_plain
+from MultiverSegLib.mrml.volume_files import load_volume, read_plain
+from MultiverSegLib.mrml.volumes import array_of, ijk_to_ras
 
 ORDERS = {
     "in order": [*range(24)],

@@ -9,7 +9,7 @@ from MultiverSegLib.cohort.store.mask_delta import change_between
 from MultiverSegLib.cohort.store.records import Structure
 from MultiverSegLib.cohort.work.case_nodes import CaseNodes, reference_mask
 from MultiverSegLib.core.errors import CohortError, SegmentationError, VolumeError
-from MultiverSegLib.mrml import segments, volumes
+from MultiverSegLib.mrml import segments, volume_files, volumes
 from MultiverSegLib.mrml.axes import voxel_axis
 from MultiverSegLib.mrml.masks import EVERY_LABEL, load_mask
 
@@ -102,7 +102,7 @@ def test_volumes_of_the_scene(host, tmp_path):
     import slicer
 
     write(tmp_path / "ä b.nrrd", ellipsoid(0)[0])
-    filed = volumes.load_volume(tmp_path / "ä b.nrrd")
+    filed = volume_files.load_volume(tmp_path / "ä b.nrrd")
     made = slicer.util.addVolumeFromArray(np.ones(SHAPE, np.int16), name="made")
     slicer.util.addVolumeFromArray(np.ones(SHAPE, np.int16), name="labels", nodeClassName="vtkMRMLLabelMapVolumeNode")
     cases = cases_from_scene(tmp_path / "cohort")

@@ -181,7 +181,7 @@ def test_finer_parts_are_cached_too(fuller):
 
 @torch.no_grad()
 def test_older_weights_go_on_as_they_were_with_the_new_parts():
-    from MultiverSegLib.training.loop import copy_weights
+    from MultiverSegLib.training.optimisation import copy_weights
 
     torch.manual_seed(0)
     older = awake(build_network({**SMALL, "reduce": 2})).eval()
