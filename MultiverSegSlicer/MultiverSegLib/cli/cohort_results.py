@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import say, step, table, warn, written
+from .console import bar, say, step, table, tell, written
 from .options import Device, one_of
 
 if TYPE_CHECKING:
@@ -46,12 +46,16 @@ def export(
     start()
     cohort = Cohort.open(folder, read_only=True)
     begun: list[str] = []
-    with step("Exporting"):
-        done = export_cohort(cohort, out, format_, lambda case_id: exporting(begun, case_id), cases=case or None)
+    with bar("Exporting") as show:
+
+        def shown(case_id: str, done: int, total: int) -> None:
+            exporting(begun, case_id)
+            show(done, total, case_id)
+
+        done = export_cohort(cohort, out, format_, shown, cases=case or None)
     for path in done.files:
         say(path)
-    for case_id, reason in done.left_out.items():
-        warn(f"{case_id} was left out: {reason}")
+    tell(done)
 
 
 def exporting(begun: list[str], case: str) -> None:

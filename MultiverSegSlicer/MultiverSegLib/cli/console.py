@@ -36,6 +36,13 @@ def say(text: object) -> None:
     typer.echo(plain(text))
 
 
+def tell(text: object) -> None:
+    """A line about the result, for who watches: on standard error, so that it is no part of what a program reads."""
+    import typer
+
+    typer.echo(plain(text), err=True)
+
+
 def error_console() -> Any:
     """A rich console on standard error: what a person watches, never what a program reads."""
     from rich.console import Console

@@ -11,21 +11,10 @@ from MultiverSegLib.cohort.results.formats.dicom_seg import terminology_codes
 from MultiverSegLib.cohort.sources.files import cases_from_folder
 from MultiverSegLib.cohort.store.cohort import Cohort
 from MultiverSegLib.cohort.store.records import Structure
-from MultiverSegLib.cohort.work.case_nodes import CaseNodes
 from MultiverSegLib.core.errors import CohortError
-from MultiverSegLib.mrml import segments
 
 from ..volumes import SHAPE, SPACING, ellipsoid, write_cohort_files
-
-
-def accept(cohort, case, masks):
-    nodes = CaseNodes(cohort, case)
-    for name, mask in masks.items():
-        segments.set_segment(nodes.segmentation, nodes.segment_id(name), nodes.volume, mask)
-    nodes.save()
-    nodes.close()
-    for name in masks:
-        cohort.record("accepted", case=case, structure=name, example="")
+from .accepting import accept
 
 
 @pytest.fixture

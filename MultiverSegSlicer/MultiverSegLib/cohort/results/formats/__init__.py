@@ -2,7 +2,7 @@
 
 A format is a ``Plugin`` whose ``run`` is ``write(result: CaseResult, folder: Path) -> list[Path]``: it writes the result of one case into the
 folder (each file beside its final name, then renamed) and returns the files; it raises ``CohortError`` where it can't. ``needs`` names the
-Python packages that it imports and the extension doesn't bring. A new one needs a file here and its entry in ``FORMATS``; another package
+Python packages that it imports and Slicer doesn't bring, as pip takes them ("highdicom>=0.22"). A new one needs a file here and its entry in ``FORMATS``; another package
 adds one by the entry point ``multiverseg.export_formats``.
 """
 

@@ -176,5 +176,5 @@ PLUGIN = Plugin(
     "DICOM segmentation (SEG)",
     "One DICOM file with all structures; the case must have come from DICOM images.",
     write,
-    needs=("highdicom",),
+    needs=("highdicom>=0.22",),
 )
