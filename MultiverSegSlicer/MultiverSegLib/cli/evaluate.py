@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import evaluate_paper, evaluate_volumes
+from . import evaluate_paper, evaluate_volumes, evaluate_weak
 
 app = typer.Typer(
     no_args_is_help=True, help="Measure a model.\n\nExample: [bold]multiverseg evaluate quick --model compact --corpus corpus[/bold]"
@@ -25,6 +25,7 @@ def _group() -> None:
 
 evaluate_paper.register(app)
 evaluate_volumes.register(app)
+evaluate_weak.register(app)
 
 
 @app.command("quick")

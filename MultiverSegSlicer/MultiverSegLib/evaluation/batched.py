@@ -59,6 +59,11 @@ class BatchedModel:
         """Whether it reads examples."""
         return self._network.context_channels > 0
 
+    @property
+    def reads_weak_examples(self) -> bool:
+        """Whether it reads examples that have prompts in place of a mask."""
+        return self._network.context_channels > 2
+
     def predict(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """Logits float32 [H, W] of each query. Queries with contexts of one size share a pass."""
         import torch
@@ -147,12 +152,16 @@ class BatchedModel:
         return torch.stack([self._stack(q.context) for q in queries]).flip(flip)
 
     def _stack(self, entries: Sequence[Entry]) -> Tensor:
-        """[N,Cc,H,W]: image, mask, and zeros where the network would read an example's prompts."""
+        """[N,Cc,H,W]: image, mask, and, where the network reads them, an example's prompts; zeros for what it hasn't."""
         import torch
 
         values = np.zeros((len(entries), self._network.context_channels, *entries[0].image.shape), np.float32)
         for value, entry in zip(values, entries, strict=True):
-            value[0], value[1] = entry.image, entry.mask
+            value[0] = entry.image
+            if entry.mask is not None:
+                value[1] = entry.mask
+            if entry.prompts is not None:
+                value[2:] = entry.prompts[: len(value) - 2]
         return torch.from_numpy(values).to(self._device)
 
 

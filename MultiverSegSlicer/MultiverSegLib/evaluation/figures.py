@@ -17,6 +17,8 @@ from .plan import CONTEXT_ONLY, CORRECTED, SEQUENCE, YARDSTICKS
 from .table import Table
 
 COLOURS = ("#d95f02", "#4c72b0", "#1b9e77", "#7570b3", "#a6761d", "#e7298a", "#666666", "#66a61e")
+#: With more labels than this the legend of a single panel stands beside it.
+_LABELS_INSIDE = 6
 TITLES = {
     "clicks": "centre clicks",
     "scribbles": "centerline scribbles",
@@ -58,13 +60,13 @@ def draw_all(table: Table) -> Iterator[Drawing]:
         caption = (
             f"Nobody corrects: Dice of the n-th image when predictions become the context (figure 17); truth: the references do. {shading}"
         )
-        yield Drawing("bootstrapped", caption, _panels([("", lines)], "number of the image", "Dice", top=1))
+        yield Drawing("bootstrapped", caption, draw_panels([("", lines)], "number of the image", "Dice", top=1))
     if sizes := measures.context_sizes(table):
         unit = f"Shaded: 95 % bootstrap intervals over the {measures.unit_of(table.where(experiment=CONTEXT_ONLY))}s."
         lines = [measures.against_size(t, m) for m, t in sizes.items()]
         caption = f"Dice from examples alone against their number (figure 6), reference masks as context. {unit}"
-        yield Drawing("context-size", caption, _panels([("", lines)], "examples", "Dice", top=1, log=True))
-        panels = _panels(_split(sizes, measures.against_size), "examples", "Dice", top=1, log=True)
+        yield Drawing("context-size", caption, draw_panels([("", lines)], "examples", "Dice", top=1, log=True))
+        panels = draw_panels(_split(sizes, measures.against_size), "examples", "Dice", top=1, log=True)
         yield Drawing("context-size-by-dataset", f"The same by dataset (figure 19). {unit}", panels)
     for user in table.where(experiment=CORRECTED).values("user"):
         yield from _corrected(table, user)
@@ -100,7 +102,7 @@ def _canvas(panels: int, width: float = 4.2, height: float = 3.0) -> tuple[Any, 
     return figure, axes[:panels]
 
 
-def _panels(panels: Sequence[tuple[str, list[Line]]], x: str, y: str, top: float | None = None, log: bool = False) -> Any:
+def draw_panels(panels: Sequence[tuple[str, list[Line]]], x: str, y: str, top: float | None = None, log: bool = False) -> Any:
     """A panel of lines for each (title, lines); a label has one colour in all of them."""
     figure, axes = _canvas(len(panels))
     labels = list(dict.fromkeys(line.label for _, lines in panels for line in lines))
@@ -117,7 +119,10 @@ def _panels(panels: Sequence[tuple[str, list[Line]]], x: str, y: str, top: float
             axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-    if len(labels) > 1:
+    if len(labels) > _LABELS_INSIDE and len(panels) == 1:
+        figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=7, loc="outside right center")
+        figure.set_size_inches(6.6, 3.6)
+    elif len(labels) > 1:
         axes[0].legend(frameon=False, fontsize=7)
     return figure
 
@@ -127,7 +132,7 @@ def _by_user(table: Table, users: Sequence[str]) -> Any:
     for user in users:
         methods = table.where(experiment=SEQUENCE, user=user).values("method")
         panels.append((TITLES[user], [measures.along(measures.sequence(table, user, m), m) for m in methods]))
-    return _panels(panels, "number of the image", "interactions")
+    return draw_panels(panels, "number of the image", "interactions")
 
 
 def _steps_by(table: Table, users: Sequence[str], level: str, which: str, shading: str) -> Iterator[Drawing]:
@@ -144,7 +149,7 @@ def _steps_by(table: Table, users: Sequence[str], level: str, which: str, shadin
             panels.append((", ".join(key), [measures.along(t, m) for m, t in chosen.items() if len(t)]))
         name = f"steps-by-{'dataset' if level == 'dataset' else 'task'}-{user.replace(' ', '-')}"
         caption = f"{TITLES[user]}: interactions to 90 % Dice for the n-th image, by {'dataset' if level == 'dataset' else 'task'} ({which}). {shading}"
-        yield Drawing(name, caption, _panels(panels, "number of the image", "interactions"))
+        yield Drawing(name, caption, draw_panels(panels, "number of the image", "interactions"))
 
 
 def _names(table: Table, names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -191,7 +196,7 @@ def _contexts(table: Table, user: str) -> Any:
         kinds = part.values("context")
         if len(kinds) > 1:
             panels.append((method, [measures.along(part.where(context=c), c) for c in kinds]))
-    return _panels(panels, "number of the image", "interactions") if panels else None
+    return draw_panels(panels, "number of the image", "interactions") if panels else None
 
 
 def _saved(table: Table, user: str) -> Any:
@@ -219,7 +224,7 @@ def _corrected(table: Table, user: str) -> Iterator[Drawing]:
         sizes = {s: of(t) for (m, s), t in parts.items() if m == method}
         return [measures.against_steps(t, f"{s} examples" if s != 1 else "1 example") for s, t in sizes.items() if len(t)]
 
-    overall = _panels([(m, lines(lambda t: t, m)) for m in methods], "interactions", "Dice", top=1)
+    overall = draw_panels([(m, lines(lambda t: t, m)) for m in methods], "interactions", "Dice", top=1)
     shading = "Shaded: 95 % bootstrap intervals over the datasets."
     name = user.replace(" ", "-")
     yield Drawing(f"corrected-{name}", f"{TITLES[user]} with reference masks as context, by its size (figure 7). {shading}", overall)
@@ -227,7 +232,7 @@ def _corrected(table: Table, user: str) -> Iterator[Drawing]:
     for number, method in enumerate(methods):
         panels = [(d, lines(lambda t, d=d: t.where(dataset=d), method)) for d in datasets]
         caption = f"{method}: the same by dataset (figures 20 and 21). {shading}"
-        yield Drawing(f"corrected-{name}-by-dataset-{number + 1}", caption, _panels(panels, "interactions", "Dice", top=1))
+        yield Drawing(f"corrected-{name}-by-dataset-{number + 1}", caption, draw_panels(panels, "interactions", "Dice", top=1))
 
 
 def _dice_by_steps(rows: Table) -> Any:
@@ -242,4 +247,4 @@ def _dice_by_steps(rows: Table) -> Any:
                     lines.append(measures.against_steps(part.where(context_size=size), label))
         if lines:
             panels.append((TITLES[kind], lines))
-    return _panels(panels, "interactions", "Dice", top=1)
+    return draw_panels(panels, "interactions", "Dice", top=1)

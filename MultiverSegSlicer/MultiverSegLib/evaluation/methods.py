@@ -138,6 +138,11 @@ class Composed:
         """Whether it learns from examples."""
         return self.spec.use_context and bool(self.models[self.spec.model].in_context)
 
+    @property
+    def reads_weak_examples(self) -> bool:
+        """Whether it learns from examples that have prompts in place of a mask."""
+        return self.in_context and bool(self.models[self.spec.model].reads_weak_examples)
+
     def predict(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """Sorts the queries by the model that answers them."""
         shares: dict[str, list[int]] = {}

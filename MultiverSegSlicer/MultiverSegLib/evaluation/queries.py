@@ -15,10 +15,12 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A context entry on the grid: ``image`` float32 [H, W] in 0..1, ``mask`` float32 [H, W] in 0..1 (soft or binary)."""
+    """A context entry on the grid: ``image`` float32 [H, W] in 0..1; ``mask`` float32 [H, W] in 0..1 (soft or binary), or None where ``prompts``
+    float32 [3, H, W] (box, positive, negative) are all that is known of it."""
 
     image: np.ndarray
-    mask: np.ndarray
+    mask: np.ndarray | None
+    prompts: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +35,12 @@ class Query:
 
 
 class Method(Protocol):
-    """What a simulation needs. ``interactive``: prompts change its prediction; ``in_context``: examples do."""
+    """What a simulation needs. ``interactive``: prompts change its prediction; ``in_context``: examples do; ``reads_weak_examples``: examples
+    that have prompts in place of a mask do too."""
 
     interactive: bool
     in_context: bool
+    reads_weak_examples: bool
 
     def predict(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """Logits float32 [H, W] of each query, in their order."""

@@ -35,6 +35,11 @@ class SeamModel:
         """Whether it reads examples."""
         return self._capabilities.context != "none"
 
+    @property
+    def reads_weak_examples(self) -> bool:
+        """Whether it reads examples that have prompts in place of a mask."""
+        return self._capabilities.context == "prompts"
+
     def predict(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """Logits float32 [H, W] of each query."""
         found = self._predictor.predict_batch([self._request(q) for q in queries])
@@ -47,6 +52,7 @@ class SeamModel:
 
 
 def _shown(entry: Entry) -> ShownExample:
-    mask = (entry.mask >= 0.5).astype(np.float32)
-    name = hashlib.sha256(entry.image.tobytes() + np.packbits(mask > 0).tobytes()).hexdigest()[:16]
-    return ShownExample(name, entry.image, mask)
+    mask = None if entry.mask is None else (entry.mask >= 0.5).astype(np.float32)
+    parts = [np.packbits(a > 0).tobytes() if a is not None else b"none" for a in (mask, entry.prompts)]
+    name = hashlib.sha256(entry.image.tobytes() + b"".join(parts)).hexdigest()[:16]
+    return ShownExample(name, entry.image, mask, entry.prompts)

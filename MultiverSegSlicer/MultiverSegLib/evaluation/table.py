@@ -13,8 +13,9 @@ from ..core.errors import MultiverSegError
 
 #: From the outermost to the innermost level of averaging. A person's images are averaged first, then labels, axes, modalities, datasets.
 LEVELS = ("dataset", "modality", "axis", "label", "subject")
-_NUMBERS = ("dice", "hd95", "expected", "cycle", "found_damaged", "predictions")
+_NUMBERS = ("dice", "hd95", "expected", "cycle", "found_damaged", "predictions", "seconds")
 _WHOLE = ("simulation", "order", "position", "image", "context_size", "step", "last")
+_COUNTED = (*_WHOLE, "prompts")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """The table of ``steps.csv``, or of the folder that it lies in.
+    """The table of ``steps.csv`` (or another file of such rows), or of the folder that it lies in.
 
     Raises:
         MultiverSegError: missing, or not such a table.
@@ -66,7 +67,7 @@ def read_table(path: Path) -> Table:
             rows = list(reader)
         columns = {}
         for name, column in zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True):
-            if name in _WHOLE:
+            if name in _COUNTED:
                 columns[name] = np.array(column, np.int64)
             elif name in _NUMBERS:
                 columns[name] = np.array([float(v) if v else np.nan for v in column])

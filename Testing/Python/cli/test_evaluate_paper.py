@@ -70,3 +70,9 @@ def test_radioactive_rounds_on_a_volume(command, checkpoint, tmp_path):
     assert ran.out.count("round ") == 6 and "1 volumes, 1 examples" in ran.out
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 7
     assert "Give both" in command("evaluate", "radioactive", "--images", tmp_path).error_line
+
+
+def test_weak_examples_from_the_command(command, checkpoint, tmp_path):
+    ran = command("evaluate", "weak", "-m", checkpoint, "--targets", 1, "--workers", 1, "-o", tmp_path / "weak")
+    assert ran.code == 0, ran.err
+    assert "| small | a box |" in ran.out and (tmp_path / "weak" / "tables.md").is_file()

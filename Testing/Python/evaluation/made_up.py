@@ -31,10 +31,10 @@ def task(name="A / disk / axial", count=8, same=False, licence="CC0"):
 class Painter:
     """Paints a disk at each positive click, and all that its last example shows."""
 
-    interactive, in_context = True, True
+    interactive, in_context, reads_weak_examples = True, True, True
 
-    def __init__(self, in_context: bool = True) -> None:
-        self.in_context = in_context
+    def __init__(self, in_context: bool = True, reads_weak_examples: bool = True) -> None:
+        self.in_context, self.reads_weak_examples = in_context, reads_weak_examples
         self.asked: list[Query] = []
 
     def predict(self, queries: Sequence[Query]) -> list[np.ndarray]:
@@ -44,7 +44,8 @@ class Painter:
     def _one(self, query: Query) -> np.ndarray:
         mask = np.zeros(query.image.shape, bool)
         if query.context and self.in_context:
-            mask |= query.context[-1].mask > 0.5
+            last = query.context[-1]
+            mask |= (last.prompts.max(0) if last.mask is None else last.mask) > 0.5
         for row, col in np.argwhere(query.prompts[POSITIVE] > 0) if query.prompts is not None else ():
             mask |= disk(row, col, 9, mask.shape)
         return np.where(mask, 5.0, -5.0).astype(np.float32)
