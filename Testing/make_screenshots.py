@@ -267,7 +267,7 @@ def take_cohort(folder: Path, scratch: Path) -> None:
         desk = panel.cohort.desk
         nodes, case = desk.work.nodes, cohort.case(desk.case_id)
         if number == 3:
-            panel.cohort.skip()
+            panel.cohort.steps.skip()
             continue
         mask = reference_mask(cohort, case, "hippocampus", nodes.volume) > 0
         j = int(mask.sum((0, 2)).argmax())
@@ -280,7 +280,7 @@ def take_cohort(folder: Path, scratch: Path) -> None:
         studio.settle()
         # the person corrects by hand
         set_slice(nodes.segmentation, nodes.segment_id("hippocampus"), nodes.volume, mask[:, j], "j", j)
-        panel.cohort.accept_and_next()
+        panel.cohort.steps.accept_and_next()
     ahead = panel.cohort.ahead.background
     host.wait_until(lambda: not ahead.busy and ahead.standing().done == ahead.standing().total > 0, 300)
     host.render()

@@ -51,11 +51,11 @@ class Accepting:
 
         def then(problem: str) -> None:
             if problem:
-                owner.message.text = _("Not accepted: {reason}").format(reason=problem)
+                owner.say(_("Not accepted: {reason}").format(reason=problem))
             elif owner.desk.work is work:
                 owner.guarded(accept)
 
-        owner.message.text = _("The last click is being answered; then it is accepted.")
+        owner.say(_("The last click is being answered; then it is accepted."))
         self.presenter().when_answered(then)
 
     def _segmented(self) -> bool:

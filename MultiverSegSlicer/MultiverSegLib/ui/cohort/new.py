@@ -16,7 +16,14 @@ from ...core.errors import CohortError
 from ..shared import settings
 from .structures import named
 
-SOURCES = ("folder", "table (CSV)", "scene", "folder of the scene", "sequence")
+#: Kind of source -> what it is called.
+SOURCES = {
+    "folder": "folder",
+    "table (CSV)": "table (CSV)",
+    "scene": "scene",
+    "folder of the scene": "folder of the scene",
+    "sequence": "sequence",
+}
 
 
 def new_cohort(parent, kind: str, axis: str) -> Cohort | None:

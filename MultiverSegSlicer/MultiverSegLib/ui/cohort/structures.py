@@ -44,7 +44,7 @@ class StructuresBox:
         self.color.connect("clicked()", lambda: self.owner.guarded(self._recolor))
         self.axis.connect("activated(int)", lambda index: self.owner.guarded(lambda: self._turn(str(self.axis.itemData(index)))))
         self.add.connect("clicked()", lambda: self.owner.guarded(self._add))
-        self.accept.connect("clicked()", self.owner.accept_structure)
+        self.accept.connect("clicked()", lambda: self.owner.steps.accept_structure())
 
     def show(self) -> None:
         """Shows the cohort as it is now."""
