@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,11 @@ LIMITS = (
 )
 
 
-def write_cohort_report(cohort: Cohort, folder: Path | str) -> list[Path]:
+def write_cohort_report(cohort: Cohort, folder: Path | str, cases: list[ReportCase] | None = None) -> list[Path]:
     """Writes report.html, report.csv and methods.txt into ``folder`` and gives their paths.
+
+    Args:
+        cases: what ``report_cases`` gave, where that was done before, case by case.
 
     Raises:
         MultiverSegError: nothing was done yet, or jinja2 or matplotlib is missing.
@@ -48,11 +52,17 @@ def write_cohort_report(cohort: Cohort, folder: Path | str) -> list[Path]:
     folder = Path(folder)
     write_atomically(folder / "report.csv", table_csv(cohort))
     write_atomically(folder / "methods.txt", methods_paragraph(cohort) + "\n")
-    return [write_report(folder / "report.html", build_report(cohort)), folder / "report.csv", folder / "methods.txt"]
+    return [write_report(folder / "report.html", build_report(cohort, cases)), folder / "report.csv", folder / "methods.txt"]
 
 
-def build_report(cohort: Cohort) -> Report:
-    """The page's content."""
+def report_cases(cohort: Cohort) -> Iterator[ReportCase]:
+    """The page's rows, one after the other: most of the work, since their pictures are drawn."""
+    for number, case in enumerate(_in_order(cohort)):
+        yield _report_case(cohort, case, number < _PICTURES)
+
+
+def build_report(cohort: Cohort, cases: list[ReportCase] | None = None) -> Report:
+    """The page's content; ``cases``: its rows, where they are made already."""
     done = progress(cohort.state)
     accepted = [case for case in cohort.cases if case.status == ACCEPTED]
     figures: dict[str, Any] = {
@@ -78,7 +88,7 @@ def build_report(cohort: Cohort) -> Report:
         lead=f"Done: {done}. Model: {', '.join(models) or cohort.setting('model')}. MultiverSeg for 3D Slicer {__version__}.",
         figures=figures,
         plots=_plots(cohort),
-        cases=[_report_case(cohort, case, number < _PICTURES) for number, case in enumerate(_in_order(cohort))],
+        cases=list(report_cases(cohort)) if cases is None else cases,
         notes=[methods_paragraph(cohort), LIMITS],
     )
 

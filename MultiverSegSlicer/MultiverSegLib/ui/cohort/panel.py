@@ -14,7 +14,11 @@ from ..shared import settings
 from ..shared.widgets import described
 from .accepting import Accepting
 from .background_box import AheadBox
+from .case_actions import CaseActions
 from .case_view import CaseView
+from .cohort_actions import CohortActions
+from .long_work import LongWork
+from .outcome import Outcome
 from .results_gallery import ResultsGallery
 from .shelf import Shelf
 from .side import Side
@@ -51,13 +55,17 @@ class CohortPanel:
         self.message.setWordWrap(True)
         layout.addWidget(self.message)
         self.structures = StructuresBox(layout, self)
-        self.table = CohortTable(layout, self.go_to)
+        self.table = CohortTable(layout, self.go_to, lambda: self.case_actions.show())
         watching = self.watching
         self.ahead = AheadBox(
             layout, self.desk, self.panel.service, lambda: self.steps.chosen_order(), watching.may_show, watching.stepped, self.say
         )
         self.steps = Steps(layout, self)
         self.results = ResultsGallery(layout, self.go_to)
+        self.case_actions = CaseActions(layout, self)
+        self.cohort_actions = CohortActions(layout, self)
+        self.tasks = LongWork(layout, self.panel.service, self.say, self._work_changed)
+        self.outcome = Outcome(layout)
 
     # Life
 
@@ -80,6 +88,7 @@ class CohortPanel:
         """The panel is about to be destroyed."""
         self.leave_open_work()
         self.ahead.close()
+        self.tasks.close()
         settings.use_contexts(None)
         self.panel.library.cohort = None
         try:
@@ -90,6 +99,7 @@ class CohortPanel:
     def leave_open_work(self) -> None:
         """Nothing that is under way for the open cohort may go on."""
         self.watching.stop()
+        self.tasks.stop()
 
     # What the parts and the panel around ask for
 
@@ -175,7 +185,13 @@ class CohortPanel:
         self.structures.show()
         self.steps.show(cohort is not None and not cohort.read_only and case_id is not None)
         self.results.show(cohort, self.desk.contexts)
+        self.case_actions.show()
+        self.cohort_actions.show()
         self.say(self._line())
+
+    def _work_changed(self) -> None:
+        """Long work began or ended."""
+        self.cohort_actions.show()
 
     def say(self, text: str) -> None:
         """One line to the person."""
@@ -189,6 +205,10 @@ class CohortPanel:
             text = _("Read only: held by {holder}. {progress}").format(holder=cohort.holder or _("nobody"), progress=progress(cohort.state))
             return text + " " + _("If nobody works on it any more, delete its file cohort.lock.") if cohort.holder else text
         return f"{cohort.state.name}: {progress(cohort.state)}"
+
+    def doing(self, function):
+        """What a button is connected to: ``function``, run by ``guarded``."""
+        return lambda: self.guarded(function)
 
     def guarded(self, function) -> None:
         """Runs a step; says what went wrong."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import qt
 from slicer.i18n import tr as _
 
-from ...cohort.store.records import ACCEPTED, IN_PROGRESS, STATUSES, TODO
 from ..shared.widgets import described
+from .words import STATES, Confidences, Mark, confidence_of, meaning, state_of, word
 
-COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "first vs. accepted")
-PROPOSED = "proposed"
+COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "kept")
+_CASE, _STATUS, _STRUCTURE, _CONFIDENCE = 0, 1, 2, 5
 _ROW_HEIGHT = 22
 #: Background of the status chip; readable with black text in light and dark themes.
 CHIPS = {
     "todo": "#c9ced6",
-    PROPOSED: "#a9c7f5",
+    "proposed": "#a9c7f5",
     "in progress": "#f5d38a",
     "accepted": "#9fdcae",
     "skipped": "#b8b8b8",
@@ -23,32 +23,45 @@ CHIPS = {
 
 
 class CohortTable:
-    """``open_case``: called with the case's id and the structure of a row when it is activated."""
+    """``open_case``: called with the case's id and the structure of a row when it is activated; ``selected``: called when another row is
+    selected."""
 
-    def __init__(self, layout, open_case) -> None:
+    def __init__(self, layout, open_case, selected=lambda: None) -> None:
         self.open_case = open_case
         self._keys: list[tuple[str, str]] = []
         self._values: dict[tuple[str, str], list] = {}
+        self._current: str | None = None
         row = qt.QHBoxLayout()
         self.filter = described(qt.QLineEdit(), _("Show only the cases whose name contains this."), _("Filter cases"))
         self.filter.setPlaceholderText(_("Filter"))
         self.status = described(qt.QComboBox(), _("Show only cases of this status."), _("Status of the cases shown"))
         self.status.addItem(_("all"), "")
-        for name in (*STATUSES, PROPOSED):
-            self.status.addItem(_(name), name)
+        for state in STATES:
+            self.status.addItem(word(state), state)
+            self.status.setItemData(self.status.count - 1, meaning(state), qt.Qt.ToolTipRole)
         self.structure = described(qt.QComboBox(), _("Show only the rows of this structure."), _("Structure of the rows shown"))
         row.addWidget(self.filter)
         row.addWidget(self.structure)
         row.addWidget(self.status)
         layout.addLayout(row)
-        self.widget = described(qt.QTableWidget(), _("The cases of the cohort. Double-click one to open it."), _("Cases"))
-        self.widget.setColumnCount(len(COLUMNS))
-        self.widget.setHorizontalHeaderLabels([_(name) for name in COLUMNS])
-        self.widget.horizontalHeaderItem(COLUMNS.index("first vs. accepted")).setToolTip(
-            _(
-                "How much of the first prediction was kept: its Dice with what was accepted (1: accepted as it was). It says nothing about accuracy."
-            )
+        self.widget = described(
+            qt.QTableWidget(), _("The cases of the cohort. Double-click one, or press Enter on it, to open it."), _("Cases")
         )
+        self.widget.setColumnCount(len(COLUMNS))
+        self.widget.setHorizontalHeaderLabels(
+            [_("case"), _("status"), _("structure"), _("clicks"), _("seconds"), _("confidence"), _("first kept")]
+        )
+        for column, tip in (
+            (_CONFIDENCE, _("How sure the model was, beside the cases that were accepted in this cohort; the number is in the tooltip.")),
+            (
+                COLUMNS.index("kept"),
+                _(
+                    "How much of the first prediction was kept: its Dice with what was accepted (1: accepted as it was). It says nothing about "
+                    "accuracy."
+                ),
+            ),
+        ):
+            self.widget.horizontalHeaderItem(column).setToolTip(tip)
         self.widget.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         self.widget.setSelectionMode(qt.QAbstractItemView.SingleSelection)
         self.widget.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
@@ -57,6 +70,10 @@ class CohortTable:
         self.widget.setMinimumHeight(8 * _ROW_HEIGHT)
         layout.addWidget(self.widget)
         self.widget.connect("cellDoubleClicked(int,int)", self._activated)
+        self.widget.connect("itemSelectionChanged()", selected)
+        self.enter = qt.QShortcut(qt.QKeySequence("Return"), self.widget)
+        self.enter.setContext(qt.Qt.WidgetShortcut)
+        self.enter.connect("activated()", self._entered)
         self.filter.connect("textChanged(QString)", lambda text: self.apply_filter())
         for box in (self.status, self.structure):
             box.connect("currentIndexChanged(int)", lambda index: self.apply_filter())
@@ -66,19 +83,20 @@ class CohortTable:
         self._offer_structures([structure.name for structure in cohort.structures] if cohort is not None else [])
         rows = [(case, structure.name) for case in cohort.cases for structure in cohort.structures] if cohort is not None else []
         keys = [(case.id, structure) for case, structure in rows]
+        known = _known(cohort)
         if keys != self._keys:
             self._keys, self._values = keys, {}
             self.widget.setSortingEnabled(False)
             self.widget.setRowCount(0)
             self.widget.setRowCount(len(rows))
             for number, (case, structure) in enumerate(rows):
-                self._fill_row(number, case, structure)
+                self._fill_row(number, case, structure, known[structure])
             self.widget.setSortingEnabled(True)
-            self.widget.setColumnHidden(COLUMNS.index("structure"), len({name for _case, name in keys}) == 1)
+            self.widget.setColumnHidden(_STRUCTURE, len({name for _case, name in keys}) == 1)
             self.widget.resizeColumnsToContents()
             self.apply_filter()
         else:
-            self._update(rows)
+            self._update(rows, known)
         self._select(current)
 
     def _offer_structures(self, names: list[str]) -> None:
@@ -89,82 +107,110 @@ class CohortTable:
                 self.structure.addItem(name, name)
         self.structure.setVisible(len(names) > 1)
 
-    def refresh(self, case) -> None:
+    def refresh(self, cohort, case) -> None:
         """Shows what is new about one case."""
-        self._update([(case, structure) for case_id, structure in self._keys if case_id == case.id])
+        self._update([(case, structure) for case_id, structure in self._keys if case_id == case.id], _known(cohort))
 
-    def _update(self, rows: list[tuple]) -> None:
+    def selected(self) -> tuple[str, str] | None:
+        """The case and the structure of the selected row."""
+        row = self.widget.currentRow() if self.widget.selectedItems() else -1
+        return self._key(row) if row >= 0 else None
+
+    def _update(self, rows: list[tuple], known: dict[str, Confidences]) -> None:
         """Fills the rows anew whose values have changed; ``rows``: (case, structure)."""
-        changed = {(case.id, name): (case, name) for case, name in rows if self._values.get((case.id, name)) != cells(case, name)}
+        changed = {
+            (case.id, name): (case, name, known[name])
+            for case, name in rows
+            if self._values.get((case.id, name)) != cells(case, name, known[name])
+        }
         if not changed:
             return
         self.widget.setSortingEnabled(False)  # else a row may move while it is filled
         for row in range(self.widget.rowCount):
-            key = self.widget.item(row, 0).text(), self.widget.item(row, COLUMNS.index("structure")).text()
-            if key in changed:
-                self._fill_row(row, *changed[key])
+            if self._key(row) in changed:
+                self._fill_row(row, *changed[self._key(row)])
         self.widget.setSortingEnabled(True)
         self.apply_filter()
 
-    def _fill_row(self, row: int, case, structure: str) -> None:
-        self._values[case.id, structure] = values = cells(case, structure)
-        for column, value in enumerate(values):
-            self._fill(row, column, value)
-        self.widget.item(row, 0).setToolTip(case.note or case.name)
+    def _key(self, row: int) -> tuple[str, str]:
+        return self.widget.item(row, _CASE).text(), self.widget.item(row, _STRUCTURE).text()
+
+    def _fill_row(self, row: int, case, structure: str, known: Confidences) -> None:
+        self._values[case.id, structure] = values = cells(case, structure, known)
+        for column, (value, tip) in enumerate(values):
+            item = self.widget.item(row, column)
+            if item is None:
+                item = qt.QTableWidgetItem()
+                self.widget.setItem(row, column, item)
+            item.setData(qt.Qt.DisplayRole, value)
+            item.setToolTip(tip)
+        self.widget.item(row, _CONFIDENCE).setData(qt.Qt.AccessibleTextRole, mark_of(case, structure, known).word)
+        state = state_of(case, structure)
+        chip = self.widget.item(row, _STATUS)
+        chip.setData(qt.Qt.UserRole, state)
+        chip.setBackground(qt.QBrush(qt.QColor(CHIPS[state])))
+        chip.setForeground(qt.QBrush(qt.QColor("#000000")))
 
     def apply_filter(self) -> None:
         """Hides the rows that don't match."""
         text, status = self.filter.text.lower(), str(self.status.itemData(self.status.currentIndex) or "")
         structure = str(self.structure.itemData(self.structure.currentIndex) or "")
         for row in range(self.widget.rowCount):
-            case, chip, name = (self.widget.item(row, column).text() for column in (0, 1, 2))
-            self.widget.setRowHidden(row, not (text in case.lower() and status in ("", chip) and structure in ("", name)))
-
-    def _fill(self, row: int, column: int, value) -> None:
-        item = self.widget.item(row, column)
-        if item is None:
-            item = qt.QTableWidgetItem()
-            self.widget.setItem(row, column, item)
-        item.setData(qt.Qt.DisplayRole, value)
-        if COLUMNS[column] == "status":
-            item.setBackground(qt.QBrush(qt.QColor(CHIPS[value])))
-            item.setForeground(qt.QBrush(qt.QColor("#000000")))
+            case, name = self._key(row)
+            state = str(self.widget.item(row, _STATUS).data(qt.Qt.UserRole))
+            self.widget.setRowHidden(row, not (text in case.lower() and status in ("", state) and structure in ("", name)))
 
     def _select(self, current: str | None) -> None:
+        """The open case is selected when it was opened; later the person may select others."""
+        if current == self._current and self.selected() is not None:
+            return
+        self._current = current
         self.widget.clearSelection()
         for row in range(self.widget.rowCount):
-            if current is not None and self.widget.item(row, 0).text() == current:
+            if current is not None and self._key(row)[0] == current:
                 self.widget.selectRow(row)
                 return
 
+    def _entered(self) -> None:
+        if self.widget.currentRow() >= 0:
+            self._activated(self.widget.currentRow(), 0)
+
     def _activated(self, row: int, column: int) -> None:
-        self.open_case(self.widget.item(row, 0).text(), self.widget.item(row, COLUMNS.index("structure")).text())
+        self.open_case(*self._key(row))
 
 
-def cells(case, structure: str) -> list:
-    """The values of a row; None leaves a cell empty."""
-    work = case.work(structure)
-    confidence = work.confidence if work.confidence is not None else work.proposal.get("confidence")
+def cells(case, structure: str, known: Confidences) -> list[tuple]:
+    """The values of a row, each with its tooltip; None leaves a cell empty. ``known``: see ``Confidences``."""
+    work, state, mark = case.work(structure), state_of(case, structure), mark_of(case, structure, known)
+    kept = work.first_vs_accepted_dice
     return [
-        case.id,
-        status_of(case, structure),
-        structure,
-        work.clicks,
-        round(case.active_seconds),
-        None if confidence is None else round(confidence, 2),
-        None if work.first_vs_accepted_dice is None else round(work.first_vs_accepted_dice, 3),
+        (case.id, _about(case)),
+        (word(state), "\n".join(filter(None, (meaning(state), work.doubt or case.note)))),
+        (structure, ""),
+        (work.clicks, ""),
+        (round(case.active_seconds), ""),
+        (mark.sign or None, mark.tip),
+        (None if kept is None else round(kept, 3), ""),
     ]
 
 
-def status_of(case, structure: str) -> str:
-    """What the chip of a row says: the case's status, but for a structure that is further (or less far) than its case."""
-    work = case.work(structure)
-    done = work.status == ACCEPTED and not work.doubt
-    # what the model put in stays a proposal until the person accepts it or does something about it
-    if work.proposal and not work.interactions and not done and case.status in (TODO, IN_PROGRESS):
-        return PROPOSED
-    if case.status == IN_PROGRESS and done:
-        return ACCEPTED
-    if case.status == ACCEPTED and work.status != ACCEPTED:
-        return TODO
-    return case.status
+def mark_of(case, structure: str, known: Confidences) -> Mark:
+    """How sure the model is, beside the accepted cases; none where nothing was predicted."""
+    return known.mark(confidence_of(case, structure))
+
+
+def _about(case) -> str:
+    """The case's name, who did what, and what was noted about it."""
+    lines = [case.name or case.id]
+    for name, work in case.works.items():
+        if work.who and work.when:
+            lines.append(_("{structure}: accepted by {who}, {when}").format(structure=name, who=work.who, when=_minute(work.when)))
+    return "\n".join(filter(None, (*lines, case.note)))
+
+
+def _minute(when: str) -> str:
+    return when[:16].replace("T", " ")
+
+
+def _known(cohort) -> dict[str, Confidences]:
+    return {} if cohort is None else {s.name: Confidences.of(cohort.cases, s.name) for s in cohort.structures}

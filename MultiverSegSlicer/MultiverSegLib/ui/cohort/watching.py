@@ -34,7 +34,7 @@ class Watching:
         """Looks what is new; ``proposed``: cases that got proposals in the background."""
         owner, desk = self.owner, self.owner.desk
         for case_id in proposed:
-            owner.table.refresh(desk.cohort.case(case_id))
+            owner.table.refresh(desk.cohort, desk.cohort.case(case_id))
         if desk.case_id is None:
             return
         if desk.case_id in proposed:
@@ -45,7 +45,7 @@ class Watching:
         now = cohort.state.seq, [nodes.stamp(structure.name) for structure in cohort.structures]
         if now != self._seen:
             self._seen = now
-            owner.table.refresh(cohort.case(desk.case_id))
+            owner.table.refresh(cohort, cohort.case(desk.case_id))
             self.quiet.start()
 
     def may_show(self, structure: str) -> bool:

@@ -37,11 +37,11 @@ def test_the_next_case_opens_predicted_and_stays_a_proposal_until_accepted(begun
     panel = begun.cohort
     settle(begun)
     assert panel.desk.case_id == "p1" and panel.desk.work.nodes.mask("blob").any(), "the open case gets its proposal, too"
-    assert table(begun, 1) == ["accepted", "proposed", "proposed"] and panel.ahead.label.text == "proposals 1 of 1"
+    assert table(begun, 1) == ["accepted", "proposal", "proposal"] and panel.ahead.label.text == "proposals 1 of 1"
     begun.host.process_events(0.5)  # what nobody can have looked at is not accepted
     panel.accept_button.click()
     assert panel.desk.case_id == "p2" and panel.desk.work.nodes.mask("blob").any()
-    assert table(begun, 1) == ["accepted", "accepted", "proposed"]
+    assert table(begun, 1) == ["accepted", "accepted", "proposal"]
     work = panel.desk.cohort.case("p1").work("blob")
     assert work.clicks == 0 and work.first_vs_accepted_dice > 0.9 and work.model == "disc"
     shown = panel.desk.work.nodes.mask("blob")
@@ -65,7 +65,7 @@ def test_a_proposal_is_not_put_over_what_the_person_has_begun(begun):
     begun.predictor.go()
     begun.settle()
     settle(begun)
-    assert table(begun, 1) == ["accepted", "in progress", "proposed"]
+    assert table(begun, 1) == ["accepted", "in progress", "proposal"]
     assert not panel.desk.cohort.case("p1").work("blob").proposal
     assert panel.desk.cohort.case("p1").work("blob").interactions == {"positive point": 1}
 
@@ -114,11 +114,11 @@ def test_it_can_be_switched_off_and_on_again(begun):
     begun.predictor.go()
     begun.host.process_events(0.3)
     assert settings.value("Proposals") == "off" and panel.ahead.label.text == ""
-    assert table(begun, 1) == ["accepted", "in progress", "todo"]
+    assert table(begun, 1) == ["accepted", "in progress", "not begun"]
     box.setCurrentIndex(box.findData("slice"))
     panel.ahead._chosen(box.currentIndex)
     settle(begun)
-    assert table(begun, 1) == ["accepted", "proposed", "proposed"]
+    assert table(begun, 1) == ["accepted", "proposal", "proposal"]
 
 
 @pytest.mark.parametrize("what", ["scene closed", "put away", "module reloaded", "another case"])
@@ -145,7 +145,7 @@ def test_what_happens_in_the_middle(begun, what):
         return
     settle(begun)
     if what == "another case":
-        assert panel.desk.work.nodes.mask("blob").any() and table(begun, 1) == ["accepted", "proposed", "proposed"]
+        assert panel.desk.work.nodes.mask("blob").any() and table(begun, 1) == ["accepted", "proposal", "proposal"]
     else:
         panel.go_to("p2")
         assert panel.desk.work.nodes.mask("blob").any(), "predicted while no case was open"

@@ -55,7 +55,7 @@ def test_opening_shows_the_first_case_with_our_effect_on_its_segment(study):
     assert panel.desk.case_id == "p0" and "0 of 3" in panel.message.text
     assert study.panel.parameters.sourceVolume is panel.desk.work.nodes.volume
     assert study.effect is not None and study.effect.name == "MultiverSegPrompt"
-    assert table(study, 0) == ["p0", "p1", "p2"] and table(study, 1) == ["in progress", "todo", "todo"]
+    assert table(study, 0) == ["p0", "p1", "p2"] and table(study, 1) == ["in progress", "not begun", "not begun"]
     assert panel.accept_button.enabled and not panel.message.text.startswith("Error")
 
 
@@ -88,7 +88,7 @@ def test_a_bad_example_taken_out_of_the_gallery_marks_what_it_was_used_for(study
     study.panel.gallery.update()
     study.panel.ui.contextListWidget.item(0).setSelected(True)
     study.panel.ui.removeExampleButton.click()
-    assert table(study, 1)[:2] == ["accepted", "needs review"]
+    assert table(study, 1)[:2] == ["accepted", "look again"]
     assert [e.case for e in study.panel.context()] == ["p1"]
 
 
@@ -110,7 +110,7 @@ def test_skipping_filtering_sorting_and_going_back(study):
 
     panel = open_study(study)
     panel.skip_button.click()
-    assert panel.desk.case_id == "p1" and table(study, 1) == ["skipped", "in progress", "todo"]
+    assert panel.desk.case_id == "p1" and table(study, 1) == ["left out", "in progress", "not begun"]
     panel.previous_button.click()
     assert panel.desk.case_id == "p0"
     panel.table.filter.setText("P2")

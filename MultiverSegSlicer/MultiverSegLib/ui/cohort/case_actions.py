@@ -1,0 +1,113 @@
+"""What can be done about the selected case beside segmenting it: taking an acceptance or an example back, another look, prompts as an example."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ...cohort.store.records import NEEDS_REVIEW
+from ...cohort.work.labels_to_context import prompts_to_context
+from ...core.errors import CohortError
+from ...mrml import prompt_tags
+from ..shared.widgets import button
+
+
+class CaseActions:
+    """``owner``: the CohortPanel; what is done concerns the row selected in its table."""
+
+    def __init__(self, layout, owner) -> None:
+        self.owner = owner
+        self.reopen_button = button(
+            _("Reopen"),
+            _("Take the acceptance of the selected case back: it is in progress again, and no example. The result stays."),
+            _("Reopen the selected case"),
+        )
+        self.review_button = button(
+            _("Look again…"), _("Mark the selected case to be looked at again, and say why."), _("Mark the selected case for another look")
+        )
+        self.forget_button = button(
+            _("Forget example"),
+            _("Take the selected case out of the examples and mark all that was predicted with it, after asking. The result stays."),
+            _("Forget the example of the selected case"),
+        )
+        self.prompts_button = button(
+            _("Use prompts as example"),
+            _("Make the prompts of the open case an example without a mask, for models that read prompts in their examples."),
+            _("Use the prompts of the open case as an example"),
+        )
+        grid = qt.QGridLayout()
+        for number, (widget, action) in enumerate(
+            (
+                (self.reopen_button, self.reopen),
+                (self.review_button, self.review),
+                (self.forget_button, self.forget),
+                (self.prompts_button, self.use_prompts),
+            )
+        ):
+            grid.addWidget(widget, number // 2, number % 2)
+            widget.connect("clicked()", owner.doing(action))
+        layout.addLayout(grid)
+
+    def show(self) -> None:
+        """Shows what can be done now."""
+        cohort = self.owner.desk.cohort
+        writable = cohort is not None and not cohort.read_only
+        for widget in (self.reopen_button, self.review_button, self.forget_button):
+            widget.enabled = writable and self.owner.table.selected() is not None
+        self.prompts_button.enabled = writable and self.owner.desk.case_id is not None
+
+    def _selected(self) -> tuple[str, str]:
+        selected = self.owner.table.selected()
+        if selected is None:
+            raise CohortError(_("Select a case in the table first."))
+        return selected
+
+    def reopen(self) -> None:
+        """Takes the acceptance of the selected row's structure back."""
+        case, structure = self._selected()
+        self.owner.desk.contexts.reopen(case, [structure])
+        self.owner.update()
+        self.owner.say(_("{case} is in progress again, and no example of {structure}.").format(case=case, structure=structure))
+
+    def review(self) -> None:
+        """Marks the selected case, with the reason that is asked for; without one nothing happens."""
+        case, _structure = self._selected()
+        why = str(
+            qt.QInputDialog.getText(self.review_button, _("Look again"), _("Why should {case} be looked at again?").format(case=case))
+        )
+        if not why.strip():
+            return
+        desk = self.owner.desk
+        if desk.case_id == case:
+            desk.work.review(why.strip())
+        else:
+            desk.cohort.record("status", case=case, status=NEEDS_REVIEW, note=why.strip())
+        self.owner.update()
+
+    def forget(self) -> None:
+        """Takes the selected case out of the examples of its structure, after asking."""
+        case, structure = self._selected()
+        contexts = self.owner.desk.contexts
+        found = [example.id for example in contexts.get(structure).examples if example.case == case]
+        if not found:
+            raise CohortError(_("{case} is no example of {structure}.").format(case=case, structure=structure))
+        question = _("Take {case} out of the examples of {structure}, and mark every case that was predicted with it?")
+        if not slicer.util.confirmYesNoDisplay(question.format(case=case, structure=structure), _("Forget example")):
+            return
+        marked = sorted({other for example in found for other in contexts.remove(structure, example)})
+        self.owner.update()
+        self.owner.say(_("Taken out. To be looked at again: {cases}.").format(cases=", ".join(marked) or _("none")))
+
+    def use_prompts(self) -> None:
+        """Makes the open case's prompts an example of the structure that is worked on."""
+        desk, structure = self.owner.desk, self.owner.structure
+        nodes = desk.work.nodes
+        prompts = prompt_tags.load(nodes.segmentation, nodes.segment_id(structure))
+        prompts_to_context(desk.cohort, desk.case_id, prompts, structure, desk.contexts)
+        self.owner.update()
+        self.owner.say(
+            _("The prompts of {case} are an example now; {structure} has {examples}.").format(
+                case=desk.case_id, structure=structure, examples=desk.contexts.summary(structure)
+            )
+        )

@@ -1,0 +1,117 @@
+"""Report and export from the panel: what it needs is asked for once, the work goes case by case, and it says what was left out and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import qt
+from slicer.i18n import tr as _
+
+from ...cohort.results.export import Exported, export_cohort
+from ...cohort.results.formats import FORMATS
+from ...cohort.results.report import report_cases, write_cohort_report
+from ...cohort.results.requirements import REPORT, missing, requirements
+from ...cohort.store.records import ACCEPTED
+from ...core.errors import CohortError, MultiverSegError
+from ..shared import packages
+from ..shared.widgets import button, combo, described
+from .long_work import Steps, Told
+
+_ALL, _ONE = "all", "one"
+
+
+class ExportBox:
+    """Which formats, which cases: unfolded by *Export…*. ``owner``: the CohortPanel."""
+
+    def __init__(self, layout, owner) -> None:
+        self.owner = owner
+        self.frame = qt.QFrame()
+        column = qt.QVBoxLayout(self.frame)
+        column.setContentsMargins(0, 0, 0, 0)
+        self.formats = described(qt.QListWidget(), _("The formats to write; tick one or several."), _("Formats of the export"))
+        for plugin in FORMATS:
+            item = qt.QListWidgetItem(_(plugin.title))
+            item.setToolTip(_(plugin.help))
+            item.setData(qt.Qt.UserRole, plugin.name)
+            item.setCheckState(qt.Qt.Checked if self.formats.count == 0 else qt.Qt.Unchecked)
+            self.formats.addItem(item)
+        self.formats.setMaximumHeight((self.formats.count + 1) * self.formats.sizeHintForRow(0))
+        self.scope = combo(_("Whose results are written."), _("Cases to export"))
+        self.scope.addItem(_("all accepted cases"), _ALL)
+        self.scope.addItem(_("the selected case"), _ONE)
+        self.write_button = button(
+            _("Write files…"),
+            _("Choose a folder and write the files. Files of the cohort itself are never overwritten."),
+            _("Write the files"),
+        )
+        row = qt.QHBoxLayout()
+        row.addWidget(self.scope)
+        row.addWidget(self.write_button)
+        column.addWidget(self.formats)
+        column.addLayout(row)
+        layout.addWidget(self.frame)
+        self.frame.hide()
+        self.write_button.connect("clicked()", lambda: owner.guarded(self.write))
+
+    def chosen(self) -> list[str]:
+        """The names of the formats that are ticked."""
+        items = [self.formats.item(row) for row in range(self.formats.count)]
+        return [str(item.data(qt.Qt.UserRole)) for item in items if item.checkState() == qt.Qt.Checked]
+
+    def write(self) -> None:
+        """Asks for the folder and begins."""
+        formats, cohort, selected = self.chosen(), self.owner.desk.cohort, self.owner.table.selected()
+        if not formats:
+            raise CohortError(_("Tick at least one format."))
+        one = self.scope.itemData(self.scope.currentIndex) == _ONE
+        if one and selected is None:
+            raise CohortError(_("Select a case in the table first."))
+        cases = [selected[0]] if one else [case.id for case in cohort.cases if case.status == ACCEPTED]
+        packages.ensure(_("The export"), requirements(*formats), missing)
+        folder = str(qt.QFileDialog.getExistingDirectory(self.write_button, _("Folder for the exported files"), "") or "")
+        if folder:
+            self.owner.tasks.start(_exporting(cohort, Path(folder), formats, cases), self._written)
+
+    def _written(self, done) -> None:
+        self.owner.outcome.tell(str(done), {**done.left_out, **done.remarks}, done.folder)
+
+
+def _exporting(cohort, folder: Path, formats: list[str], cases: list[str]) -> Steps:
+    done = Exported(folder)
+    if not cases:
+        raise CohortError(_("No case is accepted yet: there is nothing to export."))
+    for number, case in enumerate(cases):
+        yield Told(_("Exporting {case}").format(case=case), number, len(cases))
+        try:
+            part = export_cohort(cohort, folder, formats, cases=[case])
+        except MultiverSegError as error:
+            done.left_out[case] = str(error)
+            continue
+        done.files += part.files
+        done.cases += part.cases
+        done.left_out |= part.left_out
+        done.remarks |= part.remarks
+    return done
+
+
+def start_report(owner) -> None:
+    """Writes the cohort's report into its folder and shows it in the web browser.
+
+    Raises:
+        MultiverSegError: its packages were not installed, or nothing was done yet.
+    """
+    packages.ensure(_("The report"), REPORT, missing)
+    owner.tasks.start(_reporting(owner.desk.cohort), lambda files: _reported(owner, files))
+
+
+def _reporting(cohort) -> Steps:
+    rows, total = [], len(cohort.cases)
+    for row in report_cases(cohort):
+        rows.append(row)
+        yield Told(_("Drawing the report: {case}").format(case=row.name), len(rows), total)
+    return write_cohort_report(cohort, cohort.folder, rows)
+
+
+def _reported(owner, files: list[Path]) -> None:
+    owner.outcome.tell(_("The report is {file}.").format(file=files[0]), folder=files[0].parent)
+    qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(files[0])))
