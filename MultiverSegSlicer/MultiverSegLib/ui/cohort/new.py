@@ -12,10 +12,15 @@ from ...cohort.sources.files import cases_from_folder
 from ...cohort.sources.scene import cases_from_scene, cases_from_sequence, cases_from_subject_hierarchy, subject_hierarchy_folders
 from ...cohort.sources.tables import cases_from_csv
 from ...cohort.store.cohort import Cohort
+from ...cohort.store.records import Structure
 from ...core.errors import CohortError
+from ...core.resources import resource_path
+from ...mrml.masks import EVERY_LABEL
 from ..shared import settings
 from .structures import named
 
+#: What the sample volumes show.
+SAMPLE_STRUCTURE = "hippocampus"
 #: Kind of source -> what it is called.
 SOURCES = {
     "folder": "folder",
@@ -47,6 +52,20 @@ def new_cohort(parent, kind: str, axis: str) -> Cohort | None:
         return None
     cases = _cases(kind, origin, Path(folder), [structure.name for structure in structures])
     return Cohort.create(folder, cases, structures, settings={"model": settings.value("Model")})
+
+
+def sample_cohort(parent) -> Cohort | None:
+    """A cohort of the volumes that come with the extension, in a folder that is asked for; None if the person gave up.
+
+    Raises:
+        CohortError: the folder is in use.
+    """
+    folder = str(qt.QFileDialog.getExistingDirectory(parent, _("Empty folder for the cohort and its results"), "") or "")
+    if not folder:
+        return None
+    cases = cases_from_folder(resource_path("SampleCohort"), folder, [SAMPLE_STRUCTURE], value=EVERY_LABEL)
+    structure = Structure.numbered(SAMPLE_STRUCTURE, 0, "coronal")
+    return Cohort.create(folder, cases, [structure], settings={"model": settings.value("Model")})
 
 
 def _origin(parent, kind: str) -> str | int | None:

@@ -10,7 +10,7 @@ from ...core.errors import MultiverSegError
 from ..shared import settings
 from ..shared.widgets import button, combo
 from .curve import remove_curve
-from .new import SOURCES, new_cohort
+from .new import SOURCES, new_cohort, sample_cohort
 
 
 class Shelf:
@@ -28,6 +28,13 @@ class Shelf:
         for widget in (self.open_button, self.new_button, self.source, self.close_button):
             row.addWidget(widget)
         layout.addLayout(row)
+        self.sample_button = button(
+            _("Try the sample cohort…"),
+            _("Begin a cohort of the 20 small MRI volumes that come with the extension, in an empty folder of yours."),
+            _("Begin the sample cohort"),
+        )
+        layout.addWidget(self.sample_button)
+        self.sample_button.connect("clicked()", owner.doing(self._sample))
         self.open_button.connect("clicked()", self.open)
         self.new_button.connect("clicked()", lambda: self.owner.guarded(self._new))
         self.close_button.connect("clicked()", self.put_away)
@@ -42,6 +49,11 @@ class Shelf:
         """Asks for the volumes, a folder for the results and the structure's name, and begins a cohort."""
         kind = str(self.source.itemData(self.source.currentIndex))
         cohort = new_cohort(self.new_button, kind, self.owner.panel.parameters.axis)
+        if cohort is not None:
+            self.take(cohort)
+
+    def _sample(self) -> None:
+        cohort = sample_cohort(self.sample_button)
         if cohort is not None:
             self.take(cohort)
 
@@ -89,3 +101,4 @@ class Shelf:
     def show(self) -> None:
         """Shows the cohort as it is now."""
         self.close_button.enabled = self.owner.desk.cohort is not None
+        self.sample_button.setVisible(self.owner.desk.cohort is None)

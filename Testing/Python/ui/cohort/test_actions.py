@@ -157,3 +157,17 @@ def test_a_confidence_is_marked_beside_the_accepted_ones(slicer_host):
     marks = [known.mark(value) for value in (0.6, 0.8, 0.95)]
     assert [m.sign for m in marks] == sorted(m.sign for m in marks) and len({m.sign for m in marks}) == 3
     assert "0.60" in marks[0].tip and marks[0].word == "lower than usual"
+
+
+def test_the_sample_cohort_begins_in_a_folder_of_the_users(study, tmp_path):  # noqa: F811
+    shelf = study.cohort.shelf
+    study.panel.ui.cohortCollapsibleButton.collapsed = False
+    assert shelf.sample_button.isVisibleTo(study.panel.widget) and "sample cohort" in study.cohort.message.text
+    shelf.sample_button.click()
+    assert study.cohort.desk.cohort is None, "no folder was chosen"
+    study.host.dialogs.answers.append(str(tmp_path / "sample"))
+    shelf.sample_button.click()
+    cohort = study.cohort.desk.cohort
+    assert cohort is not None, study.cohort.message.text
+    assert len(cohort.cases) == 20 and all(case.labels for case in cohort.cases) and cohort.structure().axis == "coronal"
+    assert cohort.folder == tmp_path / "sample" and not shelf.sample_button.isVisibleTo(study.panel.widget)
