@@ -8,6 +8,7 @@ from __future__ import annotations
 _QUITS = "quits the application, which would end the tests with it"
 
 CANNOT_RUN: dict[str, str] = {
+    "cohort/test_actions.py::test_a_missing_package_is_asked_for_once_and_declining_exports_nothing": "answers the question of pip_ensure, which asks nothing in testing mode",
     "panel/test_panel.py::test_texts_go_through_translation": "sets the test host's table of translations; Slicer reads compiled ones at its start",
     "panel/test_panel.py::test_update_or_uninstall_keeps_contexts": "looks at the installed tree of the test host; Slicer loads the module from the folder that it was given",
     "workflow/test_key_repeat.py::test_a_proposal_is_not_accepted_as_soon_as_it_is_shown": "presses a key twice within a moment; real keys come too slowly",
