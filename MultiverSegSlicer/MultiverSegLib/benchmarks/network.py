@@ -10,8 +10,10 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +35,6 @@ def network(
     features: Annotated[int, typer.Option(min=1, help="Width of the network; the published one has 256.")] = 256,
     repeats: Annotated[int, typer.Option(min=1, help="Runs of each variant, alternating; the fastest counts.")] = 3,
     threads: Annotated[int, typer.Option(min=0, help="Threads of each variant; 0: PyTorch's default.")] = 0,
-    memory: Annotated[bool, typer.Option(help="Measure the peak memory, each variant in a process of its own.")] = True,
     json_only: Annotated[bool, typer.Option("--json", help="Print only the JSON.")] = False,
 ) -> None:
     """The network beside the published way to compute it: seconds, memory, operations.
@@ -49,16 +50,16 @@ def network(
     if min(counts) < 0:
         raise typer.BadParameter("needs numbers of zero or more.", param_hint="--entries")
     with step("Measuring the network"):
-        result = bench_network(counts, features=features, repeats=repeats, threads=threads, memory=memory)
+        result = bench_network(counts, features=features, repeats=repeats, threads=threads)
     if not json_only:
         print_table(result)
     typer.echo(json.dumps(result, indent=2))
 
 
 def bench_network(
-    entries: Sequence[int] = ENTRIES, features: int = 256, size: int = 128, repeats: int = 3, threads: int = 0, memory: bool = True
+    entries: Sequence[int] = ENTRIES, features: int = 256, size: int = 128, repeats: int = 3, threads: int = 0
 ) -> dict[str, Any]:
-    """Measures both ways in one run, alternating, on the CPU in float32 with random weights.
+    """Measure both ways on the CPU in float32 with random weights, each in a process of its own, taking turns.
 
     Args:
         entries: numbers of context entries (0: the dummy entry).
@@ -66,29 +67,33 @@ def bench_network(
         size: rows and columns of the images.
         repeats: runs of each; the fastest counts.
         threads: of PyTorch; 0 leaves its default.
-        memory: also measure peak memory, each variant in a process of its own.
 
     Returns:
-        plain values: "matmul_gflops" (the machine's rate for a 2048 x 2048 matrix product), "threads", and "rows", one per number of entries,
-        with "entries", "ratio" (ours / published), "difference" (largest, of the logits) and for each variant "seconds", "gflop" (counted),
-        "rate" (fraction of the matrix-product rate) and "peak_gb" (None without ``memory``).
-    """
-    import torch
+        plain values: "threads", "probes" (GFLOP/s of single operations of the network's sizes, see ``probe_rates``), "reachable_gflops" (the
+        fastest thing that was measured, operations and whole passes alike) and "rows", one per number of entries, with "entries", "ratio"
+        (ours / published), "difference" (largest, of the logits) and for each variant "seconds", "gflop" (counted), "rate" (fraction of the
+        reachable rate) and "peak_gb". A way that did not fit into the memory has None in place of each figure.
 
-    before = torch.get_num_threads()
-    try:
-        if threads:
-            torch.set_num_threads(threads)
-        rate = _matmul_rate()
-        rows = [_row(n, features, size, repeats, rate) for n in entries]
-        used = torch.get_num_threads()
-    finally:
-        torch.set_num_threads(before)
-    if memory:
-        for row in rows:
-            for variant in VARIANTS:
-                row[variant]["peak_gb"] = _peak_in_own_process(variant, row["entries"], features, size)
-    return {"features": features, "size": size, "goals": GOALS, "threads": used, "matmul_gflops": round(rate / 1e9, 1), "rows": rows}
+    Raises:
+        RuntimeError: a measuring process failed for another reason than memory.
+    """
+    with _Worker("probes", 0, features, size, threads) as worker:
+        about = worker.ask("run")
+    rows = [_row(n, features, size, repeats, threads) for n in entries]
+    passes = [row[v]["gflop"] / row[v]["seconds"] for row in rows for v in VARIANTS if row[v]["seconds"]]
+    reachable = max([*about["gflops"].values(), *passes])
+    for row in rows:
+        for values in (row[v] for v in VARIANTS):
+            values["rate"] = round(values["gflop"] / values["seconds"] / reachable, 3) if values["seconds"] else None
+    return {
+        "features": features,
+        "size": size,
+        "goals": GOALS,
+        "threads": about["threads"],
+        "probes": about["gflops"],
+        "reachable_gflops": round(reachable, 1),
+        "rows": rows,
+    }
 
 
 def published_forward(state: Mapping[str, Any], target: Any, context: Any) -> Any:
@@ -128,50 +133,132 @@ def published_forward(state: Mapping[str, Any], target: Any, context: Any) -> An
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """The figures for people, on standard error."""
+    """Print the figures as a table on standard error."""
     from rich.table import Table
 
     from ..cli.console import error_console
 
     title = (
         f"Network of {result['features']} features, {result['size']} x {result['size']}, float32, {result['threads']} threads; "
-        f"matrix product: {result['matmul_gflops']:.0f} GFLOP/s"
+        f"this machine reaches {result['reachable_gflops']:.0f} GFLOP/s"
     )
     table = Table("entries", "way", title=title, title_justify="left")
-    for heading in ("seconds", "ratio", "GFLOP", "of matrix rate", "peak GB"):
+    for heading in ("seconds", "ratio", "GFLOP", "of reachable rate", "peak GB"):
         table.add_column(heading, justify="right")
+
+    def text(value: float | None, form: str) -> str:
+        return "-" if value is None else format(value, form)
+
     for row in result["rows"]:
         for variant in VARIANTS:
             values = row[variant]
-            first = (str(row["entries"]), f"{row['ratio']:.2f}") if variant == VARIANTS[0] else ("", "")
-            peak = "-" if values["peak_gb"] is None else f"{values['peak_gb']:.2f}"
-            table.add_row(first[0], variant, f"{values['seconds']:.2f}", first[1], f"{values['gflop']:.0f}", f"{values['rate']:.0%}", peak)
+            first = (str(row["entries"]), text(row["ratio"], ".2f")) if variant == VARIANTS[0] else ("", "")
+            shown = [text(values[key], form) for key, form in (("seconds", ".2f"), ("gflop", ".0f"), ("rate", ".0%"), ("peak_gb", ".2f"))]
+            table.add_row(first[0], variant, shown[0], first[1], *shown[1:])
     error_console().print(table)
 
 
-def _row(entries: int, features: int, size: int, repeats: int, rate: float) -> dict[str, Any]:
-    from torch.utils.flop_counter import FlopCounterMode
+def _row(entries: int, features: int, size: int, repeats: int, threads: int) -> dict[str, Any]:
+    """One row of ``bench_network``, still without "rate"."""
+    import numpy as np
 
-    runs = {variant: _runner(variant, entries, features, size) for variant in VARIANTS}
-    seconds = {variant: float("inf") for variant in VARIANTS}
-    outputs = {}
-    for _ in range(repeats):
-        for variant, run in runs.items():
-            started = time.perf_counter()
-            outputs[variant] = run()
-            seconds[variant] = min(seconds[variant], time.perf_counter() - started)
-    row: dict[str, Any] = {"entries": entries, "ratio": round(seconds["ours"] / seconds["published"], 3)}
-    row["difference"] = float((outputs["ours"] - outputs["published"]).abs().max())
-    for variant, run in runs.items():
-        with FlopCounterMode(display=False) as counter:
-            run()
-        flop = counter.get_total_flops()
-        values = {"seconds": round(seconds[variant], 4), "gflop": round(flop / 1e9, 4), "rate": round(flop / seconds[variant] / rate, 3)}
-        row[variant] = {**values, "peak_gb": None}
+    nothing: dict[str, Any] = {"seconds": None, "gflop": None, "rate": None, "peak_gb": None}
+    row: dict[str, Any] = {"entries": entries, "ratio": None, "difference": None, **{v: dict(nothing) for v in VARIANTS}}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        workers = {v: stack.enter_context(_Worker(v, entries, features, size, threads)) for v in VARIANTS}
+        seconds: dict[str, list[float]] = {v: [] for v in VARIANTS}
+        for _ in range(repeats):
+            for variant, worker in list(workers.items()):
+                answer = worker.ask("run")
+                if answer is None:  # it did not fit into the memory
+                    del workers[variant]
+                else:
+                    seconds[variant].append(answer["seconds"])
+        outputs = []
+        for variant, worker in workers.items():
+            path = Path(folder, f"{variant}.npy")
+            row[variant] |= {**worker.ask(f"save {path}"), "seconds": min(seconds[variant])}
+            outputs.append(np.load(path))
+    if len(outputs) == 2:
+        row["difference"] = float(np.abs(outputs[0] - outputs[1]).max())
+        row["ratio"] = round(row["ours"]["seconds"] / row["published"]["seconds"], 3)
     return row
 
 
-def _runner(variant: str, entries: int, features: int, size: int) -> Any:
+class _Worker:
+    """A process that measures one thing, each time it is asked, and ends with the ``with`` block."""
+
+    def __init__(self, what: str, entries: int, features: int, size: int, threads: int) -> None:
+        root = Path(__file__).resolve().parents[2]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
+        command = [sys.executable, "-m", f"{__package__}.network", what, *map(str, (entries, features, size, threads))]
+        self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 (``__exit__`` closes it)
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, text=True
+        )
+
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.terminate()
+        self._process.wait()
+        self._complaints.close()
+
+    def ask(self, request: str) -> dict[str, Any] | None:
+        """The answer; None if the process ran out of memory."""
+        try:
+            self._process.stdin.write(request + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if answer:
+            return json.loads(answer)
+        code = self._process.wait()
+        self._complaints.seek(0)
+        said = self._complaints.read().strip()
+        if code < 0 or "allocate memory" in said or "MemoryError" in said:
+            return None
+        raise RuntimeError(f"Measuring the network failed: {(said.splitlines() or ['no reason given'])[-1]}")
+
+
+def _serve(what: str, entries: int, features: int, size: int, threads: int) -> None:
+    """What a measuring process does: one line of JSON for each line that it reads."""
+    import numpy as np
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    run = None if what == "probes" else _runner(what, entries, features, size)
+    output = None
+    for line in sys.stdin:
+        request, _, path = line.strip().partition(" ")
+        if run is None:
+            answer: dict[str, Any] = {"gflops": probe_rates(features, size), "threads": torch.get_num_threads()}
+        elif request == "run":
+            started = time.perf_counter()
+            output = run()
+            answer = {"seconds": time.perf_counter() - started}
+        else:
+            np.save(path, output.numpy())
+            peak = round(_peak_gb(), 3)  # before the operations are counted, which may need more
+            answer = {"peak_gb": peak, "gflop": round(_gflop(run), 4)}
+        print(json.dumps(answer), flush=True)
+
+
+def _gflop(run: Callable[[], Any]) -> float:
+    """Floating-point operations of a call, in thousands of millions."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops() / 1e9
+
+
+def _runner(variant: str, entries: int, features: int, size: int) -> Callable[[], Any]:
     """A function that runs one forward pass of a variant; weights and inputs are the same for both."""
     import torch
 
@@ -189,29 +276,37 @@ def _runner(variant: str, entries: int, features: int, size: int) -> Any:
     return run
 
 
-def _matmul_rate() -> float:
-    """Floating-point operations per second of a 2048 x 2048 product, the best of ten."""
+def probe_rates(features: int, size: int, repeats: int = 8) -> dict[str, float]:
+    """How fast this machine computes the operations that the network consists of, each alone.
+
+    A convolution library may need fewer multiplications than are counted (Winograd), and small products don't fill the machine, so no single
+    operation is the limit for all others.
+
+    Returns:
+        GFLOP/s, the best of ``repeats``: 3 x 3 convolutions of ``features`` channels for one and for eight images of each level's size
+        ("3x3 128 x1" ...), and products of ``features`` x ``features`` with each level's pixels ("1x1 128" ...).
+    """
     import torch
+    from torch.nn import functional as F
 
-    n, best = 2048, float("inf")
-    a, b = torch.rand(n, n), torch.rand(n, n)
-    for _ in range(11):
-        started = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - started)
-    return 2 * n**3 / best
-
-
-def _peak_in_own_process(variant: str, entries: int, features: int, size: int) -> float | None:
-    root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
-    command = [sys.executable, "-m", f"{__package__}.network", variant, str(entries), str(features), str(size)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return round(float(done.stdout), 3)
-    if done.returncode < 0 or "allocate memory" in done.stderr or "MemoryError" in done.stderr:
-        return None  # it did not fit into the memory
-    raise RuntimeError(f"Measuring the peak memory failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+    rates = {}
+    weight, matrix = torch.rand(features, features, 3, 3), torch.rand(features, features)
+    for side in (max(size >> level, 1) for level in range(4)):
+        calls: dict[str, Callable[[], Any]] = {}
+        for images in (1, 8):
+            x = torch.rand(images, features, side, side)
+            calls[f"3x3 {side} x{images}"] = lambda x=x: F.conv2d(x, weight, padding=1)
+        pixels = torch.rand(features, side * side)
+        calls[f"1x1 {side}"] = lambda pixels=pixels: matrix @ pixels
+        for name, call in calls.items():
+            with torch.no_grad():
+                gflop, best = _gflop(call), float("inf")
+                for _ in range(repeats):
+                    started = time.perf_counter()
+                    call()
+                    best = min(best, time.perf_counter() - started)
+            rates[name] = round(gflop / best, 1)
+    return rates
 
 
 def _peak_gb() -> float:
@@ -228,5 +323,4 @@ def _peak_gb() -> float:
 
 
 if __name__ == "__main__":
-    _runner(sys.argv[1], *map(int, sys.argv[2:]))()
-    print(_peak_gb())
+    _serve(sys.argv[1], *map(int, sys.argv[2:]))
