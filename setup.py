@@ -10,5 +10,5 @@ _FILES = [str(file.relative_to("Resources")) for file in sorted(Path("Resources"
 setup(
     packages=[*find_packages("MultiverSegSlicer", include=["MultiverSegLib*"]), _RESOURCES],
     package_dir={"": "MultiverSegSlicer", _RESOURCES: "Resources"},
-    package_data={_RESOURCES: _FILES},
+    package_data={_RESOURCES: _FILES, "MultiverSegLib": ["py.typed"]},
 )

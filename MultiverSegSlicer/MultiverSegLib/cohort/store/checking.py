@@ -45,7 +45,8 @@ def check_fields(data: Mapping[str, Any], hints: Mapping[str, Any], what: str) -
 @lru_cache
 def hints_of(record: type) -> Mapping[str, Any]:
     """The types of a dataclass's fields."""
-    return get_type_hints(record, record.__init__.__globals__)  # its module's names, also when that was loaded anew meanwhile
+    constructor: Any = getattr(record, "__init__")  # noqa: B009
+    return get_type_hints(record, constructor.__globals__)  # its module's names, also when that was loaded anew meanwhile
 
 
 def shown(value: Any) -> str:

@@ -249,7 +249,8 @@ class Cohort:
             (self.folder / "cohort.json").unlink(missing_ok=True)
             self.journal.path.unlink(missing_ok=True)
         finally:
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()
             self._lock = None
 
     def _text(self) -> str:

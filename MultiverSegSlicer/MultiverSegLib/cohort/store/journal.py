@@ -106,7 +106,8 @@ class Journal:
                 handle.truncate(self._end)
                 raise
         self._note(event, len(line))
-        return json.loads(line)
+        written: Event = json.loads(line)
+        return written
 
     def _mend(self) -> None:
         """Cuts off a torn last line. A file that isn't a journal is left alone.

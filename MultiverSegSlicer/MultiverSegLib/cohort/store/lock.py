@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ...core.errors import CohortError
 from ...core.files import beside
@@ -191,8 +192,8 @@ def _guard(path: Path) -> Iterator[None]:
         yield
 
 
-def _lock_handle(handle) -> None:
-    if os.name == "nt":
+def _lock_handle(handle: IO[bytes]) -> None:
+    if sys.platform == "win32":
         import msvcrt
 
         handle.seek(0)

@@ -61,7 +61,7 @@ def change_between(before: np.ndarray, after: np.ndarray) -> dict[str, Any] | No
 
 def apply_change(mask: np.ndarray, change: dict[str, Any] | None) -> np.ndarray:
     """A copy of ``mask`` (bool) with the change applied; CohortError if the change is of another volume."""
-    result = np.asarray(mask) != 0
+    result: np.ndarray = np.asarray(mask) != 0
     if change is None:
         return result.copy() if result is mask else result
     if not _is_change(change):
@@ -80,7 +80,8 @@ def _is_change(change: Any) -> bool:
     """Whether a change has its shape, a box within it, and bits."""
     if not isinstance(change, dict):
         return False
-    shape, box = change.get("shape"), change.get("box")
+    shape: Any = change.get("shape")
+    box: Any = change.get("box")
     if not fits(shape, list[int]) or not fits(box, list[list[int]]) or not isinstance(change.get("bits"), str) or len(box) != len(shape):
         return False
     return all(len(side) == 2 and 0 <= side[0] <= side[1] <= size for side, size in zip(box, shape, strict=True))

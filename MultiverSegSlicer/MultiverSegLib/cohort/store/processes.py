@@ -58,7 +58,7 @@ class WindowsProcess:
         import ctypes
 
         if kernel is None:
-            kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+            kernel = getattr(ctypes, "WinDLL")("kernel32", use_last_error=True)  # noqa: B009  (only Windows has it)
         self.started = ""
         kernel.OpenProcess.restype = ctypes.c_void_p  # a handle is as wide as a pointer
         handle = kernel.OpenProcess(_QUERY, False, pid)
@@ -78,7 +78,7 @@ class WindowsProcess:
 def _last_error(kernel: Any) -> int:
     import ctypes
 
-    return ctypes.get_last_error() if hasattr(ctypes, "get_last_error") else kernel.GetLastError()
+    return int(ctypes.get_last_error() if hasattr(ctypes, "get_last_error") else kernel.GetLastError())
 
 
 def _linux_fields(pid: int) -> list[str]:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...core.errors import CohortError
 from ...core.grid import ANATOMICAL, AXES
@@ -38,7 +38,10 @@ _SETTINGS = {
     "names": bool,
 }
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -245,7 +248,7 @@ def _build(kind: type[T], data: Any, what: str) -> T:
 
 
 def _without_defaults(record: Any, data: dict[str, Any]) -> dict[str, Any]:
-    result = {}
+    result: dict[str, Any] = {}
     for entry in fields(record):
         value = getattr(record, entry.name)
         if isinstance(value, Mapping) and value and isinstance(next(iter(value.values())), Work):

@@ -7,13 +7,15 @@ prediction costs about the same whatever the size of the cohort. Prompts and pre
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .fine import FineFeatures, PresenceHead, Refinement
+
+Weighted = TypeVar("Weighted", nn.Conv2d, nn.Linear)
 
 #: (expansion, channels, repeats, kernel, stride) of the first five stages of EfficientNet-Lite0, up to 1/16 of the resolution.
 STAGES = ((1, 16, 1, 3, 1), (6, 24, 2, 3, 2), (6, 40, 2, 5, 2), (6, 80, 3, 3, 2), (6, 112, 3, 5, 1))
@@ -69,7 +71,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         x = F.relu6(self.stem(image * (255 / 128) - 127 / 128))
-        features = []
+        features: list[Tensor] = []
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index in self.taps:
@@ -107,7 +109,7 @@ class Reader(nn.Module):
 
     def embed(self, features: Tensor) -> Tensor:
         """[M,C,h,w] -> unit vectors [M,heads,h*w,dim]."""
-        x = self.project(features) + self.position(position_code(*features.shape[-2:], features))
+        x = self.project(features) + self.position(position_code(features.shape[-2], features.shape[-1], features))
         return F.normalize(x.flatten(2).unflatten(1, (self.heads, self.dim)).transpose(2, 3), dim=-1)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -136,7 +138,7 @@ def spread(prompts: Tensor) -> Tensor:
     return prompts + 0.5 * near + 0.25 * F.max_pool2d(near, 5, 1, 2)
 
 
-def silent(module: nn.Module) -> nn.Module:
+def silent(module: Weighted) -> Weighted:
     """The same module with weights and bias of zero: what it adds to a network begins as nothing, so that older weights go on learning."""
     nn.init.zeros_(module.weight)
     if module.bias is not None:
@@ -166,7 +168,8 @@ def prototypes(features: Tensor, annotation: Tensor) -> Tensor:
 
     The last number tells how much there was to average (0: the prototype is zero).
     """
-    weights = F.adaptive_avg_pool2d(torch.cat([annotation, 1 - annotation[:, :1]], 1), features.shape[-2:]).flatten(2)
+    height, width = features.shape[-2:]
+    weights = F.adaptive_avg_pool2d(torch.cat([annotation, 1 - annotation[:, :1]], 1), (height, width)).flatten(2)
     total = weights.sum(2, keepdim=True)
     mean = weights @ features.flatten(2).transpose(1, 2) / total.clamp_min(1e-6)
     return torch.cat([mean, (total > 1e-6).to(mean)], 2)
@@ -303,7 +306,7 @@ class CachedContextNet(nn.Module):
             empty = (full[:, 1:].flatten(1).amax(1) <= 0).to(full)[:, None, None, None]
             v8, v16, v4 = (value + empty * extra for value, extra in zip((v8, v16, v4), self.absence, strict=True))
         f2, f4, _, _, k8, k16, k4 = encoded[:7]
-        features = (k8, v8, k16, v16, k4, v4, prototypes(f2, x[:, 1:]), prototypes(f4, x[:, 1:]))
+        features: tuple[Tensor, ...] = (k8, v8, k16, v16, k4, v4, prototypes(f2, x[:, 1:]), prototypes(f4, x[:, 1:]))
         if self.fine:
             features = (*features, prototypes(self.fine_features(full[:, :1]), full[:, 1:]))
         return tuple(f.unflatten(0, (b, n)) for f in features)

@@ -56,7 +56,7 @@ class PartConvolution:
 
     def __call__(self, part: Part, bias: Tensor | None = None, into: Tensor | None = None) -> Tensor:
         """[M,C,H,W] -> [M,out,H,W], added to ``into`` if given."""
-        if self.cheap:
+        if self.cheap and isinstance(part, Upsampled):
             return self._cheap(part.source, bias, into)
         result = F.conv2d(part.computed() if isinstance(part, Upsampled) else part, self.weight, bias, padding=1)
         return result if into is None else into.add_(result)
@@ -64,10 +64,11 @@ class PartConvolution:
     def _cheap(self, x: Tensor, bias: Tensor | None, into: Tensor | None) -> Tensor:
         m, _, height, width = x.shape
         columns, rows = _shifted(width, x.dtype, x.device), _stacked(height, x.dtype, x.device)
-        doubled = None
+        doubled: Tensor | None = None
         for tap, matrix in zip(self.weight, columns, strict=True):
             mixed = torch.matmul(tap, x.flatten(2)).view(-1, width)
             doubled = torch.mm(mixed, matrix) if doubled is None else torch.addmm(doubled, mixed, matrix, out=doubled)
+        assert doubled is not None, "a kernel has three columns"
         doubled = doubled.view(m * self.features, 3 * height, 2 * width)
         rows = rows.expand(len(doubled), -1, -1)
         if into is not None:
@@ -80,10 +81,12 @@ class PartConvolution:
 
 def convolve(parts: Parts, kernels: Sequence[PartConvolution], bias: Tensor | None) -> Tensor:
     """The convolution of the concatenated parts, which are never concatenated."""
-    result = None
+    result: Tensor | None = None
     # plain parts first: the cheap way can add to what is there
     for part, kernel in sorted(zip(parts, kernels, strict=True), key=lambda pair: pair[1].cheap):
         result, bias = kernel(part, bias, result), None
+    if result is None:
+        raise ValueError("There is no part to convolve.")
     return result
 
 

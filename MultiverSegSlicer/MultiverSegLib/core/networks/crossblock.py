@@ -103,6 +103,8 @@ class CrossBlock(nn.Module):
             if with_support:
                 outputs.append(self.support(z))
             del z, entries, chunk_sum
+        if total is None:
+            raise ValueError("There is no context entry: give the dummy entry.")
         return self.target(total / count), outputs
 
 

@@ -40,7 +40,8 @@ class Refinement(nn.Module):
         self.far = nn.Conv2d(width, width, 3, padding=2, dilation=2)
         self.out = nn.Conv2d(width, 1, 3, padding=1)
         nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        if self.out.bias is not None:
+            nn.init.zeros_(self.out.bias)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         """coarse [B,coarse,h,w] of the path's grid, fine [B,fine,H,W] -> [B,1,H,W]."""

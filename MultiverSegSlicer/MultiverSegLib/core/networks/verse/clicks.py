@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,8 @@ def click_map(clicks: Tensor | None, previous: Tensor | None, strokes: Tensor | 
 
 
 class _PositionCode(nn.Module):
+    positional_encoding_gaussian_matrix: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, width // 2))
@@ -80,7 +82,7 @@ class PointEncoder(nn.Module):
     def forward(self, cells: Tensor, signs: Tensor, size: int) -> Tensor:
         """cells [B,k,2] in pixels, signs [B,k] -> [B,k,width]."""
         code = self.pe_layer(2 * (cells + 0.5) / size - 1)
-        negative, positive = (embedding.weight for embedding in self.point_embeddings)
+        negative, positive = (cast(Tensor, embedding.weight) for embedding in self.point_embeddings)
         known = code + torch.where((signs == POSITIVE)[..., None], positive, negative)
         return torch.where((signs == NONE)[..., None], self.not_a_point_embed.weight, known)
 
@@ -174,4 +176,5 @@ def pixel_mask(logits: Tensor, size: tuple[int, int], binary_first: bool) -> tup
     else:
         probability = F.interpolate(logits.detach(), size=size, mode="bilinear", align_corners=False).sigmoid().flatten(1)
         masks = probability < 0.5, probability >= 0.5
-    return tuple(mask & ~mask.all(1, keepdim=True) for mask in masks)
+    first, second = (mask & ~mask.all(1, keepdim=True) for mask in masks)
+    return first, second

@@ -149,7 +149,7 @@ class Decoder(nn.Module):
             clicks: streams of click queries; with ``query`` they refine, without it they are all there is.
             encoder: reads the pixels at the clicks.
         """
-        codes = [positions(*f.shape[-2:], f.shape[1], f) for f in features]
+        codes = [positions(f.shape[-2], f.shape[-1], f.shape[1], f) for f in features]
         levels = [f + embedding[:, None, None] for f, embedding in zip(features, self.level_embed.weight, strict=True)]
         embeddings, queries = self._begin(query, clicks)
         forbidden: Mapping[str, Tensor | None] = dict.fromkeys(self.streams)

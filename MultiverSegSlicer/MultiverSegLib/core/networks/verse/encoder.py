@@ -44,6 +44,8 @@ class SeparableConv(nn.Module):
 class RelativePosition(nn.Module):
     """A bias for each pair of cells of the 8 x 8 map and each head, by how far they lie apart."""
 
+    relative_position_index: Tensor
+
     def __init__(self, heads: int) -> None:
         super().__init__()
         self.relative_position_bias_table = nn.Parameter(0.02 * torch.randn((2 * _CELLS - 1) ** 2, heads))

@@ -31,13 +31,14 @@ class PixelFuser(nn.Module):
 
     def __init__(self, channels: Sequence[int], width: int) -> None:
         super().__init__()
+        self.width = width
         self.input_proj = nn.ModuleList(nn.Sequential(nn.Conv2d(c, width, 1), nn.GroupNorm(_GROUPS, width)) for c in channels)
         self.mask_downsamplelayer = MaskAndClickEncoder(width)
 
     def project(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The image's share, [B,width,h,w] per scale: it doesn't depend on clicks."""
         return tuple(
-            project(f) + positions(*f.shape[-2:], project[0].out_channels, f) for project, f in zip(self.input_proj, features, strict=True)
+            project(f) + positions(f.shape[-2], f.shape[-1], self.width, f) for project, f in zip(self.input_proj, features, strict=True)
         )
 
     def forward(self, projected: Sequence[Tensor], shown: Tensor) -> list[Tensor]:

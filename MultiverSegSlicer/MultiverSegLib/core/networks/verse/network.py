@@ -7,7 +7,7 @@ alone finds a known structure; a query and clicks correct it; clicks alone segme
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -106,6 +106,14 @@ class Verse(nn.Module):
         self.clicks = ClickEncoder(width, semantic, signs, seed if clicks == "drawn" else None)
 
     @property
+    def _fuser(self) -> PixelFuser:
+        return cast(PixelFuser, self.sem_seg_head["pixel_decoder"])
+
+    @property
+    def _decoder(self) -> Decoder:
+        return cast(Decoder, self.sem_seg_head["predictor"])
+
+    @property
     def architecture(self) -> dict[str, Any]:
         """Plain values from which ``networks.build_network`` builds an equal network."""
         return {
@@ -123,7 +131,7 @@ class Verse(nn.Module):
         Raises:
             MultiverSegError: no such structure.
         """
-        decoder, count = self.sem_seg_head["predictor"], len(self.structures)
+        decoder, count = self._decoder, len(self.structures)
         numbers = torch.as_tensor(structures, device=decoder.query_feat.weight.device).long()
         if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < count:
             raise MultiverSegError(f"This network knows {count} structures, numbered from 0: there is none of {numbers.tolist()}.")
@@ -150,7 +158,7 @@ class Verse(nn.Module):
         if image.ndim != 4 or image.shape[1] != 1 or image.shape[2] != image.shape[3] or image.shape[2] % DIVISOR or not image.shape[2]:
             raise MultiverSegError(f"Expected square images [B,1,H,H] with sides that are multiples of {DIVISOR}, got {list(image.shape)}.")
         features = self.backbone(((image - _MEAN) / _DEVIATION).repeat(1, 3, 1, 1))
-        return self.sem_seg_head["pixel_decoder"].project(features)
+        return self._fuser.project(features)
 
     def layers(
         self,
@@ -179,11 +187,11 @@ class Verse(nn.Module):
         shown = click_map(
             clicks if clicked else None, previous, strokes, finest.new_empty(batch, 0, 2 * finest.shape[2], 2 * finest.shape[3])
         )
-        features = self.sem_seg_head["pixel_decoder"](encoded, shown)
+        features = self._fuser(encoded, shown)
         if query is not None:
             query = ObjectQuery(*(part.expand(batch, *part.shape[-2:]) for part in query))
-        streams = self.clicks.streams(clicks, shown.shape[-1]) if clicked else []
-        return self.sem_seg_head["predictor"](features, query, streams, self.clicks)
+        streams = self.clicks.streams(clicks, shown.shape[-1]) if clicks is not None and clicked else []
+        return self._decoder(features, query, streams, self.clicks)
 
     @staticmethod
     def upsampled(logits: Tensor, size: Sequence[int]) -> Tensor:
