@@ -26,6 +26,7 @@ from . import (
     parametergui,
     parameternode,
     pythonqt,
+    pytorch,
     qtmodule,
     scriptedeffects,
     scriptedmodule,
@@ -221,7 +222,7 @@ class Host:
 
     def torch(self, state):
         """Context manager: PyTorch looks "missing" or "broken"."""
-        return services.TorchState(state)
+        return pytorch.TorchState(state)
 
     def pytorch_extension(self, present):
         services.set_pytorch_extension(present)

@@ -7,45 +7,27 @@ from __future__ import annotations
 
 import types
 import xml.etree.ElementTree as ElementTree
-from collections import deque
 from functools import cache
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 from . import signals
 from .citations import PYTHONQT, cite, host_classes
+from .dialogs import Dialogs
 from .pythonqt import adaptor, class_of, properties_of, report, unwrap, wrap
 
 _NAMESPACES = (QtCore, QtGui, QtWidgets, QtUiTools)
 _REMOVED = frozenset({"Signal", "Slot", "Property", "QEnum", "QFlag", "QtMsgType"})
 
 
-class Dialogs:
-    """Stands for the person in front of a modal dialog.
-
-    `shown`: every dialog that was executed, as a dict with class, title, text and detail, in order. `answers`: what the next ones
-    return, first in first out: the button of a message box, a path of a file dialog, a text of an input dialog. An empty queue
-    answers Ok to message boxes and cancels everything else.
-    """
-
-    def __init__(self):
-        self.shown: list[dict] = []
-        self.answers: deque = deque()
+class QtDialogs(Dialogs):
+    """Answers in Qt's own types."""
 
     def ask(self, default, **about):
-        self.shown.append(about)
-        answer = self.answers.popleft() if self.answers else default
-        return unwrap(answer)
-
-    def texts(self) -> list[str]:
-        return [entry.get("text", "") for entry in self.shown]
-
-    def clear(self) -> None:
-        self.shown.clear()
-        self.answers.clear()
+        return unwrap(super().ask(default, **about))
 
 
-dialogs = Dialogs()
+dialogs = QtDialogs()
 
 
 class QtModule(types.ModuleType):

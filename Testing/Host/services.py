@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlparse
 
 import slicer
 
+from . import pytorch
 from .citations import SLICER, cite
 from .qtmodule import dialogs
 
@@ -70,69 +71,9 @@ def packaging_module():
 cite("pip_install pip_uninstall pip_check pip_ensure", SLICER, "Base/Python/slicer/packaging.py", prefix="slicer.packaging.")
 
 
-class PyTorchUtilsLogic:
-    """The logic of the PyTorch extension, with its signatures."""
-
-    @staticmethod
-    def torchInstalled():
-        return "torch" in sys.modules and sys.modules["torch"] is not None
-
-    def installTorch(
-        self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None, torchvisionVersionRequirement=None
-    ):
-        question = "PyTorch will be downloaded and installed. Do you want to install it now?"
-        if askConfirmation and not slicer.util.confirmOkCancelDisplay(question):
-            return None
-        _record("torch" + (torchVersionRequirement or ""))
-        return sys.modules.get("torch")
-
-    def uninstallTorch(self, askConfirmation=False):
-        """As the extension's own: it takes torch and torchvision away without asking, whatever ``askConfirmation`` says."""
-        _record(["-torch", "-torchvision"])
-
-    @property
-    def torch(self):
-        return sys.modules.get("torch")
-
-
-cite(
-    "torchInstalled installTorch uninstallTorch torch",
-    "fepegar/SlicerPyTorch",
-    "PyTorchUtils/PyTorchUtils.py",
-    prefix="PyTorchUtils.PyTorchUtilsLogic.",
-)
-
-
 def set_pytorch_extension(present: bool) -> None:
     """Whether ``import PyTorchUtils`` finds the PyTorch extension."""
-    module = types.ModuleType("PyTorchUtils")
-    module.PyTorchUtilsLogic = PyTorchUtilsLogic
-    sys.modules["PyTorchUtils"] = module if present else None
-
-
-class _BrokenTorch(types.ModuleType):
-    """A torch that imports and fails at the first use, as after half an installation."""
-
-    def __getattr__(self, name):
-        if name.startswith("__") and name != "__version__":
-            raise AttributeError(name)
-        raise OSError("[WinError 126] The specified module could not be found. Error loading 'c10.dll' or one of its dependencies.")
-
-
-class TorchState:
-    """Context manager that makes PyTorch look "missing" or "broken" to code that imports it."""
-
-    def __init__(self, state: str):
-        self._state, self._saved = state, {}
-
-    def __enter__(self):
-        self._saved = {name: sys.modules.pop(name) for name in list(sys.modules) if name == "torch" or name.startswith("torch.")}
-        sys.modules["torch"] = None if self._state == "missing" else _BrokenTorch("torch")
-        return self
-
-    def __exit__(self, *_):
-        sys.modules.pop("torch", None)
-        sys.modules.update(self._saved)
+    sys.modules["PyTorchUtils"] = pytorch.extension_module(_record) if present else None
 
 
 # ---- Sample Data ------------------------------------------------------------------------------------------------------------------

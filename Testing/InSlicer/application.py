@@ -10,9 +10,10 @@ from pathlib import Path
 
 import qt
 import slicer
+from Host.pytorch import TorchState
 
 from .hands import ViewDriver, press_key
-from .stand_ins import StandIns, TorchState
+from .stand_ins import StandIns
 
 _DEFERRED_DELETE = 52  # QEvent::DeferredDelete
 _LEVEL, _ORIGIN, _DESCRIPTION = 2, 3, 4  # columns of ctkErrorLogAbstractModel

@@ -1,8 +1,7 @@
-"""A person's hands on a slice view of the application: mouse events on the view's interactor, keys through the window system."""
+"""Keys and hands on the application's slice views; keys go through the window system."""
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ import numpy as np
 import qt
 import slicer
 import vtk
+from Host.hands import Hands
 from vtk.util.numpy_support import vtk_to_numpy
 
 _X_NAMES = {"/": "slash", ".": "period", "-": "minus", "_": "underscore", " ": "space"}
@@ -53,98 +53,25 @@ def _process_events(seconds: float) -> None:
         slicer.app.processEvents()
 
 
-class ViewDriver:
-    """Acts on one qMRMLSliceWidget. Points are RAS in mm, or with ``xy=True`` pixels from the lower left corner."""
+class ViewDriver(Hands):
+    """Hands on a view of the application."""
 
-    def __init__(self, widget):
-        self.widget, self.sliceView = widget, widget.sliceView()
-        self.interactor = self.sliceView.interactor()
-
-    @property
-    def node(self):
-        return self.widget.mrmlSliceNode()
-
-    @property
-    def logic(self):
-        return self.widget.sliceLogic()
+    def _process(self):
+        slicer.app.processEvents()
 
     def to_xy(self, ras):
-        """Pixel of the view that is nearest to a RAS point."""
         to_xy = vtk.vtkMatrix4x4()
         vtk.vtkMatrix4x4.Invert(self.node.GetXYToRAS(), to_xy)
         x, y, *_ = to_xy.MultiplyPoint([*ras, 1])
         return round(x), round(y)
 
     def to_ras(self, xy):
-        """RAS point of a pixel, on the view's plane."""
         return tuple(self.node.GetXYToRAS().MultiplyPoint([*xy, 0, 1])[:3])
 
-    def set_offset(self, millimetres):
-        self.logic.SetSliceOffset(millimetres)
-
-    def jump_to(self, ras):
-        """Show the slice through a point."""
-        self.node.JumpSliceByOffsetting(*ras)
-
-    # ---- mouse ----
-    def _event(self, name, position, ctrl=False, shift=False, alt=False):
-        self.interactor.SetLastEventPosition(*self.interactor.GetEventPosition())
-        self.interactor.SetEventInformation(int(position[0]), int(position[1]), int(ctrl), int(shift), "\0", 0, "")
-        self.interactor.SetAltKey(int(alt))
-        self.interactor.InvokeEvent(name)
-        slicer.app.processEvents()
-
-    def press(self, point, xy=False, button="Left", **modifiers):
-        self.sliceView.setFocus()
-        self._event(f"{button}ButtonPressEvent", point if xy else self.to_xy(point), **modifiers)
-
-    def release(self, point, xy=False, button="Left", **modifiers):
-        self._event(f"{button}ButtonReleaseEvent", point if xy else self.to_xy(point), **modifiers)
-
-    def move(self, point, xy=False, **modifiers):
-        self._event("MouseMoveEvent", point if xy else self.to_xy(point), **modifiers)
-
-    def click(self, ras=None, xy=None, button="Left", **modifiers):
-        """Move there, press, release; `modifiers`: ctrl, shift, alt."""
-        position = xy if xy is not None else self.to_xy(ras)
-        self.move(position, xy=True, **modifiers)
-        self.press(position, xy=True, button=button, **modifiers)
-        self.release(position, xy=True, button=button, **modifiers)
-
-    def double_click(self, ras=None, xy=None, **modifiers):
-        position = xy if xy is not None else self.to_xy(ras)
-        self.click(xy=position, **modifiers)
-        self._event("LeftButtonDoubleClickEvent", position, **modifiers)
-        self.release(position, xy=True, **modifiers)
-
-    def drag(self, points, xy=False, button="Left", steps=8, **modifiers):
-        """Press at the first point, move through the others with `steps` events each, release at the last."""
-        path = [tuple(p) for p in points] if xy else [self.to_xy(p) for p in points]
-        self.move(path[0], xy=True, **modifiers)
-        self.press(path[0], xy=True, button=button, **modifiers)
-        for start, end in itertools.pairwise(path):
-            for step in range(1, steps + 1):
-                at = tuple(round(a + (b - a) * step / steps) for a, b in zip(start, end, strict=True))
-                self.move(at, xy=True, **modifiers)
-        self.release(path[-1], xy=True, button=button, **modifiers)
-
-    def wheel(self, forward=True, ctrl=False):
-        self._event("MouseWheelForwardEvent" if forward else "MouseWheelBackwardEvent", self.interactor.GetEventPosition(), ctrl=ctrl)
-
-    def enter(self):
-        self._event("EnterEvent", self.interactor.GetEventPosition())
-
-    def leave(self):
-        self._event("LeaveEvent", self.interactor.GetEventPosition())
-
-    # ---- keys ----
     def key(self, keys, held=0):
-        """Press and release a real key with the view focused; `held`: how often it repeats itself at least."""
         press_key(keys, self.sliceView, held)
 
-    # ---- seeing ----
     def pixels(self) -> np.ndarray:
-        """The rendered view, uint8 [row, col, 3]."""
         slicer.app.processEvents()
         self.sliceView.forceRender()
         grabber = vtk.vtkWindowToImageFilter()
@@ -154,9 +81,6 @@ class ViewDriver:
         image = grabber.GetOutput()
         columns, rows, _ = image.GetDimensions()
         return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)[::-1, :, :3]
-
-    def event_id(self, name):
-        return vtk.vtkCommand.GetEventIdFromString(name)
 
     def cursor_shape(self):
         return self.sliceView.cursor.shape()

@@ -6,33 +6,11 @@
 from __future__ import annotations
 
 import sys
-import types
-from collections import deque
 
 import qt
 import slicer
-
-
-class Dialogs:
-    """Stands for the person in front of a modal dialog: `shown` is what was asked, `answers` what to return, first in first out.
-
-    Without an answer a question is answered Yes, a message Ok, and a file, text or colour dialog is cancelled.
-    """
-
-    def __init__(self):
-        self.shown: list[dict] = []
-        self.answers: deque = deque()
-
-    def ask(self, default, **about):
-        self.shown.append(about)
-        return self.answers.popleft() if self.answers else default
-
-    def texts(self) -> list[str]:
-        return [entry.get("text", "") for entry in self.shown]
-
-    def clear(self) -> None:
-        self.shown.clear()
-        self.answers.clear()
+from Host.dialogs import Dialogs
+from Host.pytorch import extension_module
 
 
 class StandIns:
@@ -76,9 +54,7 @@ class StandIns:
 
     def pytorch_extension(self, present: bool) -> None:
         """Whether ``import PyTorchUtils`` finds the PyTorch extension; its logic here only records what it is asked for."""
-        module = types.ModuleType("PyTorchUtils")
-        module.PyTorchUtilsLogic = lambda: _PyTorchUtilsLogic(self._install)
-        sys.modules["PyTorchUtils"] = module if present else None
+        sys.modules["PyTorchUtils"] = extension_module(self._install) if present else None
 
     def _replace(self, owner, name, function) -> None:
         self._replaced.append((owner, name, getattr(owner, name)))
@@ -101,57 +77,3 @@ class StandIns:
     def _install(self, requirements, sign="", *_, **__) -> None:
         names = [requirements] if isinstance(requirements, str) else requirements
         self.installs.extend(sign + str(name) for name in names)
-
-
-class _PyTorchUtilsLogic:
-    """The logic of the PyTorch extension, with its signatures."""
-
-    def __init__(self, install):
-        self._install = install
-
-    @staticmethod
-    def torchInstalled():
-        return sys.modules.get("torch") is not None
-
-    def installTorch(
-        self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None, torchvisionVersionRequirement=None
-    ):
-        question = "PyTorch will be downloaded and installed. Do you want to install it now?"
-        if askConfirmation and not slicer.util.confirmOkCancelDisplay(question):
-            return None
-        self._install("torch" + (torchVersionRequirement or ""))
-        return self.torch
-
-    def uninstallTorch(self, askConfirmation=False):
-        if askConfirmation and not slicer.util.confirmOkCancelDisplay("PyTorch will be uninstalled."):
-            return
-        self._install("torch", "-")
-
-    @property
-    def torch(self):
-        return sys.modules.get("torch")
-
-
-class TorchState:
-    """Context manager that makes PyTorch look "missing" or "broken" to code that imports it."""
-
-    def __init__(self, state: str):
-        self._state, self._saved = state, {}
-
-    def __enter__(self):
-        self._saved = {name: sys.modules.pop(name) for name in list(sys.modules) if name == "torch" or name.startswith("torch.")}
-        sys.modules["torch"] = None if self._state == "missing" else _BrokenTorch("torch")
-        return self
-
-    def __exit__(self, *_):
-        sys.modules.pop("torch", None)
-        sys.modules.update(self._saved)
-
-
-class _BrokenTorch(types.ModuleType):
-    """A torch that imports and fails at the first use, as after half an installation."""
-
-    def __getattr__(self, name):
-        if name.startswith("__") and name != "__version__":
-            raise AttributeError(name)
-        raise OSError("[WinError 126] The specified module could not be found. Error loading 'c10.dll' or one of its dependencies.")

@@ -11,6 +11,8 @@ import pytest
 _TESTING = Path(__file__).resolve().parent.parent
 sys.path.append(str(_TESTING))  # for `Host`; at the end, because Testing/packaging.py must not hide the library of that name
 
+from Host.fixtures import slicer_host  # noqa: E402, F401
+
 
 @pytest.fixture
 def host():
@@ -27,28 +29,6 @@ def host():
     messages = list(running.messages)
     running.close()
     assert messages == []
-
-
-@pytest.fixture
-def slicer_host():
-    """The test host with Qt, slice views and an empty scene; see Testing/Host. Skipped, saying what to install, where it can't run.
-
-    The test fails if a slot or an effect raised, VTK or MRML reported an error, or two shortcuts claim one key.
-    A test that expects such a thing clears it: ``slicer_host.exceptions.clear()``.
-    """
-    from Host import missing_requirements, start_host
-
-    missing = missing_requirements()
-    if missing:
-        pytest.skip("the test host needs: " + "; ".join(missing))
-    running = start_host(segment_editor=True)
-    yield running
-    if running.mrml is not None:
-        running.render()
-    errors = running.errors()
-    running.close()
-    errors += [error for error in running.errors() if error not in errors]
-    assert errors == []
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ class _Application:
 
     applicationName = "Slicer"
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: HeadlessScene) -> None:
         self._host = host
 
     def applicationLogic(self) -> Any:
@@ -124,7 +124,7 @@ class _Application:
         return self._host.folder
 
 
-class Host:
+class HeadlessScene:
     """A scene with the application's logics around it. At most one at a time; ``close`` before the next.
 
     Attributes:
@@ -297,10 +297,10 @@ class Host:
             slicer.qSlicerScriptedLoadableModule = type("qSlicerScriptedLoadableModule", (), {})
 
 
-_host: Host | None = None
+_host: HeadlessScene | None = None
 
 
-def start(terminologies: str | Path | None = None) -> Host | ApplicationHost:
+def start(terminologies: str | Path | None = None) -> HeadlessScene | ApplicationHost:
     """Start the headless host, or give the running one; inside the application, a host that does nothing.
 
     Args:
@@ -310,5 +310,5 @@ def start(terminologies: str | Path | None = None) -> Host | ApplicationHost:
     if in_slicer():
         return ApplicationHost()
     if _host is None or _host.scene is None:
-        _host = Host(terminologies)
+        _host = HeadlessScene(terminologies)
     return _host

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .headless import Host
+    from .headless import HeadlessScene
 
 _TYPES = {
     "SegmentationFile": (".seg.nrrd", ".seg.nhdr", ".seg.vtm"),
@@ -26,7 +26,7 @@ _VOLUME_OPTIONS = {"labelmap": 1, "center": 2, "singleFile": 4, "autoWindowLevel
 class FileManager:
     """The calls of qSlicerCoreIOManager that ``slicer.util`` makes."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: HeadlessScene) -> None:
         self._host = host
 
     def fileType(self, file_name: Any) -> str:

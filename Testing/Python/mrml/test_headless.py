@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 import slicer.util
 import vtk
-from MultiverSegLib.mrml.headless import Host, in_slicer, start
+from MultiverSegLib.mrml.headless import HeadlessScene, in_slicer, start
 from volume_cases import VolumeCase
 
 CASE = VolumeCase(np.arange(60, dtype=np.int16).reshape(3, 4, 5), np.diag([1.0, 2, 3, 1]))
@@ -16,7 +16,7 @@ CASE = VolumeCase(np.arange(60, dtype=np.int16).reshape(3, 4, 5), np.diag([1.0, 
 
 def test_it_looks_like_the_application_to_logic_code(host):
     assert not in_slicer()
-    assert isinstance(host, Host)
+    assert isinstance(host, HeadlessScene)
     assert start() is host
     assert slicer.mrmlScene is host.scene
     assert slicer.app.mrmlScene() is host.scene

@@ -47,8 +47,9 @@ def test_a_class_lives_in_the_header_of_its_name(slicer_host):
 
 def test_declared_properties_are_the_ones_there_are(slicer_host):
     """Both ways: none is declared that does not work, none works that is not declared."""
-    from Host.citations import host_classes
     from PySide6 import QtCore
+
+    from Host.citations import host_classes
 
     for name, cls in host_classes().items():
         declared = {prop for base in cls.__mro__ for prop in getattr(base.__dict__.get("cpp"), "properties", ())}
@@ -70,8 +71,9 @@ def test_declared_properties_are_the_ones_there_are(slicer_host):
 
 
 def test_declared_methods_signals_and_enums_exist(slicer_host):
-    from Host.citations import host_classes
     from PySide6 import QtCore
+
+    from Host.citations import host_classes
 
     classes = host_classes()
     for name, cls in classes.items():
@@ -112,9 +114,10 @@ def dotted_names(path: Path) -> set[str]:
 def exists(name: str) -> bool:
     """Whether Slicer has the name, as far as the host, PySide6 and slicer-core know."""
     import slicer
+    from PySide6 import QtWidgets
+
     from Host.citations import all_names
     from Host.pythonqt import class_of, visible
-    from PySide6 import QtWidgets
 
     module, first, *rest = name.split(".")
     if module in ("qt", "ctk"):

@@ -34,8 +34,8 @@ def test_without_mesa(monkeypatch):
 
 
 def test_a_test_that_needs_the_host_is_skipped_visibly(tmp_path):
-    fixtures = (TESTING / "Python" / "conftest.py").read_text().replace("Path(__file__)", f"Path({str(TESTING / 'Python' / 'x')!r})")
-    (tmp_path / "conftest.py").write_text(fixtures + "\n\nsys.modules['PySide6'] = None\n")
+    fixtures = f"import sys\nsys.path.append({str(TESTING)!r})\nsys.modules['PySide6'] = None\nfrom Host.fixtures import slicer_host\n"
+    (tmp_path / "conftest.py").write_text(fixtures)
     (tmp_path / "test_it.py").write_text("def test_it(slicer_host):\n    pass\n")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", str(tmp_path)],
