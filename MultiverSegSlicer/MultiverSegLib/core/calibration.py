@@ -21,6 +21,12 @@ def expected_dice(probability: np.ndarray, threshold: float = 0.5) -> float:
     """The Dice that the thresholded prediction would have on average if the probabilities were true: 2 E|A and B| / (|A| + E|B|).
 
     0 for a prediction without a pixel of at least the threshold.
+
+    Example:
+        >>> round(expected_dice([1.0, 0.5, 0.0]), 3)
+        0.857
+        >>> expected_dice([0.4, 0.3])
+        0.0
     """
     p = np.asarray(probability, np.float64)
     mask = p >= threshold

@@ -21,11 +21,17 @@ _MARKED = re.compile(r"-[0-9a-f]{8}")
 
 
 def safe_name(name: str, allowed: str, taken: Iterable[str] = (), empty: str = "unnamed") -> str:
-    """``name`` where it can be a file's name as it is, else what of it can be, marked by eight digits so that two names stay two.
+    r"""``name`` where it can be a file's name as it is, else what of it can be, marked by eight digits so that two names stay two.
 
     Args:
         allowed: the characters, as in a regular expression's brackets; others become "_".
         taken: names that the result must not be equal to, ignoring case.
+
+    Example:
+        >>> safe_name("left kidney", r"\w ")
+        'left kidney'
+        >>> safe_name("liver/spleen", r"\w ")  # doctest: +ELLIPSIS
+        'liver_spleen-...'
     """
     name = unicodedata.normalize("NFC", name)
     plain = shortened(re.sub(f"[^{allowed}]+", "_", name).strip(" ._") or empty)
@@ -40,7 +46,14 @@ def kept_by_windows(name: str) -> bool:
 
 
 def shortened(name: str, longest: int = LONGEST) -> str:
-    """``name``, cut to so many bytes of UTF-8 at the end of a letter."""
+    """``name``, cut to so many bytes of UTF-8 at the end of a letter.
+
+    Example:
+        >>> shortened("naïve", 3)  # ï has two bytes
+        'na'
+        >>> shortened("naïve", 4)
+        'naï'
+    """
     return name.encode("utf-8")[:longest].decode("utf-8", errors="ignore").rstrip(" .")
 
 

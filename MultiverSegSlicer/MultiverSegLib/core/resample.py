@@ -73,7 +73,13 @@ def samples_for(step: float, most: int) -> int:
 
 
 def linear_weights(length: int, step: float, first: float, count: int) -> Any:
-    """Sparse [count, length] float64: row n averages the linear interpolation of ``length`` values over output pixel n."""
+    """Sparse [count, length] float64: row n averages the linear interpolation of ``length`` values over output pixel n.
+
+    Example:
+        >>> linear_weights(length=4, step=2.0, first=0.5, count=2).toarray()
+        array([[0.5, 0.5, 0. , 0. ],
+               [0. , 0. , 0.5, 0.5]])
+    """
     from scipy import sparse
 
     samples = samples_for(step, _MOST_STRAIGHT)

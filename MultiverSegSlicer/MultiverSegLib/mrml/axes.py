@@ -33,7 +33,13 @@ def array_axis(axis: str) -> int:
 
 
 def on_slice(axis: str, index: int) -> tuple:
-    """Index of slice ``index`` along ``axis`` into an array [k, j, i]."""
+    """Index of slice ``index`` along ``axis`` into an array [k, j, i].
+
+    Example:
+        >>> array = np.arange(24).reshape(2, 3, 4)
+        >>> array[on_slice("k", 1)].shape, array[on_slice("i", 3)].shape
+        ((3, 4), (2, 3))
+    """
     place: list[Any] = [slice(None)] * 3
     place[array_axis(axis)] = index
     return tuple(place)
@@ -50,6 +56,10 @@ def named_axes(matrix: np.ndarray) -> dict[str, str]:
 
     Args:
         matrix: 4x4, (i, j, k) to RAS.
+
+    Example:
+        >>> named_axes(np.diag([-1.0, -1.0, 3.0, 1.0]))
+        {'axial': 'k', 'coronal': 'j', 'sagittal': 'i'}
     """
     normals = np.linalg.inv(matrix[:3, :3])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
@@ -63,6 +73,10 @@ def own_axis(matrix: np.ndarray) -> str:
 
     Args:
         matrix: 4x4, (i, j, k) to RAS.
+
+    Example:
+        >>> own_axis(np.diag([4.0, 0.9, 0.9, 1.0]))  # thick sagittal slices
+        'i'
     """
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     thickest = int(np.argmax(spacing))
@@ -99,6 +113,11 @@ def slice_of_prompts(prompts: Prompts, matrix: np.ndarray, dimensions: tuple[int
 
     Raises:
         PromptError: none of these slices is in the volume.
+
+    Example:
+        >>> clicks = Prompts((Point((0, 0, 6)), Point((5, 0, 6)), Point((0, 0, 9))))
+        >>> slice_of_prompts(clicks, np.diag([1.0, 1.0, 3.0, 1.0]), (8, 8, 8), "k")
+        2
     """
     if not len(prompts):
         return None
@@ -122,6 +141,11 @@ def slices_of_prompts(prompts: Prompts, matrix: np.ndarray, dimensions: tuple[in
     """All slices along ``axis`` that the prompts lie on, in order: those of clicks and of a stroke's points, and the middle one of a box.
 
     Slices outside of the volume are left out.
+
+    Example:
+        >>> clicks = Prompts((Point((0, 0, 9)), Point((0, 0, 6)), Point((0, 0, 900))))
+        >>> slices_of_prompts(clicks, np.diag([1.0, 1.0, 3.0, 1.0]), (8, 8, 8), "k")
+        [2, 3]
     """
     number, found = axis_number(axis), set()
     for prompt in prompts:
@@ -141,7 +165,12 @@ def points_of(prompt: Prompt) -> np.ndarray:
 
 
 def to_ijk(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """RAS mm [n, 3] -> voxel indices (i, j, k) [n, 3], not rounded."""
+    """RAS mm [n, 3] -> voxel indices (i, j, k) [n, 3], not rounded.
+
+    Example:
+        >>> to_ijk(np.array([[10.0, 0.0, 7.5]]), np.diag([2.0, 2.0, 3.0, 1.0]))
+        array([[5. , 0. , 2.5]])
+    """
     return np.linalg.solve(matrix, np.c_[points, np.ones(len(points))].T)[:3].T
 
 

@@ -106,7 +106,12 @@ def same_file(first: str | Path, second: str | Path) -> bool:
 
 
 def reason_of(error: BaseException, limit: int = 160) -> str:
-    """The reader's own reason in one line, without its C++ addresses."""
+    """The reader's own reason in one line, without its C++ addresses.
+
+    Example:
+        >>> reason_of(RuntimeError('Unable to determine ImageIO reader for "scan.xyz"'))
+        'unknown format'
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = _LIBRARY.sub("", lines[-1] if lines else type(error).__name__)
     if "Unable to determine ImageIO reader" in text:

@@ -43,6 +43,12 @@ def decode(text: str) -> tuple[Prompts, str]:
 
     Raises:
         PromptError: the text is damaged.
+
+    Example:
+        >>> from MultiverSegLib.core.prompts import Point
+        >>> prompts, _ = decode(encode(Prompts((Point((12.0, -4.5, 30.00049)),))))
+        >>> prompts.items[0].position
+        (12.0, -4.5, 30.0)
     """
     try:
         content = json.loads(zlib.decompress(base64.urlsafe_b64decode(text.encode())))

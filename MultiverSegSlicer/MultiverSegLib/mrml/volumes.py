@@ -71,7 +71,12 @@ def read_files(files: list[Path], name: str, labelmap: bool = False) -> Any:
 
 
 def stem(path: Path) -> str:
-    """File name without its endings: ``liver.nii.gz`` -> ``liver``."""
+    """File name without its endings: ``liver.nii.gz`` -> ``liver``.
+
+    Example:
+        >>> stem(Path("scans/liver.nii.gz")), stem(Path("p1.v2.nrrd"))
+        ('liver', 'p1.v2')
+    """
     name = path.name
     return next((name[: -len(ending)] for ending in _SUFFIXES if name.lower().endswith(ending)), path.stem)
 

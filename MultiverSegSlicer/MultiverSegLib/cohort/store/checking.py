@@ -18,6 +18,10 @@ def fits(value: Any, hint: Any) -> bool:
     """Whether a value read from JSON is of a type: ``str``, ``float`` (finite), unions, ``tuple[T, ...]``, ``list[T]``, ``Mapping[K, V]``, ``Any``.
 
     Records within records fit: they are checked where they are made.
+
+    Example:
+        >>> fits(3, float), fits("3", float), fits([1, 2], list[int]), fits(True, int)
+        (True, False, True, False)
     """
     if hint is Any or is_dataclass(hint):
         return True

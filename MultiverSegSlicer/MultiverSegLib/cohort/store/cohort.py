@@ -270,7 +270,12 @@ class Cohort:
 
 
 def relative_path(path: Path | str, folder: Path | str) -> str:
-    """``path`` as stored in a cohort in ``folder``: relative with forward slashes, absolute only on another drive."""
+    """``path`` as stored in a cohort in ``folder``: relative with forward slashes, absolute only on another drive.
+
+    Example:
+        >>> relative_path("/data/scans/p1.nrrd", "/data/study")
+        '../scans/p1.nrrd'
+    """
     path = Path(path).absolute()
     try:
         return Path(os.path.relpath(path, Path(folder).absolute())).as_posix()

@@ -19,7 +19,13 @@ def pack_bits(mask: np.ndarray) -> str:
 
 
 def unpack_bits(text: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Inverse of ``pack_bits``; CohortError where the text doesn't fit the shape."""
+    """Inverse of ``pack_bits``; CohortError where the text doesn't fit the shape.
+
+    Example:
+        >>> mask = np.array([[True, False], [True, True]])
+        >>> bool((unpack_bits(pack_bits(mask), (2, 2)) == mask).all())
+        True
+    """
     count = int(np.prod(shape))
     try:
         packed = np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), np.uint8)
@@ -60,7 +66,17 @@ def change_between(before: np.ndarray, after: np.ndarray) -> dict[str, Any] | No
 
 
 def apply_change(mask: np.ndarray, change: dict[str, Any] | None) -> np.ndarray:
-    """A copy of ``mask`` (bool) with the change applied; CohortError if the change is of another volume."""
+    """A copy of ``mask`` (bool) with the change applied; CohortError if the change is of another volume.
+
+    Example:
+        >>> before, after = np.zeros((2, 3, 4), bool), np.zeros((2, 3, 4), bool)
+        >>> after[1, 2, 1:3] = True
+        >>> change = change_between(before, after)
+        >>> change["box"]
+        [[1, 2], [2, 3], [1, 3]]
+        >>> bool((apply_change(before, change) == after).all())
+        True
+    """
     result: np.ndarray = np.asarray(mask) != 0
     if change is None:
         return result.copy() if result is mask else result

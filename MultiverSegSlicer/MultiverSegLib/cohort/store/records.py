@@ -165,7 +165,12 @@ class Case:
 
 
 def to_json(record: Structure | Case) -> dict[str, Any]:
-    """Plain JSON of a structure or case; fields at their defaults are left out."""
+    """Plain JSON of a structure or case; fields at their defaults are left out.
+
+    Example:
+        >>> to_json(Structure("liver", axis="coronal"))
+        {'name': 'liver', 'axis': 'coronal'}
+    """
     return _without_defaults(record, asdict(record))
 
 
@@ -209,7 +214,12 @@ def check_id(case_id: Any) -> None:
 
 
 def file_safe(name: str, taken: Iterable[str] = ()) -> str:
-    """``name`` as a file name on every system, different (ignoring case) from all in ``taken``."""
+    """``name`` as a file name on every system, different (ignoring case) from all in ``taken``.
+
+    Example:
+        >>> file_safe("liver/CT 3"), file_safe("p1", taken=["P1"])
+        ('liver_CT_3', 'p1_2')
+    """
     safe = shortened(_without_path(unicodedata.normalize("NFC", name)))
     safe = f"{safe}_" if kept_by_windows(safe) else safe
     used = {other.lower() for other in taken}
