@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import permutations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from ..core.errors import PromptError
 from ..core.grid import ANATOMICAL, AXES
 from ..core.prompts import Box, Point, Prompt, Prompts
 from .volumes import ijk_to_ras
+
+if TYPE_CHECKING:
+    from .plain_volume import Volume
 
 _NORMALS = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], float)  # of axial, coronal, sagittal slices
 _THICK = 1.5  # slices this much thicker than the pixels were acquired one by one: people draw on them
@@ -45,7 +48,7 @@ def on_slice(axis: str, index: int) -> tuple:
     return tuple(place)
 
 
-def voxel_axis(volume: Any, axis: str) -> str:
+def voxel_axis(volume: Volume, axis: str) -> str:
     """The voxel axis ("i", "j" or "k") of ``volume`` that ``axis`` means; see ``named_axes``."""
     return axis if axis in AXES else named_axes(ijk_to_ras(volume))[axis]
 

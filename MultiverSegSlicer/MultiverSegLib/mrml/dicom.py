@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from . import paths
 from .dicom_stack import check_stack, numbers_of
 from .plain_volume import PlainVolume
 from .volumes import new_volume, read_files
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLScalarVolumeNode
 
 #: Modalities of objects that are no images of a patient, although some of them have pixels.
 NOT_IMAGES = frozenset({"SEG", "RTSTRUCT", "RTPLAN", "RTRECORD", "SR", "PR", "KO", "REG", "DOC", "FID", "RWV", "PLAN"})
@@ -37,7 +40,7 @@ _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 Slices = list[tuple[Path, Any]]
 
 
-def load_dicom(folder: str | Path, name: str | None = None, series: str | None = None) -> Any:
+def load_dicom(folder: str | Path, name: str | None = None, series: str | None = None) -> vtkMRMLScalarVolumeNode:
     """Load one DICOM series of a folder (searched through its sub-folders).
 
     Args:

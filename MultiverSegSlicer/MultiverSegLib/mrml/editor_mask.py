@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from ..core.errors import SegmentationError
 from ..core.sheet import Sheet
 from .labelmaps import find_segment, segment_voxels
 from .volumes import array_of, dimensions_of, ijk_to_ras
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLSegmentationNode
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class EditRules:
         overwritten: segments that lose the voxels which the edited one gains.
     """
 
-    segmentation: Any
+    segmentation: vtkMRMLSegmentationNode
     area: tuple[str, ...] | None = None
     inside: bool = False
     inside_segment: str = ""
@@ -36,7 +39,7 @@ class EditRules:
     overwritten: tuple[str, ...] = ()
 
     @staticmethod
-    def of(editor: Any, segmentation: Any, segment_id: str) -> EditRules:
+    def of(editor: Any, segmentation: vtkMRMLSegmentationNode, segment_id: str) -> EditRules:
         """The rules set in a vtkMRMLSegmentEditorNode for editing ``segment_id``; None: no rules.
 
         Raises:
@@ -103,7 +106,7 @@ class EditRules:
         return values == voxels.label
 
 
-def _visible(segmentation: Any, ids: tuple[str, ...]) -> tuple[str, ...]:
+def _visible(segmentation: vtkMRMLSegmentationNode, ids: tuple[str, ...]) -> tuple[str, ...]:
     display = segmentation.GetDisplayNode()
     return tuple(segment_id for segment_id in ids if display is not None and display.GetSegmentVisibility(segment_id))
 

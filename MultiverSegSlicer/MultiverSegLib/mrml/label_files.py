@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from .labelmaps import lattice_offset, overlap, segment_voxels
 from .plain_volume import PlainVolume
 from .volume_files import read_plain
 from .volumes import dimensions_of, ijk_to_ras
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLSegmentationNode
+
+    from .plain_volume import Volume
 
 #: More different values than this are an image, not labels.
 _MOST_LABELS = 1000
@@ -56,7 +61,9 @@ def read_labels(path: Path) -> PlainVolume:
     return replace(plain, array=labels)
 
 
-def check_place(segmentation: Any, ids: Iterable[str], volume: Any, shape: tuple[int, ...] | None, path: Path) -> None:
+def check_place(
+    segmentation: vtkMRMLSegmentationNode, ids: Iterable[str], volume: Volume, shape: tuple[int, ...] | None, path: Path
+) -> None:
     """Refuse labels that belong to another volume; a notice with the share where a part of them lies outside.
 
     Args:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.errors import SegmentationError
 from .volumes import dimensions_of, ijk_to_ras, local_to_world, matrix_to_numpy, numpy_to_matrix
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkOrientedImageData, vtkSegment
 
 _SAME = 1e-3  # voxels: lattices that differ less over a whole volume are the same
 
@@ -37,7 +40,7 @@ class SegmentVoxels:
         lattice_to_ras: 4x4, lattice indices to world RAS in mm, parent transforms included.
     """
 
-    image: Any
+    image: vtkOrientedImageData
     array: np.ndarray
     label: int
     extent: tuple[int, ...]
@@ -60,7 +63,7 @@ def shifted(matrix: np.ndarray, first: tuple[int, ...]) -> np.ndarray:
     return result
 
 
-def find_segment(segmentation: Any, segment_id: str) -> Any:
+def find_segment(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> vtkSegment:
     """The vtkSegment.
 
     Raises:
@@ -74,7 +77,7 @@ def find_segment(segmentation: Any, segment_id: str) -> Any:
     return segment
 
 
-def image_array(image: Any) -> np.ndarray | None:
+def image_array(image: vtkOrientedImageData) -> np.ndarray | None:
     """[k, j, i] view of a vtkOrientedImageData; None if it has no voxels."""
     from vtk.util.numpy_support import vtk_to_numpy
 
@@ -86,7 +89,7 @@ def image_array(image: Any) -> np.ndarray | None:
     return vtk_to_numpy(scalars).reshape(shape)
 
 
-def segment_voxels(segmentation: Any, segment_id: str) -> SegmentVoxels | None:
+def segment_voxels(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> SegmentVoxels | None:
     """The voxels of a segment; None if it is empty (no labelmap yet).
 
     Raises:
@@ -104,7 +107,7 @@ def segment_voxels(segmentation: Any, segment_id: str) -> SegmentVoxels | None:
     return SegmentVoxels(image, array, int(segment.GetLabelValue()), tuple(image.GetExtent()), _lattice_of(image, segmentation))
 
 
-def _lattice_of(image: Any, segmentation: Any) -> np.ndarray:
+def _lattice_of(image: vtkOrientedImageData, segmentation: vtkMRMLSegmentationNode) -> np.ndarray:
     import vtk
 
     matrix = vtk.vtkMatrix4x4()
@@ -137,7 +140,7 @@ def overlap(
     return tuple(ours), tuple(theirs)
 
 
-def is_shared(segmentation: Any, segment_id: str) -> bool:
+def is_shared(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> bool:
     """True if another segment lives in the same labelmap."""
     segments = segmentation.GetSegmentation()
     segment = segments.GetSegment(segment_id)
@@ -146,7 +149,7 @@ def is_shared(segmentation: Any, segment_id: str) -> bool:
     return image is not None and any(other is not segment and other.GetRepresentation(labelmap_name()) is image for other in others)
 
 
-def editable_voxels(segmentation: Any, segment_id: str, volume: Any) -> SegmentVoxels:
+def editable_voxels(segmentation: vtkMRMLSegmentationNode, segment_id: str, volume: vtkMRMLScalarVolumeNode) -> SegmentVoxels:
     """The segment in a labelmap of its own that covers the whole volume, ready to be written in place; then call ``notify``.
 
     A segment with voxels keeps its lattice (it may be finer than the volume's); an empty one takes the segmentation's reference geometry, or the
@@ -166,7 +169,9 @@ def editable_voxels(segmentation: Any, segment_id: str, volume: Any) -> SegmentV
     return _grow(segmentation, segment, voxels, lattice, extent)
 
 
-def fill_empty(segmentation: Any, segment_id: str, volume: Any, first: tuple[int, int, int], inside: np.ndarray) -> bool:
+def fill_empty(
+    segmentation: vtkMRMLSegmentationNode, segment_id: str, volume: vtkMRMLScalarVolumeNode, first: tuple[int, int, int], inside: np.ndarray
+) -> bool:
     """Give an empty segment the voxels ``inside`` [k, j, i] (non-zero is inside) that begin at the volume's voxel ``first`` (k, j, i), in a
     labelmap just as large. Not undoable. False, with nothing changed, if the segment is not empty or on another lattice than the volume."""
     segment = find_segment(segmentation, segment_id)
@@ -183,14 +188,16 @@ def fill_empty(segmentation: Any, segment_id: str, volume: Any, first: tuple[int
     return True
 
 
-def editing_box(segmentation: Any, segment_id: str, volume: Any) -> tuple[np.ndarray, tuple[int, ...]]:
+def editing_box(
+    segmentation: vtkMRMLSegmentationNode, segment_id: str, volume: vtkMRMLScalarVolumeNode
+) -> tuple[np.ndarray, tuple[int, ...]]:
     """(lattice_to_ras, extent) of the lattice on which a segment is edited, over the whole volume. Allocates and changes no voxels."""
     voxels = segment_voxels(segmentation, segment_id)
     lattice = voxels.lattice_to_ras if voxels is not None else _empty_lattice(segmentation, volume)
     return lattice, _covering_extent(lattice, volume, None)
 
 
-def _empty_lattice(segmentation: Any, volume: Any) -> np.ndarray:
+def _empty_lattice(segmentation: vtkMRMLSegmentationNode, volume: vtkMRMLScalarVolumeNode) -> np.ndarray:
     """Lattice of a segment without voxels: that of the segmentation's reference geometry, else of the volume."""
     import slicer
 
@@ -205,12 +212,12 @@ def _empty_lattice(segmentation: Any, volume: Any) -> np.ndarray:
     return lattice if lattice_offset(lattice, ijk_to_ras(volume), dimensions_of(volume)) is None else _snapped(lattice, volume)
 
 
-def _snapped(lattice: np.ndarray, volume: Any) -> np.ndarray:
+def _snapped(lattice: np.ndarray, volume: vtkMRMLScalarVolumeNode) -> np.ndarray:
     offset = lattice_offset(lattice, ijk_to_ras(volume), dimensions_of(volume))
     return shifted(ijk_to_ras(volume), tuple(-value for value in offset))
 
 
-def _covering_extent(lattice: np.ndarray, volume: Any, extent: tuple[int, ...] | None) -> tuple[int, ...]:
+def _covering_extent(lattice: np.ndarray, volume: vtkMRMLScalarVolumeNode, extent: tuple[int, ...] | None) -> tuple[int, ...]:
     """The extent that holds the whole volume and ``extent``."""
     dimensions = dimensions_of(volume)
     corners = np.array(
@@ -224,7 +231,9 @@ def _covering_extent(lattice: np.ndarray, volume: Any, extent: tuple[int, ...] |
     return tuple(int(value) for pair in zip(low, np.maximum(high, low), strict=True) for value in pair)
 
 
-def _grow(segmentation: Any, segment: Any, voxels: SegmentVoxels | None, lattice: np.ndarray, extent: tuple[int, ...]) -> SegmentVoxels:
+def _grow(
+    segmentation: vtkMRMLSegmentationNode, segment: vtkSegment, voxels: SegmentVoxels | None, lattice: np.ndarray, extent: tuple[int, ...]
+) -> SegmentVoxels:
     """Give ``segment`` a labelmap of ``extent`` with its old voxels in it."""
     import slicer
     import vtk
@@ -246,7 +255,7 @@ def _grow(segmentation: Any, segment: Any, voxels: SegmentVoxels | None, lattice
     return SegmentVoxels(image, array, 1, extent, lattice)
 
 
-def notify(segmentation: Any, segment_id: str) -> None:
+def notify(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> None:
     """Tell Slicer that a segment's voxels were written in place: derived surfaces are dropped, views redraw, the node is marked modified."""
     segment = find_segment(segmentation, segment_id)
     image = segment.GetRepresentation(labelmap_name())

@@ -10,7 +10,7 @@ import json
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from ..core.prompts import Box, Point, Prompt, Prompts, Scribble
 from . import paths
 from .markups_files import check_fcsv, checked_json
 from .volumes import matrix_to_numpy, numpy_to_matrix, remove_node
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLMarkupsNode
 
 # Markups files don't keep a curve's type and know no width: the first point's description has both.
 _STRAIGHT = "straight"
@@ -40,7 +43,7 @@ def load_prompts(path: str | Path) -> Prompts:
             remove_node(node)
 
 
-def load_markups(path: str | Path) -> list[Any]:
+def load_markups(path: str | Path) -> list[vtkMRMLMarkupsNode]:
     """Markups nodes of a file, added to the scene.
 
     Raises:
@@ -68,7 +71,7 @@ def load_markups(path: str | Path) -> list[Any]:
     return nodes
 
 
-def prompts_from_markups(node: Any) -> Prompts:
+def prompts_from_markups(node: vtkMRMLMarkupsNode) -> Prompts:
     """Prompts of one markups node, in world RAS. Points that are not placed yet are left out.
 
     Raises:
@@ -83,24 +86,24 @@ def prompts_from_markups(node: Any) -> Prompts:
     raise PromptError(f"The markup {node.GetName()} is no prompt: use points, ROIs, lines or curves.")
 
 
-def _placed(node: Any) -> list[int]:
+def _placed(node: vtkMRMLMarkupsNode) -> list[int]:
     defined = node.PositionDefined
     return [n for n in range(node.GetNumberOfControlPoints()) if node.GetNthControlPointPositionStatus(n) == defined]
 
 
-def _position(node: Any, index: int) -> tuple[float, float, float]:
+def _position(node: vtkMRMLMarkupsNode, index: int) -> tuple[float, float, float]:
     position = [0.0, 0.0, 0.0]
     node.GetNthControlPointPositionWorld(index, position)
     _check_finite(node, position)
     return tuple(position)
 
 
-def _check_finite(node: Any, values: Any) -> None:
+def _check_finite(node: vtkMRMLMarkupsNode, values: Any) -> None:
     if not np.isfinite(values).all():
         raise PromptError(f"The markup {node.GetName()} lies nowhere: its position or the transform above it is not a finite number.")
 
 
-def _texts(node: Any, index: int) -> tuple[str, str]:
+def _texts(node: vtkMRMLMarkupsNode, index: int) -> tuple[str, str]:
     return node.GetNthControlPointLabel(index) or "", node.GetNthControlPointDescription(index) or ""
 
 
@@ -108,7 +111,7 @@ def _negative(*texts: str) -> bool:
     return any(text.strip().lower().startswith(("neg", "-")) for text in texts)
 
 
-def _scribble(node: Any) -> tuple[Prompt, ...]:
+def _scribble(node: vtkMRMLMarkupsNode) -> tuple[Prompt, ...]:
     placed = _placed(node)
     if not placed:
         return ()
@@ -126,7 +129,7 @@ def _scribble(node: Any) -> tuple[Prompt, ...]:
     return (Scribble(tuple(points), not _negative(node.GetName() or "", *texts), max(widths, default=0.0), filled),)
 
 
-def _box(node: Any) -> tuple[Prompt, ...]:
+def _box(node: vtkMRMLMarkupsNode) -> tuple[Prompt, ...]:
     if not any(node.GetSize()):  # not drawn yet
         return ()
     to_world = matrix_to_numpy(node.GetObjectToWorldMatrix())
@@ -139,7 +142,7 @@ def _box(node: Any) -> tuple[Prompt, ...]:
     return (Box(tuple(to_world[:3, 3]), tuple(2 * reach), tuple(map(tuple, axes))),)
 
 
-def prompts_to_markups(prompts: Prompts, name: str = "prompts") -> list[Any]:
+def prompts_to_markups(prompts: Prompts, name: str = "prompts") -> list[vtkMRMLMarkupsNode]:
     """Add markups nodes for ``prompts`` to the scene: one list for each run of points, one node for each box and scribble."""
     nodes: list[Any] = []
     points: Any = None
@@ -160,7 +163,7 @@ def prompts_to_markups(prompts: Prompts, name: str = "prompts") -> list[Any]:
     return nodes
 
 
-def _new_node(kind: str, name: str, nodes: list[Any]) -> Any:
+def _new_node(kind: str, name: str, nodes: list[vtkMRMLMarkupsNode]) -> Any:
     import slicer
 
     node = slicer.mrmlScene.AddNewNodeByClass(f"vtkMRMLMarkups{kind}Node", name)
@@ -169,7 +172,7 @@ def _new_node(kind: str, name: str, nodes: list[Any]) -> Any:
     return node
 
 
-def _fill_roi(node: Any, box: Box) -> None:
+def _fill_roi(node: vtkMRMLMarkupsNode, box: Box) -> None:
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = np.asarray(box.axes).T, box.center
     node.SetAndObserveObjectToNodeMatrix(numpy_to_matrix(matrix))
@@ -177,7 +180,7 @@ def _fill_roi(node: Any, box: Box) -> None:
     node.SetCenter(*box.center)
 
 
-def _fill_curve(node: Any, scribble: Scribble) -> None:
+def _fill_curve(node: vtkMRMLMarkupsNode, scribble: Scribble) -> None:
     node.SetCurveTypeToLinear()
     sign = "positive" if scribble.positive else "negative"
     for number, position in enumerate(scribble.points):
@@ -210,7 +213,7 @@ def save_prompts(prompts: Prompts, path: str | Path) -> None:
         raise PromptError(f"{path} can't be written: {error.strerror or error}.") from error
 
 
-def _as_json(nodes: list[Any]) -> dict[str, Any]:
+def _as_json(nodes: list[vtkMRMLMarkupsNode]) -> dict[str, Any]:
     """One document of all nodes; MRML's own writer makes one file for each."""
     merged: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,11 +11,16 @@ from ..core.errors import SegmentationError
 from . import segments
 from .label_files import listed
 
+if TYPE_CHECKING:
+    from slicer import vtkMRMLSegmentationNode
+
+    from .plain_volume import Volume
+
 #: As a label's value: every label of the file, merged.
 EVERY_LABEL = "*"
 
 
-def load_mask(volume: Any, path: str | Path, value: int | str | None = None, structure: str = "") -> np.ndarray:
+def load_mask(volume: Volume, path: str | Path, value: int | str | None = None, structure: str = "") -> np.ndarray:
     """A label file on the voxel grid of ``volume``: uint8 [k, j, i].
 
     Args:
@@ -32,7 +37,7 @@ def load_mask(volume: Any, path: str | Path, value: int | str | None = None, str
         segments.remove_node(node)
 
 
-def chosen_segments(node: Any, path: str | Path, value: int | str | None = None, structure: str = "") -> list[str]:
+def chosen_segments(node: vtkMRMLSegmentationNode, path: str | Path, value: int | str | None = None, structure: str = "") -> list[str]:
     """IDs of the segments that ``value`` means; without one, the segment called ``structure``, else the only one that is not empty.
 
     Raises:
@@ -57,7 +62,7 @@ def chosen_segments(node: Any, path: str | Path, value: int | str | None = None,
     raise SegmentationError(f"{path} holds the segments {listed(names.values())}{what}: say which one is meant.")
 
 
-def _means(node: Any, segment_id: str, value: int | str) -> bool:
+def _means(node: vtkMRMLSegmentationNode, segment_id: str, value: int | str) -> bool:
     segment = node.GetSegmentation().GetSegment(segment_id)
     if isinstance(value, str):
         return segment.GetName() == value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,3 +85,12 @@ class PlainVolume:
         values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
         low, high = np.percentile(values, (0.1, 99.9)) if values.size else (0.0, 1.0)
         return max(float(high - low), 1e-6), float(high + low) / 2
+
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from slicer import vtkMRMLScalarVolumeNode
+
+    #: What is read like a volume: a node of the scene, or its voxels and geometry alone.
+    Volume: TypeAlias = vtkMRMLScalarVolumeNode | PlainVolume

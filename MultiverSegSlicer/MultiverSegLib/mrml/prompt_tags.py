@@ -13,7 +13,7 @@ import base64
 import json
 import zlib
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -22,6 +22,9 @@ from ..core.errors import PromptError, VolumeError
 from ..core.prompts import Box, Point, Prompt, Prompts
 from .labelmaps import segment_voxels
 from .volumes import local_to_world
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLSegmentationNode, vtkSegment
 
 TAG = "MultiverSegPrompt.Prompts"
 STRUCTURE_TAG = "MultiverSeg.Structure"
@@ -58,12 +61,12 @@ def decode(text: str) -> tuple[Prompts, str]:
         raise PromptError(f"The prompts saved with the segment are damaged ({error}): clear them (R) and place them again.") from error
 
 
-def load(segmentation: Any, segment_id: str) -> Prompts:
+def load(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> Prompts:
     """The prompts of a segment where they are now (RAS, mm); none if there is no such segment or its tag is damaged."""
     return moved(load_own(segmentation, segment_id), _to_world(segmentation)) if segmentation is not None else Prompts()
 
 
-def load_own(segmentation: Any, segment_id: str) -> Prompts:
+def load_own(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> Prompts:
     """The prompts of a segment in the segmentation's own coordinates (mm), which no transform above it changes."""
     try:
         prompts, then = decode(text_of(segmentation, segment_id))
@@ -72,18 +75,18 @@ def load_own(segmentation: Any, segment_id: str) -> Prompts:
     return moved(prompts, _hardened(segmentation, segment_id, then))
 
 
-def text_of(segmentation: Any, segment_id: str) -> str:
+def text_of(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> str:
     """The tag as it is: another text means that somebody (an undo, say) changed the prompts."""
     segment = segmentation.GetSegmentation().GetSegment(segment_id) if segmentation is not None and segment_id else None
     return _tag(segment, TAG) if segment is not None else ""
 
 
-def save(segmentation: Any, segment_id: str, prompts: Prompts) -> None:
+def save(segmentation: vtkMRMLSegmentationNode, segment_id: str, prompts: Prompts) -> None:
     """Writes (or, when empty, removes) the prompts (RAS, mm) of a segment and tells its observers."""
     save_own(segmentation, segment_id, moved(prompts, np.linalg.inv(_to_world(segmentation))))
 
 
-def save_own(segmentation: Any, segment_id: str, prompts: Prompts) -> None:
+def save_own(segmentation: vtkMRMLSegmentationNode, segment_id: str, prompts: Prompts) -> None:
     """``save`` of prompts in the segmentation's own coordinates."""
     segment = segmentation.GetSegmentation().GetSegment(segment_id)
     if segment is None:
@@ -95,12 +98,12 @@ def save_own(segmentation: Any, segment_id: str, prompts: Prompts) -> None:
     segment.Modified()
 
 
-def structure_of(segment: Any) -> str:
+def structure_of(segment: vtkSegment) -> str:
     """The structure of a cohort that a segment stands for, whatever it is called; empty if none."""
     return unquote(_tag(segment, STRUCTURE_TAG))
 
 
-def mark_structure(segment: Any, structure: str) -> None:
+def mark_structure(segment: vtkSegment, structure: str) -> None:
     """Says which structure of a cohort a segment stands for."""
     if structure_of(segment) != structure:
         segment.SetTag(STRUCTURE_TAG, quote(structure, safe=" "))
@@ -130,21 +133,21 @@ def _moved(prompt: Prompt, matrix: np.ndarray) -> Prompt:
     return replace(prompt, points=tuple(map(point, prompt.points)), width=prompt.width * float(np.cbrt(abs(np.linalg.det(linear)))))
 
 
-def _to_world(segmentation: Any) -> np.ndarray:
+def _to_world(segmentation: vtkMRMLSegmentationNode) -> np.ndarray:
     try:
         return local_to_world(segmentation)
     except VolumeError:  # nothing is predicted under a transform that bends
         return np.eye(4)
 
 
-def _geometry(segmentation: Any) -> str:
+def _geometry(segmentation: vtkMRMLSegmentationNode) -> str:
     import slicer
 
     name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
     return str(segmentation.GetSegmentation().GetConversionParameter(name) or "")
 
 
-def _hardened(segmentation: Any, segment_id: str, then: str) -> np.ndarray:
+def _hardened(segmentation: vtkMRMLSegmentationNode, segment_id: str, then: str) -> np.ndarray:
     """The transform (4 x 4) that was hardened on the segmentation since its grid was ``then``: the segment's voxels lie on the new grid, not on the
     old one. Where another volume became its source, they stay where they are."""
     old, new = _grid(then), _grid(_geometry(segmentation))
@@ -174,7 +177,7 @@ def _same_lattice(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.allclose(shift[:3, :3], np.eye(3), atol=1e-4) and np.allclose(shift[:3, 3], np.round(shift[:3, 3]), atol=1e-2))
 
 
-def _tag(segment: Any, name: str) -> str:
+def _tag(segment: vtkSegment, name: str) -> str:
     import vtk
 
     value = vtk.reference("")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from .labelmaps import editable_voxels, find_segment, image_array, lattice_offse
 from .paths import reason_of
 from .volumes import dimensions_of, ijk_to_ras, local_to_world, new_volume, numpy_to_matrix, remove_node, stem, write_node
 from .writing import EditHistory, PlaneEdit, SegmentWriter, is_empty, write_plane
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 
 #: Beginning of the IDs of segments from a DICOM SEG; the segment number follows.
 DICOM_SEGMENT = "DicomSegment_"
@@ -44,7 +47,7 @@ __all__ = [
 ]
 
 
-def new_segmentation(volume: Any, name: str | None = None) -> Any:
+def new_segmentation(volume: vtkMRMLScalarVolumeNode, name: str | None = None) -> vtkMRMLSegmentationNode:
     """An empty vtkMRMLSegmentationNode on the voxel grid of ``volume``, under the same transform."""
     import slicer
 
@@ -55,7 +58,9 @@ def new_segmentation(volume: Any, name: str | None = None) -> Any:
     return node
 
 
-def add_segment(segmentation: Any, name: str, color: tuple[float, float, float] | None = None, terminology: str | None = None) -> str:
+def add_segment(
+    segmentation: vtkMRMLSegmentationNode, name: str, color: tuple[float, float, float] | None = None, terminology: str | None = None
+) -> str:
     """Add an empty segment.
 
     Args:
@@ -73,14 +78,14 @@ def add_segment(segmentation: Any, name: str, color: tuple[float, float, float] 
     return segment_id
 
 
-def segment_ids(segmentation: Any, name: str | None = None) -> list[str]:
+def segment_ids(segmentation: vtkMRMLSegmentationNode, name: str | None = None) -> list[str]:
     """IDs of all segments, or of those called ``name``."""
     segments = segmentation.GetSegmentation()
     ids = [segments.GetNthSegmentID(index) for index in range(segments.GetNumberOfSegments())]
     return [segment_id for segment_id in ids if name is None or segments.GetSegment(segment_id).GetName() == name]
 
 
-def get_segment(segmentation: Any, segment_id: str, volume: Any) -> np.ndarray:
+def get_segment(segmentation: vtkMRMLSegmentationNode, segment_id: str, volume: vtkMRMLScalarVolumeNode) -> np.ndarray:
     """The segment on the voxel grid of ``volume``: uint8 [k, j, i] of 0 and 1, a copy; nearest voxel where the grids differ.
 
     Raises:
@@ -100,7 +105,7 @@ def get_segment(segmentation: Any, segment_id: str, volume: Any) -> np.ndarray:
     return mask
 
 
-def _resampled(segmentation: Any, segment_id: str, volume: Any) -> np.ndarray:
+def _resampled(segmentation: vtkMRMLSegmentationNode, segment_id: str, volume: vtkMRMLScalarVolumeNode) -> np.ndarray:
     import slicer
 
     mask, reference, resampled = (slicer.vtkOrientedImageData() for _ in range(3))
@@ -112,7 +117,7 @@ def _resampled(segmentation: Any, segment_id: str, volume: Any) -> np.ndarray:
     return (image_array(resampled) > 0).astype(np.uint8)
 
 
-def set_segment(segmentation: Any, segment_id: str, volume: Any, mask: np.ndarray) -> None:
+def set_segment(segmentation: vtkMRMLSegmentationNode, segment_id: str, volume: vtkMRMLScalarVolumeNode, mask: np.ndarray) -> None:
     """Replace the whole segment by ``mask`` [k, j, i] on the volume's grid. Not undoable; other segments keep their voxels."""
     first, voxels = _place_of(segmentation, segment_id, volume)
     if mask.shape != dimensions_of(volume)[::-1]:
@@ -122,7 +127,15 @@ def set_segment(segmentation: Any, segment_id: str, volume: Any, mask: np.ndarra
     notify(segmentation, segment_id)
 
 
-def set_slice(segmentation: Any, segment_id: str, volume: Any, mask2d: np.ndarray, axis: str, index: int, notify_now: bool = True) -> None:
+def set_slice(
+    segmentation: vtkMRMLSegmentationNode,
+    segment_id: str,
+    volume: vtkMRMLScalarVolumeNode,
+    mask2d: np.ndarray,
+    axis: str,
+    index: int,
+    notify_now: bool = True,
+) -> None:
     """Replace one slice of the segment by ``mask2d`` (the two other array axes, in order). Not undoable, no masking; see ``write_plane``.
 
     Args:
@@ -136,7 +149,7 @@ def set_slice(segmentation: Any, segment_id: str, volume: Any, mask2d: np.ndarra
         notify(segmentation, segment_id)
 
 
-def _place_of(segmentation: Any, segment_id: str, volume: Any) -> tuple:
+def _place_of(segmentation: vtkMRMLSegmentationNode, segment_id: str, volume: vtkMRMLScalarVolumeNode) -> tuple:
     voxels = editable_voxels(segmentation, segment_id, volume)
     first = lattice_offset(voxels.lattice_to_ras, ijk_to_ras(volume), dimensions_of(volume))
     if first is None:
@@ -147,7 +160,7 @@ def _place_of(segmentation: Any, segment_id: str, volume: Any) -> tuple:
     return first, voxels
 
 
-def max_slice(segmentation: Any, segment_id: str, volume: Any, axis: str) -> int:
+def max_slice(segmentation: vtkMRMLSegmentationNode, segment_id: str, volume: vtkMRMLScalarVolumeNode, axis: str) -> int:
     """Index along ``axis`` ("i", "j" or "k") of the volume's slice with the segment's largest area; the middle one of equals.
 
     Raises:
@@ -163,7 +176,7 @@ def max_slice(segmentation: Any, segment_id: str, volume: Any, axis: str) -> int
     return int(largest[len(largest) // 2])
 
 
-def load_segmentation(path: str | Path, volume: Any = None, name: str | None = None) -> Any:
+def load_segmentation(path: str | Path, volume: vtkMRMLScalarVolumeNode | None = None, name: str | None = None) -> vtkMRMLSegmentationNode:
     """Load a segmentation (.seg.nrrd with names, colours, terminology and overlaps, a DICOM SEG, or a label map in NRRD, NIfTI or MetaImage,
     whose segments are called by their numbers).
 
@@ -193,7 +206,7 @@ def load_segmentation(path: str | Path, volume: Any = None, name: str | None = N
     return node
 
 
-def _read_file(node: Any, path: Path) -> tuple[int, ...] | None:
+def _read_file(node: vtkMRMLSegmentationNode, path: Path) -> tuple[int, ...] | None:
     """Fill ``node``; gives the shape [k, j, i] of the file's voxels where it has one."""
     if is_dicom(path):
         return _read_dicom(node, path)
@@ -221,7 +234,7 @@ def checked_nrrd(path: Path) -> Any:
         raise SegmentationError(f"{path} can't be read as a segmentation ({reason_of(error)}).") from error
 
 
-def _read_segments(node: Any, path: Path) -> None:
+def _read_segments(node: vtkMRMLSegmentationNode, path: Path) -> None:
     import slicer
 
     storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
@@ -231,7 +244,7 @@ def _read_segments(node: Any, path: Path) -> None:
         raise SegmentationError(f"{path} can't be read as a segmentation: it is damaged, of an unknown format, or holds no segment.")
 
 
-def _read_labels(node: Any, path: Path) -> tuple[int, ...]:
+def _read_labels(node: vtkMRMLSegmentationNode, path: Path) -> tuple[int, ...]:
     """A label map of another program: each label becomes a segment that is called by its number."""
     import slicer
 
@@ -248,7 +261,7 @@ def _read_labels(node: Any, path: Path) -> tuple[int, ...]:
     return labels.array.shape
 
 
-def _read_dicom(node: Any, path: Path) -> None:
+def _read_dicom(node: vtkMRMLSegmentationNode, path: Path) -> None:
     found = read_dicom_seg(path)
     grid = new_volume(np.zeros(found.segments[0].mask.shape, np.uint8), found.ijk_to_ras, "grid", labelmap=True)
     try:
@@ -262,7 +275,7 @@ def _read_dicom(node: Any, path: Path) -> None:
         remove_node(grid)
 
 
-def save_segmentation(segmentation: Any, path: str | Path) -> None:
+def save_segmentation(segmentation: vtkMRMLSegmentationNode, path: str | Path) -> None:
     """Write a .seg.nrrd: every segment with its name, colour, terminology and overlaps, on the reference geometry's voxel grid.
 
     Raises:

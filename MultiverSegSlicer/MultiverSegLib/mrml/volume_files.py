@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,10 +14,13 @@ from .headers import check_header
 from .plain_volume import PlainVolume
 from .volumes import new_volume, read_files, stem, write_node
 
+if TYPE_CHECKING:
+    from slicer import vtkMRMLScalarVolumeNode
+
 _CAPITALS = (".MHA", ".MHD")
 
 
-def load_volume(path: str | Path, name: str | None = None, labelmap: bool = False) -> Any:
+def load_volume(path: str | Path, name: str | None = None, labelmap: bool = False) -> vtkMRMLScalarVolumeNode:
     """Load a scalar 3D volume (NRRD, NIfTI, MetaImage, a DICOM file or a folder with one DICOM series) into the scene.
 
     Args:
@@ -83,7 +86,7 @@ def _reader(path: Path) -> Any:
     return reader
 
 
-def save_volume(volume: Any, path: str | Path) -> None:
+def save_volume(volume: vtkMRMLScalarVolumeNode, path: str | Path) -> None:
     """Write a volume; the format follows the file's ending.
 
     Raises:

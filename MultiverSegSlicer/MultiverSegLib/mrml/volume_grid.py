@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import permutations, product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,11 @@ from ..core.resample_volume import resample_volume
 from ..core.volume_prompts import encode_volume_prompts
 from .labelmaps import segment_voxels
 from .volumes import array_of, dimensions_of, ijk_to_ras
+
+if TYPE_CHECKING:
+    from slicer import vtkMRMLSegmentationNode
+
+    from .plain_volume import Volume
 
 #: Cells along each side where nothing else was asked for.
 VOLUME_GRID_SIZE = 128
@@ -51,7 +56,7 @@ class VolumeGrid:
         object.__setattr__(self, "size", int(self.size))
 
     @staticmethod
-    def from_volume(volume: Any, settings: ImageSettings | None = None, size: int = VOLUME_GRID_SIZE) -> VolumeGrid:
+    def from_volume(volume: Volume, settings: ImageSettings | None = None, size: int = VOLUME_GRID_SIZE) -> VolumeGrid:
         """The cube around a whole volume, of ``settings.fov_mm`` around its middle, or around ``settings.roi``.
 
         Raises:
@@ -86,7 +91,7 @@ class VolumeGrid:
         """Side of a cell in mm."""
         return float(np.linalg.norm(self.grid_to_ras[:3, 0]))
 
-    def sample(self, volume: Any, settings: ImageSettings | None = None) -> np.ndarray:
+    def sample(self, volume: Volume, settings: ImageSettings | None = None) -> np.ndarray:
         """The volume's intensities on the grid, float32 [n, n, n] in 0..1, scaled over the whole cube (see ``ImageSettings``); padding is 0.
 
         Raises:
@@ -106,7 +111,7 @@ class VolumeGrid:
             return np.zeros(self.shape, np.float32)
         return scale_to_unit(mean, settings, coverage)
 
-    def sample_segment(self, segmentation: Any, segment_id: str) -> np.ndarray:
+    def sample_segment(self, segmentation: vtkMRMLSegmentationNode, segment_id: str) -> np.ndarray:
         """Part of each cell that the segment covers, float32 [n, n, n] in 0..1; threshold at 0.5 for a mask.
 
         Read from the segment's own voxels, whatever their geometry.
@@ -121,7 +126,7 @@ class VolumeGrid:
         mean, coverage = resample_volume(mask.T, self._to_voxels(array_to_ras), self.shape)
         return (mean * coverage).astype(np.float32)
 
-    def rasterize_segment(self, segmentation: Any, segment_id: str) -> np.ndarray:
+    def rasterize_segment(self, segmentation: vtkMRMLSegmentationNode, segment_id: str) -> np.ndarray:
         """Strokes painted into a segment, max-pooled: float32 [n, n, n] of 0 and 1. One voxel is enough to survive."""
         voxels = segment_voxels(segmentation, segment_id)
         if voxels is None:
@@ -164,7 +169,7 @@ class VolumeGrid:
 
     # --- writing
 
-    def paste(self, probability: np.ndarray, volume: Any, threshold: float = 0.5) -> PastedVolume:
+    def paste(self, probability: np.ndarray, volume: Volume, threshold: float = 0.5) -> PastedVolume:
         """A prediction on the volume's voxels: resampled linearly, then thresholded.
 
         Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,10 +17,16 @@ from ..core.errors import VolumeError
 from . import paths
 from .plain_volume import PlainVolume, check_grid
 
+if TYPE_CHECKING:
+    from slicer import vtkMRMLNode, vtkMRMLScalarVolumeNode, vtkMRMLStorableNode, vtkMRMLTransformableNode
+    from vtk import vtkMatrix4x4
+
+    from .plain_volume import Volume
+
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img.gz", ".img", ".dcm")
 
 
-def node_of(plain: PlainVolume, window_level: tuple[float, float]) -> Any:
+def node_of(plain: PlainVolume, window_level: tuple[float, float]) -> vtkMRMLScalarVolumeNode:
     """A volume node that shares the voxels of ``plain`` and is shown with ``window_level`` (see ``PlainVolume.window_level``; computing it
     takes Slicer a second in a CT)."""
     import slicer
@@ -42,7 +48,7 @@ def node_of(plain: PlainVolume, window_level: tuple[float, float]) -> Any:
     return node
 
 
-def read_files(files: list[Path], name: str, labelmap: bool = False) -> Any:
+def read_files(files: list[Path], name: str, labelmap: bool = False) -> vtkMRMLScalarVolumeNode:
     """Read one volume from ``files``, in this order, without any check of their headers."""
     import slicer
 
@@ -83,7 +89,7 @@ def stem(path: Path) -> str:
 
 def new_volume(
     array: np.ndarray, matrix: np.ndarray, name: str, labelmap: bool = False, attributes: Mapping[str, str] | None = None
-) -> Any:
+) -> vtkMRMLScalarVolumeNode:
     """A volume node with a copy of ``array`` [k, j, i] and ``matrix`` (4x4, (i, j, k) to RAS in mm)."""
     import slicer
     import vtk
@@ -101,7 +107,7 @@ def new_volume(
     return node
 
 
-def check_volume(volume: Any) -> None:
+def check_volume(volume: vtkMRMLScalarVolumeNode) -> None:
     """Raise VolumeError unless ``volume`` is a scalar 3D volume with voxels and at most linear transforms above it."""
     if volume is None:
         raise VolumeError("No volume is selected: choose one.")
@@ -115,7 +121,7 @@ def check_volume(volume: Any) -> None:
         raise VolumeError(f"The volume {volume.GetName()} is under a non-linear transform: harden the transform on it first.")
 
 
-def array_of(volume: Any) -> np.ndarray:
+def array_of(volume: Volume) -> np.ndarray:
     """The voxels as [k, j, i]; a view, not a copy.
 
     Raises:
@@ -130,19 +136,19 @@ def array_of(volume: Any) -> np.ndarray:
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
 
 
-def dimensions_of(volume: Any) -> tuple[int, int, int]:
+def dimensions_of(volume: Volume) -> tuple[int, int, int]:
     """Numbers of voxels along i, j, k."""
     if isinstance(volume, PlainVolume):
         return volume.array.shape[::-1]
     return tuple(volume.GetImageData().GetDimensions())
 
 
-def matrix_to_numpy(matrix: Any) -> np.ndarray:
+def matrix_to_numpy(matrix: vtkMatrix4x4) -> np.ndarray:
     """vtkMatrix4x4 -> 4x4 float64."""
     return np.array([[matrix.GetElement(row, col) for col in range(4)] for row in range(4)])
 
 
-def numpy_to_matrix(array: np.ndarray) -> Any:
+def numpy_to_matrix(array: np.ndarray) -> vtkMatrix4x4:
     """4x4 -> vtkMatrix4x4."""
     import vtk
 
@@ -151,7 +157,7 @@ def numpy_to_matrix(array: np.ndarray) -> Any:
     return matrix
 
 
-def local_to_world(node: Any) -> np.ndarray:
+def local_to_world(node: vtkMRMLTransformableNode) -> np.ndarray:
     """4x4 from the node's own coordinates to the world's (RAS, mm): all transforms above it.
 
     Raises:
@@ -169,7 +175,7 @@ def local_to_world(node: Any) -> np.ndarray:
     return matrix_to_numpy(matrix)
 
 
-def ijk_to_ras(volume: Any) -> np.ndarray:
+def ijk_to_ras(volume: Volume) -> np.ndarray:
     """4x4 float64 from the array's indices (i, j, k; voxel centres at integers) to world RAS in mm, parent transforms included.
 
     Raises:
@@ -189,7 +195,7 @@ def ijk_to_ras(volume: Any) -> np.ndarray:
     return result
 
 
-def write_node(node: Any, path: str | Path, error: type[Exception], check: Callable[[Path], Any] | None = None) -> None:
+def write_node(node: vtkMRMLStorableNode, path: str | Path, error: type[Exception], check: Callable[[Path], Any] | None = None) -> None:
     """Write any storable node through its own storage node, completely or not at all; ``error`` if that fails.
 
     The file is written in a folder beside it and moved at the end, so an older file stays whole if the disk is full.
@@ -222,7 +228,7 @@ def write_node(node: Any, path: str | Path, error: type[Exception], check: Calla
         storage.ResetFileNameList()
 
 
-def remove_node(node: Any) -> None:
+def remove_node(node: vtkMRMLNode) -> None:
     """Remove a node with its display and storage nodes; the scene alone would keep these and the images they cache.
 
     The node goes first: a slice view that still shows a volume would make it a new display node, which then stays behind.

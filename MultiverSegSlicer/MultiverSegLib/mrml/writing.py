@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from .editor_mask import EditRules
 from .labelmaps import SegmentVoxels, editable_voxels, find_segment, notify, segment_voxels
 from .slice_plane import PastedSlice
 
+if TYPE_CHECKING:
+    from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkSegment
+
 MODES = ("replace", "add", "remove")
 
 
@@ -26,8 +29,8 @@ MODES = ("replace", "add", "remove")
 class PlaneEdit:
     """What one write changed: enough to undo and redo it exactly, a few bytes per changed voxel."""
 
-    segmentation: Any
-    volume: Any
+    segmentation: vtkMRMLSegmentationNode
+    volume: vtkMRMLScalarVolumeNode
     changes: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     """By segment ID: lattice indices [n, 3] (i, j, k) of the changed voxels, and whether they are in the segment afterwards [n]."""
 
@@ -67,7 +70,12 @@ class PlaneEdit:
 
 
 def write_plane(
-    segmentation: Any, segment_id: str, volume: Any, pasted: PastedSlice, mode: str = "replace", editor: Any = None
+    segmentation: vtkMRMLSegmentationNode,
+    segment_id: str,
+    volume: vtkMRMLScalarVolumeNode,
+    pasted: PastedSlice,
+    mode: str = "replace",
+    editor: Any = None,
 ) -> PlaneEdit:
     """Write a pasted prediction into a segment. Only voxels on the plane and in the field of view are touched.
 
@@ -131,7 +139,7 @@ def _write_sheet(
     edit.record(segment_id, voxels, sheet, before, (before & ~removed) | added)
 
 
-def _mark_started(segment: Any) -> None:
+def _mark_started(segment: vtkSegment) -> None:
     """As the Segment Editor does on the first edit of a segment."""
     import slicer
 
@@ -197,11 +205,25 @@ class SegmentWriter:
         self._editor = editor
         self.history = EditHistory() if save_state is None else None
 
-    def write(self, segmentation: Any, segment_id: str, volume: Any, pasted: PastedSlice, mode: str = "replace") -> PlaneEdit:
+    def write(
+        self,
+        segmentation: vtkMRMLSegmentationNode,
+        segment_id: str,
+        volume: vtkMRMLScalarVolumeNode,
+        pasted: PastedSlice,
+        mode: str = "replace",
+    ) -> PlaneEdit:
         """One plane, as one undo step. See ``write_plane``."""
         return self.write_all(segmentation, segment_id, volume, [pasted], mode)
 
-    def write_all(self, segmentation: Any, segment_id: str, volume: Any, pasted: Sequence[PastedSlice], mode: str = "replace") -> PlaneEdit:
+    def write_all(
+        self,
+        segmentation: vtkMRMLSegmentationNode,
+        segment_id: str,
+        volume: vtkMRMLScalarVolumeNode,
+        pasted: Sequence[PastedSlice],
+        mode: str = "replace",
+    ) -> PlaneEdit:
         """Several planes that share no voxel (slices of one axis), as one undo step. See ``write_plane``."""
         find_segment(segmentation, segment_id)
         if self._save_state is not None:
@@ -217,7 +239,7 @@ class SegmentWriter:
         return whole
 
 
-def is_empty(segmentation: Any, segment_id: str) -> bool:
+def is_empty(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> bool:
     """True if the segment has no voxel."""
     voxels = segment_voxels(segmentation, segment_id)
     return voxels is None or not (voxels.array == voxels.label).any()
