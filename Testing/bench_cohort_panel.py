@@ -77,7 +77,7 @@ class PanelBench:
         self.cohort.take(Cohort.open(self.folder / "cohort"))
 
     def paint(self, number: int) -> None:
-        """Does a person's work: the whole structure."""
+        """Does a user's work: the whole structure."""
         from MultiverSegLib.mrml.segments import set_segment
 
         nodes = self.cohort.desk.work.nodes

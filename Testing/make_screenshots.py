@@ -278,7 +278,7 @@ def take_cohort(folder: Path, scratch: Path) -> None:
         studio.effect = panel.editor.activeEffect().self()
         green.click(middle)
         studio.settle()
-        # the person corrects by hand
+        # the user corrects by hand
         set_slice(nodes.segmentation, nodes.segment_id("hippocampus"), nodes.volume, mask[:, j], "j", j)
         panel.cohort.steps.accept_and_next()
     ahead = panel.cohort.ahead.background

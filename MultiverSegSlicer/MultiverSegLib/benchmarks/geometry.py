@@ -39,7 +39,7 @@ def geometry(
 
 
 def print_table(result: dict[str, Any]) -> None:
-    """The figures for people, on standard error."""
+    """Print the figures as a table on standard error."""
     from rich.table import Table
 
     from ..cli.console import error_console

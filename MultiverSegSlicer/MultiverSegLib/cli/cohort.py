@@ -41,7 +41,7 @@ def init(
     ],
     source: Annotated[Path | None, typer.Option("--from", help="Folder of volumes (NRRD, NIfTI, DICOM series; any nesting).")] = None,
     table: Annotated[
-        Path | None, typer.Option("--csv", help="CSV with a column 'volume', perhaps 'segmentation'; further columns are kept.")
+        Path | None, typer.Option("--csv", help="CSV with a column 'volume' and optionally 'segmentation'; further columns are kept.")
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the cohort (default: the folder's).")] = "",
     labels: Annotated[str, typer.Option(help="Name rule of existing label files, e.g. '{case}_liver' (default: the usual names).")] = "",
@@ -222,7 +222,7 @@ def predict(
     device: Device = "auto",
     wait: Wait = 0,
 ) -> None:
-    """Predict a slice of a case, with prompts or from the context alone; perhaps go on through the volume.
+    """Predict a slice of a case, with prompts or from the context alone, optionally propagating through the volume.
 
     Example: multiverseg cohort predict study p03 --point 12,-30,44 --volume
     """

@@ -44,7 +44,7 @@ def tell(text: object) -> None:
 
 
 def error_console() -> Any:
-    """A rich console on standard error: what a person watches, never what a program reads."""
+    """A rich console on standard error: what the user watches, never what a program reads."""
     from rich.console import Console
 
     return Console(stderr=True)
@@ -68,7 +68,7 @@ def progress(items: Iterable[T], text: str, total: int | None = None) -> Iterato
 
 @contextmanager
 def bar(text: str) -> Iterator[Any]:
-    """A progress bar; gives ``show(done, total, text)``, whose text may name a case."""
+    """A progress bar; yields ``show(done, total, text)``, whose text may name a case."""
     from rich.markup import escape
     from rich.progress import Progress
 
@@ -112,7 +112,7 @@ def show_notices() -> None:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "", keep: Sequence[str] = (), numbers: Sequence[str] = ()
 ) -> None:
-    """A table: drawn for a person at a terminal, without columns that are empty; tab-separated with one header line for a program in a pipe.
+    """A table: drawn for a user at a terminal, without columns that are empty; tab-separated with one header line for a program in a pipe.
 
     Args:
         keep: columns that are never cut or broken (ids, which are typed or copied), as long as the terminal is wide enough for them.

@@ -181,7 +181,7 @@ def _seeder(name: str, specs: list[Any], reads: dict[str, tuple[bool, bool]]) ->
 
 
 def _bar(total: int) -> Any:
-    """A progress bar with the time left, as a context manager that gives ``progress(done, total)``."""
+    """A progress bar with the time left, as a context manager that yields ``progress(done, total)``."""
     from contextlib import contextmanager
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

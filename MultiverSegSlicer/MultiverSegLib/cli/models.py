@@ -130,7 +130,7 @@ def _megabytes(size: int | None) -> str:
 
 
 def _download_bar(name: str) -> Any:
-    """A context manager that gives ``show(done, total)``."""
+    """A context manager that yields ``show(done, total)``."""
     from contextlib import contextmanager
 
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn

@@ -1,4 +1,4 @@
-"""Options that several sub-commands share, and the checks of what people type."""
+"""Options that several sub-commands share, and the checks of what users type."""
 
 from __future__ import annotations
 

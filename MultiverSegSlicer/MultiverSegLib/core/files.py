@@ -21,7 +21,7 @@ _TEMPORARY_FOLDER = re.compile(r"^\.writing-[a-z0-9_]{8}$")  # as tempfile names
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Gives a temporary path in the same folder that becomes ``path`` if the block succeeds and vanishes if not.
+    """Yields a temporary path in the same folder that becomes ``path`` if the block succeeds and vanishes if not.
 
     The temporary name keeps the endings, by which writers choose the format. The file gets the permissions of any new file (``tempfile`` would
     keep it from everybody else, also in a folder that is shared).
@@ -52,7 +52,7 @@ def beside(path: Path | str) -> Path:
 
 
 def remove_leftovers(folder: Path | str) -> int:
-    """Deletes the temporary files and folders that killed processes left in ``folder`` (not below it); gives their number."""
+    """Deletes the temporary files and folders that killed processes left in ``folder`` (not below it); returns their number."""
     found = list(Path(folder).glob(".writing-*"))
     leftovers = [p for p in found if _TEMPORARY.match(p.name)]
     folders = [p for p in found if _TEMPORARY_FOLDER.match(p.name) and p.is_dir() and not p.is_symlink()]

@@ -1,4 +1,4 @@
-"""Names that people give to structures and cases, as names of files and folders: short, readable, and safe on every system.
+"""Names that users give to structures and cases, as names of files and folders: short, readable, and safe on every system.
 
 NTFS and APFS don't tell "Liver" from "liver", Windows keeps names such as CON for itself and drops dots and blanks at the end, and 255 bytes are all
 that most systems take, of which a temporary name and the endings need their share.

@@ -1,4 +1,4 @@
-"""What a person can choose from a list carries its own name, title, help and needs; other packages add entries by entry points.
+"""What the user can choose from a list carries its own name, title, help and needs; other packages add entries by entry points.
 
     STRATEGIES = Plugins("context selection", "multiverseg.selection", ContextError, [most_similar.PLUGIN, ...])
     STRATEGIES.get("most_similar").run(image, examples, 8)

@@ -1,4 +1,4 @@
-"""Prompts: what a person points at, in patient space (RAS, mm). Immutable, so that undo is keeping the older value."""
+"""Prompts: what the user points at, in patient space (RAS, mm). Immutable, so that undo is keeping the older value."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class InferenceWorker:
             return self._waiting is not None or self._running is not None
 
     def poll(self) -> int:
-        """Call the callbacks of finished requests in the caller's thread; gives their number."""
+        """Call the callbacks of finished requests in the caller's thread; returns their number."""
         answered = 0
         while True:
             with self._condition:

@@ -1,4 +1,4 @@
-"""The results for people: tables in Markdown, figures as files, best, median and worst images, and one HTML page with all of it."""
+"""The results to read: tables in Markdown, figures as files, best, median and worst images, and one HTML page with all of it."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Block:
 def walk_all(
     block: Block, method: Method, seed_method: Method, distances: bool = True, stored: Callable[[Block], None] = lambda block: None
 ) -> list[dict[str, Any]]:
-    """Finishes ``block``; gives a row per image and step, the seed image left out (it is segmented by ``seed_method``, without examples, for
+    """Finishes ``block``; returns a row per image and step, the seed image left out (it is segmented by ``seed_method``, without examples, for
     every method alike). ``stored`` is called after each position."""
     positions = len(block.walks[0].images)
     while block.done < positions:

@@ -41,7 +41,7 @@ def in_slicer() -> bool:
 
 
 class ApplicationHost:
-    """What ``start`` gives inside the application: everything is there already, and nothing is ours to close."""
+    """What ``start`` returns inside the application: everything is there already, and nothing is ours to close."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, str]] = []

@@ -207,7 +207,7 @@ def load_segmentation(path: str | Path, volume: vtkMRMLScalarVolumeNode | None =
 
 
 def _read_file(node: vtkMRMLSegmentationNode, path: Path) -> tuple[int, ...] | None:
-    """Fill ``node``; gives the shape [k, j, i] of the file's voxels where it has one."""
+    """Fill ``node``; returns the shape [k, j, i] of the file's voxels where it has one."""
     if is_dicom(path):
         return _read_dicom(node, path)
     if path.name.lower().endswith(".vtm"):

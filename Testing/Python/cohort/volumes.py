@@ -30,7 +30,7 @@ def write(path, array, angle=0.3):
 
 
 def write_cohort_files(folder, cases=3, labels=True):
-    """images/p0.nrrd ... and labels/p0.nrrd ...; gives the masks."""
+    """images/p0.nrrd ... and labels/p0.nrrd ...; returns the masks."""
     masks = []
     for n in range(cases):
         image, mask = ellipsoid(n)

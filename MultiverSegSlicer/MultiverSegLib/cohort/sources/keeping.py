@@ -25,7 +25,7 @@ class Relinked:
 
 
 def add_cases(cohort: Cohort, cases: Iterable[Case]) -> list[Case]:
-    """Appends the cases whose volumes the cohort hasn't got yet, with ids that are free; gives them.
+    """Appends the cases whose volumes the cohort hasn't got yet, with ids that are free; returns them.
 
     Raises:
         CohortError: read-only.
@@ -67,7 +67,7 @@ def relink(cohort: Cohort, folder: Path | str, cases: Sequence[str] = ()) -> Rel
 
 
 def relink_case(cohort: Cohort, case_id: str, path: Path | str) -> Path:
-    """Points one case at its volume (a file, or the folder of its DICOM series) in another place; gives it.
+    """Points one case at its volume (a file, or the folder of its DICOM series) in another place; returns it.
 
     Raises:
         CohortError: read-only, no such case or file, or another volume than the one that was worked on.

@@ -22,7 +22,7 @@ _DELIMITERS = ",;\t"
 
 
 def cases_from_csv(path: Path | str, cohort_folder: Path | str, structures: Sequence[str], value: int | str | None = None) -> list[Case]:
-    """A case per row: a column "volume" (or image, path, file), perhaps "segmentation" (or label, mask) and "case" (or id, name).
+    """A case per row: a column "volume" (or image, path, file), optionally "segmentation" (or label, mask) and "case" (or id, name).
 
     All further columns are kept with the case. Paths are relative to the CSV's folder. A row whose files can't be used is left out with a notice.
 

@@ -1,4 +1,4 @@
-"""The files of a cohort: ``core.files`` with errors that a person can read."""
+"""The files of a cohort: ``core.files`` with errors that a user can read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_atomically(path: Path | str, content: bytes | str) -> None:
 
 
 def write_draft(path: Path | str, content: bytes) -> Path:
-    """Writes ``content`` beside ``path`` and gives the draft, whose ``replace(path)`` puts it in place at once. A draft that is left behind
+    """Writes ``content`` beside ``path`` and returns the draft, whose ``replace(path)`` puts it in place at once. A draft that is left behind
     goes with ``remove_leftovers``."""
     path = Path(path)
     draft = beside(path)
@@ -66,7 +66,7 @@ def save_with(path: Path | str, writer: Callable[[str], object]) -> None:
     with written_beside(path) as temporary:
         try:
             writer(str(temporary))
-        except MultiverSegError as error:  # a person knows the file by its own name
+        except MultiverSegError as error:  # the user knows the file by its own name
             raise type(error)(str(error).replace(str(temporary), str(path))) from error
         if not temporary.is_file():
             raise CohortError(f"Can't write {path}: the writer made no file. Check the disk space and your rights on that folder.")

@@ -11,7 +11,7 @@ _QUERY, _ACCESS_DENIED, _STILL_ACTIVE = 0x1000, 5, 259  # PROCESS_QUERY_LIMITED_
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs, also another person's."""
+    """Whether a process runs, also another user's."""
     if os.name == "nt":
         return WindowsProcess(pid).alive
     if _linux_fields(pid)[:1] == ["Z"]:
@@ -63,7 +63,7 @@ class WindowsProcess:
         kernel.OpenProcess.restype = ctypes.c_void_p  # a handle is as wide as a pointer
         handle = kernel.OpenProcess(_QUERY, False, pid)
         if not handle:
-            # another person's process may not be asked, but it is there
+            # another user's process may not be asked, but it is there
             self.alive = _last_error(kernel) == _ACCESS_DENIED
             return
         handle = ctypes.c_void_p(handle)

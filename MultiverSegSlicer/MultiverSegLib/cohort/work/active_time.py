@@ -1,4 +1,4 @@
-"""Seconds of active work: the time between a person's actions, pauses not counted."""
+"""Seconds of active work: the time between a user's actions, pauses not counted."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class ContextSet:
         return self._examples[self._position(example_id)]
 
     def add(self, example: Example) -> Example:
-        """Appends an example and gives it back as stored; one that is there already is not added twice.
+        """Appends an example and returns it as stored; an example that is already stored is not added twice.
 
         Raises:
             ContextError: the folder can't be written (the set stays as it was).
@@ -175,7 +175,7 @@ class ContextSet:
         return self._matrix
 
     def save(self, folder: str | Path) -> ContextSet:
-        """Writes all examples into another folder (new, or a context already) and gives that set."""
+        """Writes all examples into another folder (new, or a context already) and returns that set."""
         target = ContextSet(folder)
         target.extend(self._examples)
         return target

@@ -102,7 +102,7 @@ def read_png(path: Path, kind: str) -> np.ndarray:
         values = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="PNGImageIO"))
     except (OSError, RuntimeError) as error:
         raise ContextError(f"{path} is missing or damaged: remove its example from the context.") from error
-    if values.ndim == 3:  # colour, perhaps with opacity last: the peer stores grey thrice
+    if values.ndim == 3:  # colour, possibly with opacity last: the peer stores grey thrice
         values = values[..., : 3 if values.shape[-1] > 2 else 1].astype(np.float32).mean(-1) / np.iinfo(values.dtype).max
     else:
         values = from_bytes(values) if values.dtype == np.uint8 else values.astype(np.float32) / np.iinfo(values.dtype).max
@@ -138,7 +138,7 @@ def read_pixels(folder: Path, name: str, has_mask: bool = True, has_prompts: boo
 
 
 def write_pixels(folder: Path, name: str, pixels: Pixels) -> list[Path]:
-    """Writes the pictures of an example and gives their paths; they still have to be flushed."""
+    """Writes the pictures of an example and returns their paths; they still have to be flushed."""
     written = []
     for kind, values in zip(KINDS, (pixels.image, pixels.mask, pixels.prompts), strict=True):
         if values is not None:

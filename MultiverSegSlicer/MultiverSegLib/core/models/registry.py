@@ -172,7 +172,7 @@ class Registry:
         return self.path(name)
 
     def add_file(self, path: str | Path, name: str | None = None) -> str:
-        """Copies a checkpoint file into the folder and gives the name of its model.
+        """Copies a checkpoint file into the folder and returns the name of its model.
 
         Without ``name``, a file that fits a shipped model without weights here becomes that model's; any other gets its own name.
 

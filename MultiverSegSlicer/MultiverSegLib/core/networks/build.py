@@ -83,7 +83,7 @@ class CachingNetwork(Network, Protocol):
     ``read(encoded, features)``, ``decode(t, encoded, readings)``, which together equal ``forward_with_features``, and ``empty_context(image)``: what
     depends on the image and the examples alone is then computed once for all clicks on it.
 
-    ``decode_with_presence(t, encoded, readings)`` gives the logit [B] of the structure being there besides.
+    ``decode_with_presence(t, encoded, readings)`` returns the logit [B] of the structure being there besides.
 
     ``looks_twice``: where examples are all that a prediction has to go by, the predictor gives the mean of the logits for the images as they
     are and turned by 180 degrees. Networks that don't say so look once.

@@ -130,7 +130,7 @@ def _laid_out(x: Tensor) -> Tensor:
 
 
 def _consumed(chunks: list[Tensor]) -> Iterator[Parts]:
-    """Gives the chunks away one by one, so that each is freed once it was read."""
+    """Yields the chunks one by one, so that each is freed once it was read."""
     while chunks:
         yield (chunks.pop(0),)
 

@@ -1,4 +1,4 @@
-"""When the open case may be accepted: not before the person's last click is answered, and not before it can have been looked at."""
+"""When the open case may be accepted: not before the user's last click is answered, and not before it can have been looked at."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Accepting:
         return presenter is not None and presenter.busy
 
     def when_answered(self, accept: Callable[[], None]) -> None:
-        """Accepts once the person's last click is answered: it belongs to the result.
+        """Accepts once the user's last click is answered: it belongs to the result.
 
         Raises:
             MultiverSegError: the case has hardly been seen, or slices are still being predicted.

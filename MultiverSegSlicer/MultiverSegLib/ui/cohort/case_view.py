@@ -90,7 +90,7 @@ class CaseView:
         self._shown_at = _offsets()
 
     def proposed(self) -> None:
-        """The open case got a proposal: it is shown where the person hasn't moved the views since the case was opened."""
+        """The open case got a proposal: it is shown where the user hasn't moved the views since the case was opened."""
         self.show_uncertainty()
         if _offsets() == self._shown_at:
             self.jump()

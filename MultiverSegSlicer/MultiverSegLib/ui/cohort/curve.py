@@ -12,7 +12,7 @@ NAME = "MultiverSeg cohort"
 
 
 def update_curve(cohort):
-    """Makes or refreshes the chart node: accepted cases in the order of acceptance against their interactions. Gives the chart."""
+    """Makes or refreshes the chart node: accepted cases in the order of acceptance against their interactions. Returns the chart."""
     chart = _node("vtkMRMLPlotChartNode", NAME)
     table = _node("vtkMRMLTableNode", NAME + " table")
     done = [case for case in cohort.cases if case.status == ACCEPTED]

@@ -161,7 +161,7 @@ class CohortTable:
             self.widget.setRowHidden(row, not (text in case.lower() and status in ("", state) and structure in ("", name)))
 
     def _select(self, current: str | None) -> None:
-        """The open case is selected when it was opened; later the person may select others."""
+        """The open case is selected when it was opened; later the user may select others."""
         if current == self._current and self.selected() is not None:
             return
         self._current = current

@@ -49,6 +49,6 @@ class Watching:
             self.quiet.start()
 
     def may_show(self, structure: str) -> bool:
-        """Whether a proposal may be put into the open case: the person has not begun, and waits for no prediction."""
+        """Whether a proposal may be put into the open case: the user has not begun, and waits for no prediction."""
         nodes = self.owner.desk.work.nodes
         return self.owner.panel.service.idle(0) and not len(prompt_tags.load(nodes.segmentation, nodes.segment_id(structure)))

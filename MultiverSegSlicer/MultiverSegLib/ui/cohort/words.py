@@ -47,7 +47,7 @@ def state_of(case: Case, structure: str) -> str:
     """What a row says: the case's status, but for a structure that is further (or less far) than its case."""
     work = case.work(structure)
     done = work.status == ACCEPTED and not work.doubt
-    # what the model put in stays a proposal until the person accepts it or does something about it
+    # what the model put in stays a proposal until the user accepts it or does something about it
     if work.proposal and not work.interactions and not done and case.status in (TODO, IN_PROGRESS):
         return PROPOSED
     if case.status in (ACCEPTED, IN_PROGRESS) and done:

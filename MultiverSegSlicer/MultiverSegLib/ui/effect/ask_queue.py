@@ -1,4 +1,4 @@
-"""Predictions that a person waits for, one after the other: nothing is dropped without a word. No Qt."""
+"""Predictions that the user waits for, one after the other: nothing is dropped without a word. No Qt."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AskQueue:
     Attributes:
         job: the prediction in flight.
         waiting: what comes next.
-        problems: what went wrong since the person last began something.
+        problems: what went wrong since the user last began something.
     """
 
     def __init__(self, asker: Asker, service: Any) -> None:
@@ -80,7 +80,7 @@ class AskQueue:
             self._start(ask)
 
     def take_back(self, changed: Prompts) -> list[Ask]:
-        """Drops what was asked for on slices that these prompts touch; gives it."""
+        """Drops what was asked for on slices that these prompts touch; returns it."""
         again = [ask for ask in self.waiting if ask.held(changed)]
         self.waiting = [ask for ask in self.waiting if ask not in again]
         if self.job is not None and self.job.ask.held(changed):

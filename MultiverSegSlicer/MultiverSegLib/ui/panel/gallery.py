@@ -12,7 +12,7 @@ from ..shared.widgets import told
 
 
 class Gallery:
-    """``ui``: the named widgets; ``context``: function that gives the ContextSet of the structure chosen now, or None; ``show_plane`` and
+    """``ui``: the named widgets; ``context``: function that returns the ContextSet of the structure chosen now, or None; ``show_plane`` and
     ``remove_example``: functions of an example."""
 
     def __init__(self, ui, context, show_plane, remove_example) -> None:

@@ -34,7 +34,7 @@ def ensure(what: str, needed: Sequence[str], missing: Callable[[Sequence[str]], 
     importlib.invalidate_caches()
     if still := missing(needed):
         raise MultiverSegError(
-            _("{what} needs {packages}. Install it, perhaps restart Slicer, and try again.").format(what=what, packages=", ".join(still))
+            _("{what} needs {packages}. Install it, restart Slicer if needed, and try again.").format(what=what, packages=", ".join(still))
         )
 
 

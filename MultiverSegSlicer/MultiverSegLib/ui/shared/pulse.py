@@ -29,7 +29,7 @@ class Pulse:
         self.timer.connect("timeout()", self.beat)
 
     def follow(self, workers: Callable[[], Iterable[InferenceWorker]], deliver: Callable[[], object]) -> None:
-        """``workers``: gives the workers there are now; ``deliver``: called on the main thread when one of them has finished something."""
+        """``workers``: returns the current workers; ``deliver``: called on the main thread when one of them has finished something."""
         self._followed.append((workers, deliver))
 
     def leave(self, deliver: Callable[[], object]) -> None:
