@@ -62,7 +62,8 @@ class Frames:
             if any(value is None for value in values):
                 raise self._error(f"{self.path} has frames without {attribute}: they can't be put in order.")
             result.append(np.array(values, float))
-        return tuple(result)
+        positions, orientations, spacings = result
+        return positions, orientations, spacings
 
     def pixels(self) -> np.ndarray:
         """[n, rows, columns] as stored.

@@ -51,7 +51,8 @@ class EditRules:
         everything = tuple(segments.GetNthSegmentID(index) for index in range(segments.GetNumberOfSegments()))
         others = tuple(other for other in everything if other != segment_id)
         mode = editor.GetMaskMode()
-        area, inside, single = None, False, ""
+        area: tuple[str, ...] | None = None
+        inside, single = False, ""
         if mode == segmentation.EditAllowedInsideSingleSegment:
             single = editor.GetMaskSegmentID() or ""
             find_segment(segmentation, single)

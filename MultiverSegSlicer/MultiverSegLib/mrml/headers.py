@@ -75,7 +75,7 @@ def _check_nrrd(path: Path) -> None:
     if not head.startswith(b"NRRD"):
         raise _refuse(path, "it is no NRRD file, whatever its name says")
     text, data_at = _split_header(head)
-    fields = {}
+    fields: dict[str, str] = {}
     for line in text.splitlines()[1:]:
         if line.startswith("#") or ":=" in line:
             continue

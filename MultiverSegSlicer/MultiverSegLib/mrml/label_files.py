@@ -30,9 +30,9 @@ _LISTED = 12
 
 def listed(names: Iterable[object]) -> str:
     """Names for a message; the first ones where there are many."""
-    names = [str(name) for name in names]
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return ", ".join(texts[:_LISTED]) + more
 
 
 def read_labels(path: Path) -> PlainVolume:

@@ -122,7 +122,8 @@ def lattice_offset(lattice_to_ras: np.ndarray, volume_to_ras: np.ndarray, dimens
     offset = np.round(mapping[:3, 3])
     if max(drift.max(), np.abs(mapping[:3, 3] - offset).max()) > _SAME:
         return None
-    return tuple(int(value) for value in offset)
+    i, j, k = (int(value) for value in offset)
+    return i, j, k
 
 
 def overlap(
@@ -208,12 +209,10 @@ def _empty_lattice(segmentation: vtkMRMLSegmentationNode, volume: vtkMRMLScalarV
         segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
         return ijk_to_ras(volume)
     lattice = _lattice_of(reference, segmentation)
-    # the volume's own matrix where both agree: transforms that cancel each other leave rounding errors
-    return lattice if lattice_offset(lattice, ijk_to_ras(volume), dimensions_of(volume)) is None else _snapped(lattice, volume)
-
-
-def _snapped(lattice: np.ndarray, volume: vtkMRMLScalarVolumeNode) -> np.ndarray:
     offset = lattice_offset(lattice, ijk_to_ras(volume), dimensions_of(volume))
+    if offset is None:
+        return lattice
+    # the volume's own matrix where both agree: transforms that cancel each other leave rounding errors
     return shifted(ijk_to_ras(volume), tuple(-value for value in offset))
 
 
@@ -239,7 +238,7 @@ def _grow(
     import vtk
 
     image = segment.GetRepresentation(labelmap_name())
-    old = None if voxels is None else (voxels.array == voxels.label)
+    old = None if voxels is None else (voxels.array == voxels.label)  # before the image may be allocated anew
     if image is None:
         image = slicer.vtkOrientedImageData()
         segment.AddRepresentation(labelmap_name(), image)
@@ -247,9 +246,10 @@ def _grow(
     image.SetGeometryFromImageToWorldMatrix(numpy_to_matrix(np.linalg.solve(local_to_world(segmentation), lattice)))
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     array = image_array(image)
+    assert array is not None, "its voxels were allocated just now"
     array.fill(0)
     segment.SetLabelValue(1)
-    if old is not None:
+    if voxels is not None:
         place = tuple(slice(voxels.extent[2 * a] - extent[2 * a], voxels.extent[2 * a + 1] - extent[2 * a] + 1) for a in (2, 1, 0))
         array[place] = old
     return SegmentVoxels(image, array, 1, extent, lattice)

@@ -95,7 +95,8 @@ def _position(node: vtkMRMLMarkupsNode, index: int) -> tuple[float, float, float
     position = [0.0, 0.0, 0.0]
     node.GetNthControlPointPositionWorld(index, position)
     _check_finite(node, position)
-    return tuple(position)
+    right, anterior, superior = position
+    return right, anterior, superior
 
 
 def _check_finite(node: vtkMRMLMarkupsNode, values: Any) -> None:

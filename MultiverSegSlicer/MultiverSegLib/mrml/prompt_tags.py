@@ -119,8 +119,8 @@ def moved(prompts: Prompts, matrix: np.ndarray) -> Prompts:
 def _moved(prompt: Prompt, matrix: np.ndarray) -> Prompt:
     linear = matrix[:3, :3]
 
-    def point(place: Any) -> tuple[float, ...]:
-        return tuple(float(v) for v in linear @ place + matrix[:3, 3])
+    def point(place: Any) -> tuple[float, float, float]:
+        return _triple(linear @ place + matrix[:3, 3])
 
     if isinstance(prompt, Point):
         return replace(prompt, position=point(prompt.position))
@@ -128,9 +128,14 @@ def _moved(prompt: Prompt, matrix: np.ndarray) -> Prompt:
         sides = linear @ np.asarray(prompt.axes, float).T
         left, _, right = np.linalg.svd(sides)
         size = np.asarray(prompt.size) * np.linalg.norm(sides, axis=0)
-        axes = tuple(tuple(float(v) for v in axis) for axis in (left @ right).T)
-        return Box(point(prompt.center), tuple(float(v) for v in size), axes)
+        axes = tuple(_triple(axis) for axis in (left @ right).T)
+        return Box(point(prompt.center), _triple(size), axes)
     return replace(prompt, points=tuple(map(point, prompt.points)), width=prompt.width * float(np.cbrt(abs(np.linalg.det(linear)))))
+
+
+def _triple(values: np.ndarray) -> tuple[float, float, float]:
+    first, second, third = (float(value) for value in values)
+    return first, second, third
 
 
 def _to_world(segmentation: vtkMRMLSegmentationNode) -> np.ndarray:

@@ -114,7 +114,10 @@ def _resampled(segmentation: vtkMRMLSegmentationNode, segment_id: str, volume: v
     local = np.linalg.solve(local_to_world(segmentation), ijk_to_ras(volume))
     reference.SetGeometryFromImageToWorldMatrix(numpy_to_matrix(local))
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(mask, reference, resampled, False)
-    return (image_array(resampled) > 0).astype(np.uint8)
+    array = image_array(resampled)
+    if array is None:
+        return np.zeros(dimensions_of(volume)[::-1], np.uint8)
+    return (array > 0).astype(np.uint8)
 
 
 def set_segment(segmentation: vtkMRMLSegmentationNode, segment_id: str, volume: vtkMRMLScalarVolumeNode, mask: np.ndarray) -> None:
@@ -209,9 +212,11 @@ def load_segmentation(path: str | Path, volume: vtkMRMLScalarVolumeNode | None =
 def _read_file(node: vtkMRMLSegmentationNode, path: Path) -> tuple[int, ...] | None:
     """Fill ``node``; returns the shape [k, j, i] of the file's voxels where it has one."""
     if is_dicom(path):
-        return _read_dicom(node, path)
+        _read_dicom(node, path)
+        return None
     if path.name.lower().endswith(".vtm"):
-        return _read_segments(node, path)
+        _read_segments(node, path)
+        return None
     image = checked_nrrd(path) if path.name.lower().endswith((".nrrd", ".nhdr")) else None
     if image is not None and image.HasMetaDataKey("Segment0_ID"):
         _read_segments(node, path)

@@ -69,7 +69,7 @@ class VolumeGrid:
         center, extent = corners.mean(axis=0), np.ptp(corners @ axes, axis=0)
         if settings.field_of_view == "fixed":
             extent = np.full(3, settings.fov_mm)
-        elif settings.field_of_view == "roi":
+        elif settings.field_of_view == "roi" and settings.roi is not None:
             center, extent = np.asarray(settings.roi[0]), np.abs(axes).T @ np.asarray(settings.roi[1])
         step = float(extent.max()) / size
         if not step > 0:
@@ -102,7 +102,9 @@ class VolumeGrid:
         valid = np.isfinite(values) if values.dtype.kind == "f" else None
         if valid is not None and valid.all():
             valid = None
-        if settings.scaling == "window":  # before the averaging: metal must not brighten its neighbours beyond the window
+        if (
+            settings.scaling == "window" and settings.window is not None
+        ):  # before the averaging: metal must not brighten its neighbours beyond the window
             values = np.clip(values, *settings.window)
         mean, coverage = resample_volume(values, self._to_voxels(ijk_to_ras(volume)), self.shape, valid)
         if not coverage.any():
@@ -178,17 +180,19 @@ class VolumeGrid:
         probability = np.asarray(probability, np.float32)
         if probability.shape != self.shape:
             raise VolumeError(f"A prediction has {self.size} cells along each side, not {' x '.join(map(str, probability.shape))}.")
-        return PastedVolume(self, probability, threshold, ijk_to_ras(volume), tuple(dimensions_of(volume)))
+        return PastedVolume(self, probability, threshold, ijk_to_ras(volume), dimensions_of(volume))
 
     # --- details
 
     def to_ras(self, cell: Any) -> tuple[float, float, float]:
         """World RAS in mm of a position (a, b, c) in cells."""
-        return tuple(float(v) for v in (self.grid_to_ras @ (*cell, 1))[:3])
+        right, anterior, superior = (float(v) for v in (self.grid_to_ras @ (*cell, 1))[:3])
+        return right, anterior, superior
 
     def to_grid(self, point_ras: Any) -> tuple[float, float, float]:
         """Position (a, b, c) in cells of a world RAS position."""
-        return tuple(float(v) for v in np.linalg.solve(self.grid_to_ras, np.append(np.asarray(point_ras, float), 1))[:3])
+        a, b, c = (float(v) for v in np.linalg.solve(self.grid_to_ras, np.append(np.asarray(point_ras, float), 1))[:3])
+        return a, b, c
 
     def _to_voxels(self, array_to_ras: np.ndarray) -> np.ndarray:
         """[3, 4]: cells (a, b, c, 1) to voxels (i, j, k)."""

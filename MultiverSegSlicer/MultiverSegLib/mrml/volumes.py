@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.errors import VolumeError
+from ..core.errors import MultiverSegError, VolumeError
 from . import paths
 from .plain_volume import PlainVolume, check_grid
 
@@ -195,7 +195,9 @@ def ijk_to_ras(volume: Volume) -> np.ndarray:
     return result
 
 
-def write_node(node: vtkMRMLStorableNode, path: str | Path, error: type[Exception], check: Callable[[Path], Any] | None = None) -> None:
+def write_node(
+    node: vtkMRMLStorableNode, path: str | Path, error: type[MultiverSegError], check: Callable[[Path], Any] | None = None
+) -> None:
     """Write any storable node through its own storage node, completely or not at all; ``error`` if that fails.
 
     The file is written in a folder beside it and moved at the end, so an older file stays whole if the disk is full.

@@ -233,7 +233,10 @@ class SegmentWriter:
         for part in pasted:
             for changed_id, change in write_plane(segmentation, segment_id, volume, part, mode, self._editor).changes.items():
                 parts.setdefault(changed_id, []).append(change)
-        whole.changes = {name: tuple(np.concatenate(both) for both in zip(*changes, strict=True)) for name, changes in parts.items()}
+        whole.changes = {
+            name: (np.concatenate([places for places, _ in changes]), np.concatenate([values for _, values in changes]))
+            for name, changes in parts.items()
+        }
         if self.history is not None and whole.changed:
             self.history.add(whole)
         return whole
