@@ -109,7 +109,7 @@ def export_cohort(
         progress(case_id, number, len(chosen))
         _export_one(cohort, case_id, [format.name for format in formats], done, cancel)
     for case_id, reason in done.left_out.items():
-        notice(f"Left out of the export: {case_id}: {reason}")
+        notice(f"{case_id} was left out: {reason}")
     for case_id, remark in done.remarks.items():
         notice(f"Exported {case_id}: {remark}")
     if not done.files and not done.cancelled:

@@ -37,7 +37,7 @@ def test_the_result_says_what_was_written_and_what_not(cohort, tmp_path, caplog)
     line = str(done)
     assert line.startswith(f"2 files of 2 cases in {tmp_path / 'out'}; 3 cases left out in part or whole: p0 (") and "\n" not in line
     assert line.endswith("1 case not accepted: p3.")
-    assert sum("Left out of the export: p1" in record.getMessage() for record in caplog.records) == 1
+    assert sum("p1 was left out: seg.nrrd" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_cancelled_keeps_what_is_whole_and_names_the_rest(cohort, tmp_path):
