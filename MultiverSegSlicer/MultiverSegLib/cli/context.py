@@ -56,7 +56,7 @@ def add(
     case: Annotated[str | None, typer.Option(help="Name of the case. Default: the volume's name.")] = None,
     window: Window = None,
 ) -> None:
-    """Add a slice of a finished segmentation as an example; the context is made if it is not there yet.
+    """Add a slice of a finished segmentation as an example; the context is created if it does not exist.
 
     Example: [bold]multiverseg context add liver-context ct.nrrd ct.seg.nrrd --structure liver[/bold]
     """

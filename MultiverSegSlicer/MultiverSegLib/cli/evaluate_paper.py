@@ -235,7 +235,7 @@ def radioactive(
     folders = (images, labels) if images and labels else tuple(resource_path("SampleCohort", name) for name in ("images", "labels"))
     method = open_method(method_spec(model))
     if not method.interactive:
-        raise MultiverSegError(f"{model} reads no prompts, so nobody can correct it.")
+        raise MultiverSegError(f"{model} reads no prompts, so its results cannot be corrected.")
     stacks = read_stacks(*folders, label=label)
     context = []
     for stack in islice(stacks, examples):

@@ -60,7 +60,7 @@ class LocalEngine:
             except BrokenProcessPool as error:
                 deaths += 1
                 if deaths > _RETRIES:
-                    raise CohortError("The workers keep dying, perhaps for want of memory: use fewer (--workers 1).") from error
+                    raise CohortError("The workers keep dying, possibly because memory runs out: use fewer (--workers 1).") from error
 
     def _once(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Answer]]:
         context = multiprocessing.get_context("spawn")
