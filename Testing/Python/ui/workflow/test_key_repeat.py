@@ -16,7 +16,7 @@ def test_a_proposal_is_not_accepted_as_soon_as_it_is_shown(study):
     panel = study.cohort
     click_structure(study)
     study.red.key("Ctrl+Return")
-    study.host.wait_until(lambda: statuses(study)[1:] == ["proposed", "proposed"], 60)
+    study.host.wait_until(lambda: statuses(study)[1:] == ["proposal", "proposal"], 60)
     study.host.process_events(0.5)
     for _ in range(2):
         study.red.key("Ctrl+Return")

@@ -13,7 +13,7 @@ def test_the_open_case_is_not_accepted_instead(study, tmp_path):
     click_structure(study)
     slicer.util.saveScene(str(tmp_path / "s.mrb"))
     study.cohort.accept_button.click()
-    study.host.wait_until(lambda: statuses(study)[1] == "proposed", 30)
+    study.host.wait_until(lambda: statuses(study)[1] == "proposal", 30)
     slicer.util.loadScene(str(tmp_path / "s.mrb"))
     study.host.process_events(0.5)
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
