@@ -83,6 +83,7 @@ class Host:
         self.command_options = application.qSlicerCommandOptions()
         self.app.bind(self)
         self._saved_modules: dict = {}
+        self._saved_path = list(sys.path)
         self._publish()
         self.main_window = application.qSlicerMainWindow(self.modules, panel_width, size)
         self.layout_manager = qSlicerLayoutManager(self.mrml, self.main_window.viewport, view_order)
@@ -270,6 +271,7 @@ class Host:
         ]:
             sys.modules.pop(name)
         sys.modules.update(self._saved_modules)
+        sys.path[:] = self._saved_path  # a module's folder: processes that a later test starts would import from it, too
         self.app.bind(None)
         shutil.rmtree(self.folder, ignore_errors=True)
         gc.collect()  # views and widgets of this host end here, in this thread, not in the middle of a later test

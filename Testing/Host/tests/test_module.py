@@ -170,7 +170,10 @@ def test_packages_beside_the_module_are_imported_afresh_and_given_back(panel, sl
     import HostSampleLib.ui
 
     assert HostSampleLib.ui.loads == [panel]
+    beside = str(Path(HostSampleLib.__file__).parent.parent)
+    assert beside in sys.path
     slicer_host.close()
+    assert beside not in sys.path, "a process that is started later would import from there"
     assert "HostSampleLib" not in sys.modules
     assert sys.modules["MultiverSegLib"].__name__ == "MultiverSegLib"
 
