@@ -18,6 +18,20 @@ def notice(text: str) -> None:
     LOG.warning("%s", text)
 
 
+class _Withheld(logging.Filter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self._thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.thread != self._thread or record.levelno < logging.WARNING:
+            return True
+        if record.getMessage() not in self.texts:
+            self.texts.append(record.getMessage())
+        return False
+
+
 class _Collector(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -38,3 +52,14 @@ def noticed() -> Iterator[list[str]]:
         yield collector.texts
     finally:
         LOG.removeHandler(collector)
+
+
+@contextmanager
+def withheld() -> Iterator[list[str]]:
+    """Like ``noticed``, but nothing is told: whoever gets the list (in another process, say) tells it."""
+    withholding = _Withheld()
+    LOG.addFilter(withholding)
+    try:
+        yield withholding.texts
+    finally:
+        LOG.removeFilter(withholding)

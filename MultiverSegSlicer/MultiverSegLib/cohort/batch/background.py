@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import Cancelled, MultiverSegError
+from ...core.notices import noticed
 from ...core.worker import InferenceWorker
 from ...engine.propose import is_due
 from ..store.files import write_draft
+from ..store.noticing import keep
 from ..store.order import next_case
 from ..store.records import IN_PROGRESS, TODO, Case, Structure
 from ..work.case_nodes import plain_of_scene
@@ -47,11 +49,12 @@ class Standing:
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """What the thread made of a job: facts, the voxels (None: nothing found) and their file, written beside its place."""
+    """What the thread made of a job: facts, the voxels (None: nothing found), their file, written beside its place, and what was noticed."""
 
     facts: dict[str, Any]
     cut: Cut | None
     draft: Path | None
+    told: tuple[str, ...] = ()
 
 
 class Background:
@@ -200,7 +203,8 @@ class Background:
 
     def _made(self, job: Job, volume: Any, place: Path, stop: threading.Event) -> _Made:
         """In the thread."""
-        volume = volume if volume is not None else job_volume(job)
+        with noticed() as told:
+            volume = volume if volume is not None else job_volume(job)
         facts, mask = proposed(job, self._predictor(stop.is_set), volume, stop.is_set)
         content = proposal_file(job, volume, mask)
         draft = write_draft(place, content) if content and not stop.is_set() else None
@@ -208,13 +212,15 @@ class Background:
             if draft is not None:
                 draft.unlink(missing_ok=True)
             raise Cancelled("Cancelled.")
-        return _Made(facts, None if mask is None else Cut.of(mask), draft)
+        return _Made(facts, None if mask is None else Cut.of(mask), draft, tuple(told))
 
     def _finished(self, cohort: Any, job: Job, outcome: Any) -> None:
         current = cohort is self._cohort and job is self._job
         if current:
             self._job = None
         if isinstance(outcome, _Made):
+            if current:
+                keep(cohort, outcome.told, job.case)
             if not (current and self._keep(job, outcome)) and outcome.draft is not None:
                 outcome.draft.unlink(missing_ok=True)
         elif current and not isinstance(outcome, Cancelled):

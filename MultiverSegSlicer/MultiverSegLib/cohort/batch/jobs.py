@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ...core.errors import CohortError, MultiverSegError
+from ...core.notices import notice, withheld
 from ...engine.propose import is_due, propose
 from ..store.cohort import Cohort
 from ..store.cohort_contexts import Contexts
 from ..store.files import write_atomically
 from ..store.journal import Event
+from ..store.noticing import keep
 from ..store.records import TODO, Case, Source, Structure, structure_from_json, to_json
 
 if TYPE_CHECKING:
@@ -52,13 +54,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Answer:
-    """A worker's result: the content of a .seg.nrrd (empty if nothing was found) and the facts for the journal; or an error in one line."""
+    """A worker's result: the content of a .seg.nrrd (empty if nothing was found) and the facts for the journal; or an error in one line.
+
+    ``told``: what was noticed, for the caller to tell.
+    """
 
     case: str
     structure: str
     file: bytes = b""
     facts: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    told: tuple[str, ...] = ()
 
 
 class Engine(Protocol):
@@ -115,6 +121,9 @@ def propagate(
     by_key = {(job.case, job.structure["name"]): job for job in jobs}
     for done, answer in enumerate(engine.run(jobs), start=1):
         job = by_key[answer.case, answer.structure]
+        for text in answer.told:
+            notice(text)
+        keep(cohort, answer.told, answer.case)
         if answer.error:
             outcome.failed[answer.case] = answer.error
         elif _store(cohort, job, answer):
@@ -127,12 +136,13 @@ def propagate(
 def run_job(job: Job, predictor: Any) -> Answer:
     """One job, in any process or thread: no node is touched. Errors of a case become part of the answer."""
     name = job.structure["name"]
-    try:
-        volume = job_volume(job)
-        facts, mask = proposed(job, predictor, volume)
-        return Answer(job.case, name, proposal_file(job, volume, mask), facts)
-    except MultiverSegError as error:
-        return Answer(job.case, name, error=str(error))
+    with withheld() as told:
+        try:
+            volume = job_volume(job)
+            facts, mask = proposed(job, predictor, volume)
+            return Answer(job.case, name, proposal_file(job, volume, mask), facts, told=tuple(told))
+        except MultiverSegError as error:
+            return Answer(job.case, name, error=str(error), told=tuple(told))
 
 
 def job_volume(job: Job) -> PlainVolume:

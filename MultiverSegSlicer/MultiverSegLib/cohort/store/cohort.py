@@ -43,7 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "names": True,
 }
 _FOLDERS = ("segmentations", "prompts", "proposals", "context")
-_NOT_SAVED_AT_ONCE = ("prompt", "edited", "predicted", "command", "active", "proposed")
+_NOT_SAVED_AT_ONCE = ("prompt", "edited", "predicted", "command", "active", "proposed", "noticed")
 
 
 class Cohort:
@@ -80,13 +80,12 @@ class Cohort:
         """
         folder, cases, structures = Path(folder).absolute(), list(cases), list(structures)
         _check_new(folder, cases, structures)
+        who = (who or login_name()) if (settings or {}).get("names", DEFAULTS["names"]) else ""
         lock = CohortLock(folder / "cohort.lock", who)
         holder = lock.acquire()
         if holder is not None:
             raise CohortError(f"{folder} is being set up by {holder}.")
         cohort = cls(folder, State(), _journal(folder, who), lock, None)
-        if not (settings or {}).get("names", DEFAULTS["names"]):
-            cohort.journal.who = ""
         try:
             cohort.record(
                 "created",
@@ -116,15 +115,17 @@ class Cohort:
             raise CohortError(f"There is no cohort in {folder}: begin one with `multiverseg cohort init`.")
         lock, holder = None, None
         if not read_only:
-            lock = CohortLock(folder / "cohort.lock", who)
+            lock = CohortLock(folder / "cohort.lock")  # nobody's name before it is known whether names are wanted
             holder = lock.acquire(wait)
             lock = None if holder else lock
         try:
-            journal = _journal(folder, who)
+            journal = _journal(folder, "")
             cohort = cls(folder, _load(folder, journal), journal, lock, holder)
-            if not cohort.setting("names"):
-                journal.who = ""
+            if cohort.setting("names"):
+                journal.who = who or login_name()
             if lock:
+                if journal.who:
+                    lock.sign(journal.who)
                 for place in (folder, *(folder / name for name in _FOLDERS), *(folder / "context").glob("*/")):
                     if not place.is_symlink():  # what others write in a folder of theirs is not ours to delete
                         remove_leftovers(place)
@@ -301,7 +302,7 @@ def snapshot(state: State) -> dict[str, Any]:
 
 
 def _journal(folder: Path, who: str) -> Journal:
-    return Journal(folder / "journal.jsonl", who or login_name(), check=check_event)
+    return Journal(folder / "journal.jsonl", who, check=check_event)
 
 
 def _load(folder: Path, journal: Journal) -> State:

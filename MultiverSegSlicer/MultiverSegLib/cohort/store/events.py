@@ -34,6 +34,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "reopened": _CASE,
     "example added": {**_WORK, "example": str},
     "example removed": {"structure": str, "example": str},
+    "noticed": {"texts": list[str]},
 }
 #: Fields that not every event of a kind has.
 _KNOWN: dict[str, Any] = {

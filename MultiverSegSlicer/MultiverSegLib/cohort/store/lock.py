@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,7 +32,7 @@ _LOOK_AGAIN_S = 0.2
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a cohort: ``who`` (login name), computer, process, since when (UTC).
+    """Who holds a cohort: ``who`` (login name; empty where names are not wanted), computer, process, since when (UTC).
 
     ``process_start``, ``boot`` and ``namespace`` say which process of this number: the same number means another one after the computer was
     started again, and in another container. Empty where the system doesn't tell.
@@ -62,11 +62,13 @@ class Holder:
             return None
 
     def __str__(self) -> str:
+        if not self.who:
+            return f"process {self.pid} on {self.host} since {self.since}"
         return f"{self.who} on {self.host} (process {self.pid}) since {self.since}"
 
 
 class CohortLock:
-    """The lock file of a cohort.
+    """The lock file of a cohort. It names the computer and the process; the person only after ``sign``, or where ``who`` is given.
 
     ``acquire`` gives None when the lock is ours, else the holder. Examination and replacement of a stale lock happen under an
     operating-system lock that dies with its process, so that two openers can't both win.
@@ -74,7 +76,7 @@ class CohortLock:
 
     def __init__(self, path: Path | str, who: str = "") -> None:
         self.path = Path(path)
-        self.who = who or login_name()
+        self.who = who
         self._mine: Holder | None = None
         self._stop = threading.Event()
 
@@ -115,6 +117,14 @@ class CohortLock:
         self._stop = threading.Event()
         threading.Thread(target=self._beat, args=(self._stop,), name="cohort-lock", daemon=True).start()
         return None
+
+    def sign(self, who: str) -> None:
+        """Writes into the lock file that ``who`` holds it, if it is ours."""
+        with _guard(self.path.with_name(self.path.name + ".guard")):
+            if self._mine is not None and self.held:
+                mine = replace(self._mine, who=who)
+                write_atomically(self.path, json.dumps(asdict(mine)))
+                self.who, self._mine = who, mine
 
     def release(self) -> None:
         """Gives the lock back if it is ours."""

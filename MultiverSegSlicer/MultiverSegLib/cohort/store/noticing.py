@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ...core.notices import noticed
@@ -17,7 +17,10 @@ def noting(cohort: Cohort, case: str = "") -> Iterator[None]:
     keep(cohort, texts, case)
 
 
-def keep(cohort: Cohort, texts: list[str], case: str = "") -> None:
-    """Record ``texts``, if there are any."""
+def keep(cohort: Cohort, texts: Sequence[str], case: str = "") -> None:
+    """Record ``texts``, if there are any; of a case only those that its journal doesn't hold yet (its files are read again and again)."""
+    if texts and case:
+        known = {text for event in cohort.journal.events(case=case) if event["event"] == "noticed" for text in event["texts"]}
+        texts = [text for text in texts if text not in known]
     if texts:
-        cohort.record("noticed", texts=texts, **({"case": case} if case else {}))
+        cohort.record("noticed", texts=list(texts), **({"case": case} if case else {}))

@@ -31,6 +31,7 @@ from ..store.cohort import Cohort
 from ..store.cohort_contexts import Contexts
 from ..store.files import save_with
 from ..store.mask_delta import apply_change, change_between, unpack_map
+from ..store.noticing import noting
 from ..store.records import ACCEPTED, NEEDS_REVIEW
 from .case_nodes import CaseNodes, segment_slice
 from .case_session import CaseSession
@@ -71,7 +72,8 @@ class CaseWork:
         try:
             cohort.check_writable()
             self.contexts = contexts or Contexts(cohort)
-            nodes = self.nodes = nodes or CaseNodes(cohort, case_id)
+            with noting(cohort, case_id):
+                nodes = self.nodes = nodes or CaseNodes(cohort, case_id)
             self.recorder = CaseRecorder(cohort, case_id, clock)
             self._first_number = cohort.state.seq
             self._reconcile()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.notices import noticed
 from ...mrml.plain_volume import PlainVolume
 from ..store.cohort import Cohort
 from ..store.mask_delta import pack_bits
@@ -51,13 +52,14 @@ class Cut:
 
 @dataclass(frozen=True, eq=False)
 class Ahead:
-    """What was read: ``volume`` (None: it is in the scene anyway) with its display window and level, and by structure the number of the
-    proposal's event and its voxels."""
+    """What was read: ``volume`` (None: it is in the scene anyway) with its display window and level, by structure the number of the
+    proposal's event and its voxels, and what was noticed (``told``)."""
 
     case_id: str
     volume: PlainVolume | None = None
     window_level: tuple[float, float] = (1.0, 0.5)
     proposals: Mapping[str, tuple[int, Cut]] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
     def with_proposal(self, structure: str, seq: int, cut: Cut) -> Ahead:
         return replace(self, proposals={**self.proposals, structure: (seq, cut)})
@@ -84,13 +86,14 @@ class ReadAhead:
         Raises:
             VolumeError, CohortError: the volume is missing or unusable. A proposal that can't be read is left out.
         """
-        volume = None if self.source.kind == "scene" else read_source(self.source, Path(self.source.path), self.case_id)
+        with noticed() as told:
+            volume = None if self.source.kind == "scene" else read_source(self.source, Path(self.source.path), self.case_id)
         found = {}
         for structure, (seq, path) in self.proposals.items():
             mask = _mask(path)
             if mask is not None and (volume is None or mask.shape == volume.array.shape):
                 found[structure] = seq, Cut.of(mask)
-        return Ahead(self.case_id, volume, volume.window_level() if volume is not None else (1.0, 0.5), found)
+        return Ahead(self.case_id, volume, volume.window_level() if volume is not None else (1.0, 0.5), found, tuple(told))
 
 
 def _mask(path: str) -> Any:

@@ -15,6 +15,7 @@ from ...mrml.segments import SegmentWriter
 from ...mrml.volumes import node_of
 from ..store.cohort import Cohort
 from ..store.cohort_contexts import Contexts
+from ..store.noticing import keep
 from ..store.order import next_case, previous_case
 from .case_nodes import CaseNodes
 from .open_case import CaseWork
@@ -78,6 +79,7 @@ class Desk:
         nodes = None
         if ahead.volume is not None:
             nodes = CaseNodes(cohort, case_id, lambda: node_of(ahead.volume, ahead.window_level))
+            keep(cohort, ahead.told, case_id)
         self.work = CaseWork(cohort, case_id, self.predictor, self.writer, self.contexts, nodes, self._clock)
         for structure in cohort.structures:
             seq, cut = ahead.proposals.get(structure.name, (None, None))

@@ -12,8 +12,10 @@ from ...cohort.sources.files import cases_from_folder
 from ...cohort.sources.scene import cases_from_scene, cases_from_sequence, cases_from_subject_hierarchy, subject_hierarchy_folders
 from ...cohort.sources.tables import cases_from_csv
 from ...cohort.store.cohort import Cohort
+from ...cohort.store.noticing import keep
 from ...cohort.store.records import Structure
 from ...core.errors import CohortError
+from ...core.notices import noticed
 from ...core.resources import resource_path
 from ...mrml.masks import EVERY_LABEL
 from ..shared import settings
@@ -50,8 +52,15 @@ def new_cohort(parent, kind: str, axis: str) -> Cohort | None:
     structures = named(str(qt.QInputDialog.getText(parent, _("New cohort"), text) or ""), axis) if folder else []
     if not structures:
         return None
-    cases = _cases(kind, origin, Path(folder), [structure.name for structure in structures])
-    return Cohort.create(folder, cases, structures, settings={"model": settings.value("Model")})
+    with noticed() as told:
+        cases = _cases(kind, origin, Path(folder), [structure.name for structure in structures])
+    cohort = Cohort.create(folder, cases, structures, settings={"model": settings.value("Model")})
+    try:
+        keep(cohort, told)
+    except BaseException:
+        cohort.close()
+        raise
+    return cohort
 
 
 def sample_cohort(parent) -> Cohort | None:

@@ -30,6 +30,20 @@ def test_the_second_opener_reads_only_and_learns_who_holds_it(tmp_path):
         assert not third.read_only
 
 
+@pytest.mark.parametrize("names", [True, False])
+def test_the_lock_names_the_person_only_where_names_are_wanted(tmp_path, names):
+    with paper_cohort(tmp_path, names=names, who="anna"):
+        assert ("anna" in (tmp_path / "cohort.lock").read_text()) == names
+    with Cohort.open(tmp_path, who="anna") as again, Cohort.open(tmp_path, who="ben") as second:
+        held = (tmp_path / "cohort.lock").read_text()
+        assert ("anna" in held) == names and f'"pid": {os.getpid()}' in held
+        assert str(second.holder).startswith("anna on " if names else f"process {os.getpid()} on ")
+        with pytest.raises(CohortError, match="held by anna" if names else "held by process"):
+            second.record("opened", case="a")
+        again.record("opened", case="a")
+        assert not again.read_only and again.journal.who == ("anna" if names else "")
+
+
 def _forge(lock, **changes):
     data = json.loads(lock.path.read_text())
     lock.path.write_text(json.dumps({**data, **changes}))

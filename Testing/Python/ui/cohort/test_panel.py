@@ -138,6 +138,15 @@ def test_a_new_cohort_from_a_folder(study, tmp_path):
     assert [c.id for c in study.cohort.desk.cohort.cases] == ["p0", "p1"] and study.cohort.desk.case_id == "p0"
 
 
+def test_what_was_noticed_while_a_cohort_was_begun_is_in_its_journal(study, tmp_path):
+    write_cohort_files(tmp_path / "scans", 2)
+    (tmp_path / "scans" / "moved.nrrd").symlink_to(tmp_path / "nowhere.nrrd")
+    study.host.dialogs.answers.extend([str(tmp_path / "scans"), str(tmp_path / "new"), "blob"])
+    study.cohort.new_button.click()
+    noticed = [e["texts"] for e in study.cohort.desk.cohort.journal.events() if e["event"] == "noticed"]
+    assert noticed == [[f"{tmp_path / 'scans' / 'moved.nrrd'} is left out: the link leads nowhere."]]
+
+
 def test_a_cohort_held_by_someone_else_is_read_only(study):
     with Cohort.open(study.folder, who="anna"):
         panel = open_study(study)
