@@ -104,10 +104,21 @@ class SelfTests(unittest.TestCase):
         self.addCleanup(slicer.util.selectModule, "SegmentEditor")
         panel = slicer.util.getModuleWidget("MultiverSegSlicer").panel
         panel.parameters.sourceVolume = volume
-        slicer.app.processEvents()
+        self.settle()
         self.assertIsNotNone(panel.editor.activeEffect())
         self.assertEqual(panel.editor.activeEffect().name, options.EFFECT_NAME)
         return panel
+
+    def settle(self, still: float = 0.3, seconds: float = 10.0) -> None:
+        """Let the application run until the slice views keep their size: it lays its window out some time after a panel was shown, and a click
+        that was placed before that would land elsewhere."""
+        manager = slicer.app.layoutManager()
+        end, since, before = time.monotonic() + seconds, time.monotonic(), None
+        while time.monotonic() < min(end, since + still) or before is None:
+            slicer.app.processEvents()
+            sizes = [tuple(manager.sliceWidget(name).mrmlSliceNode().GetDimensions()) for name in manager.sliceViewNames()]
+            if sizes != before:
+                before, since = sizes, time.monotonic()
 
     def click(self, view: str, ras) -> None:
         """The events of a left click at a point of the slice that a view shows."""
