@@ -49,7 +49,7 @@ class Studio:
         if in_slicer():
             from InSlicer import start_host
 
-            self.host = start_host(size=(1320, 960))
+            self.host = start_host(size=(1290, 940))
         else:
             from Host import start_host
 
