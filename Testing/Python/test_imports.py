@@ -65,7 +65,7 @@ ALLOWED = {
     "core": {"numpy", "torch", "SimpleITK"},
     "mrml": {"numpy", "SimpleITK", "scipy", "pydicom"} | FROM_SLICER,
     "engine": {"numpy"} | FROM_SLICER,
-    "cohort": {"numpy", "SimpleITK", "scipy", "pydicom"} | FROM_SLICER,
+    "cohort": {"numpy", "SimpleITK", "scipy", "pydicom", "packaging"} | FROM_SLICER,
     "ui": {"numpy"} | FROM_SLICER | QT | SLICER_MODULES,
 }
 # Not in Slicer: only inside functions that say so when it is missing.

@@ -1,14 +1,14 @@
 """Accepted results in other programs' formats (see ``formats``). Main thread.
 
-    done = export_cohort(cohort, "results", ["nifti", "rt-struct"], progress=show, cancel=pressed)
-    print(done)                  # 24 files of 12 cases in results; 1 case left out: p03 (rt-struct: it did not come from ...)
+    done = export_cohort(cohort, "results", ["nifti", "dicom-seg"], progress=show, cancel=pressed)
+    print(done)                  # 23 files of 12 cases in results; 1 case left out in part or whole: p03 (dicom-seg: Case p03 did not come from ...)
 
 What a format needs beyond Slicer's packages says ``requirements.requirements``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,14 +82,39 @@ def export_cohort(
     cases: Iterable[str] | None = None,
     cancel: Callable[[], bool] = lambda: False,
 ) -> Exported:
+    """Does all of ``export_steps``.
+
+    Args:
+        progress: called before each case with its id, the number of cases done and that of all.
+
+    Raises:
+        CohortError: see ``export_steps``.
+    """
+    steps = export_steps(cohort, folder, formats, cases, cancel)
+    while True:
+        try:
+            progress(*next(steps))
+        except StopIteration as end:
+            return end.value
+
+
+def export_steps(
+    cohort: Cohort,
+    folder: Path | str,
+    formats: Iterable[str],
+    cases: Iterable[str] | None = None,
+    cancel: Callable[[], bool] = lambda: False,
+) -> Generator[tuple[str, int, int], None, Exported]:
     """Writes accepted cases in each of the formats; see ``export_case``. A case that can't be written doesn't stop the others.
 
     What is left out is told in the log, too.
 
     Args:
-        progress: called before each case with its id, the number of cases done and that of all.
         cases: ids of the cases; None: all that are accepted.
         cancel: asked before each file; once it says yes, the rest is left out. Files that are there by then are whole and stay.
+
+    Yields:
+        before each case: its id, the number of cases done and that of all.
 
     Raises:
         CohortError: nothing is accepted yet, an unknown case or format, or no file could be written at all (with the first reason).
@@ -106,7 +131,7 @@ def export_cohort(
         if done.cancelled:
             done.left_out[case_id] = "cancelled before it"
             continue
-        progress(case_id, number, len(chosen))
+        yield case_id, number, len(chosen)
         _export_one(cohort, case_id, [format.name for format in formats], done, cancel)
     for case_id, reason in done.left_out.items():
         notice(f"{case_id} was left out: {reason}")

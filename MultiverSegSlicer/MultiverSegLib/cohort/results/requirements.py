@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import re
 from collections.abc import Iterable
 
 from .formats import FORMATS
@@ -27,13 +26,10 @@ def missing(needed: Iterable[str]) -> list[str]:
 
 
 def _satisfied(requirement: str) -> bool:
-    name, _, minimum = requirement.partition(">=")
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(requirement)
     try:
-        found = importlib.metadata.version(name)
+        return wanted.specifier.contains(importlib.metadata.version(wanted.name), prereleases=True)
     except importlib.metadata.PackageNotFoundError:
         return False
-    return _numbers(found) >= _numbers(minimum)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:3])

@@ -7,12 +7,11 @@ from pathlib import Path
 import qt
 from slicer.i18n import tr as _
 
-from ...cohort.results.export import Exported, export_cohort
+from ...cohort.results.export import export_steps
 from ...cohort.results.formats import FORMATS
 from ...cohort.results.report import report_cases, write_cohort_report
 from ...cohort.results.requirements import REPORT, missing, requirements
-from ...cohort.store.records import ACCEPTED
-from ...core.errors import CohortError, MultiverSegError
+from ...core.errors import CohortError
 from ..shared import packages
 from ..shared.widgets import button, combo, described
 from .long_work import Steps, Told
@@ -66,7 +65,7 @@ class ExportBox:
         one = self.scope.itemData(self.scope.currentIndex) == _ONE
         if one and selected is None:
             raise CohortError(_("Select a case in the table first."))
-        cases = [selected[0]] if one else [case.id for case in cohort.cases if case.status == ACCEPTED]
+        cases = [selected[0]] if one else None
         packages.ensure(_("The export"), requirements(*formats), missing)
         folder = str(qt.QFileDialog.getExistingDirectory(self.write_button, _("Folder for the exported files"), "") or "")
         if folder:
@@ -76,22 +75,14 @@ class ExportBox:
         self.owner.outcome.tell(str(done), {**done.left_out, **done.remarks}, done.folder)
 
 
-def _exporting(cohort, folder: Path, formats: list[str], cases: list[str]) -> Steps:
-    done = Exported(folder)
-    if not cases:
-        raise CohortError(_("No case is accepted yet: there is nothing to export."))
-    for number, case in enumerate(cases):
-        yield Told(_("Exporting {case}").format(case=case), number, len(cases))
+def _exporting(cohort, folder: Path, formats: list[str], cases: list[str] | None) -> Steps:
+    steps = export_steps(cohort, folder, formats, cases)
+    while True:
         try:
-            part = export_cohort(cohort, folder, formats, cases=[case])
-        except MultiverSegError as error:
-            done.left_out[case] = str(error)
-            continue
-        done.files += part.files
-        done.cases += part.cases
-        done.left_out |= part.left_out
-        done.remarks |= part.remarks
-    return done
+            case, done, total = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield Told(_("Exporting {case}").format(case=case), done, total)
 
 
 def start_report(owner) -> None:
