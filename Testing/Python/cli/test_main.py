@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,11 @@ def test_an_interrupt_has_its_code_and_says_what_was_written(command, monkeypatc
 def test_an_interrupted_demo_says_which_results_are_there(tmp_path):
     """A real process and a real signal, after the first case."""
     command = [sys.executable, "-m", "MultiverSegLib.cli", "demo", "--out", str(tmp_path)]
-    running = subprocess.Popen(command, cwd=PACKAGE_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+    # pytest-xdist's workers, and shells in the background, ignore the signal, and what they start would too
+    heard = None if sys.platform == "win32" else partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    running = subprocess.Popen(
+        command, cwd=PACKAGE_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1, preexec_fn=heard
+    )
     for line in running.stdout:
         if line.startswith("hippocampus_"):
             running.send_signal(signal.SIGINT)
