@@ -33,7 +33,8 @@ def weak(
     """
     from ..cohort.batch.engines import LocalEngine
     from ..evaluation.methods import method_spec
-    from ..evaluation.weak import SIZES, WeakJob, save_weak, work
+    from ..evaluation.weak import SIZES, WeakJob, work
+    from ..evaluation.weak_pages import save_weak
     from ..training.evaluation_tasks import load_tasks
     from .console import progress
 

@@ -3,18 +3,12 @@ beside them, against the time that drawing them takes."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.errors import MultiverSegError
-from ..core.files import write_text
 from .in_context import Draw, draw_contexts
 from .methods import MethodSpec, open_method
 from .protocols import BOX, POSITIVE, center, largest_component
@@ -216,33 +210,3 @@ def _row(job: WeakJob, draw: Draw, kind: str, prompts: int, seconds: float, dice
         "seconds": seconds,
         "dice": round(dice, 5),
     }
-
-
-def save_weak(folder: Path, rows: Sequence[dict[str, Any]], specs: Sequence[MethodSpec], facts: dict[str, Any]) -> str:
-    """Writes weak.csv, configuration.json, tables.md and the figures into ``folder``; returns the tables as Markdown.
-
-    Raises:
-        MultiverSegError: the folder can't be written, matplotlib is missing, or no method reads examples or prompts.
-    """
-    from .figures import save_drawing
-    from .pages import markdown
-    from .run import versions
-    from .table import read_table
-    from .weak_pages import draw_weak, weak_sheets
-
-    if not rows:
-        raise MultiverSegError("Nothing was measured: the models read neither examples nor points.")
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(folder / "weak.csv", stream.getvalue())
-    resolved = {**facts, "methods": [asdict(spec) for spec in specs], "seconds": SECONDS, "versions": versions()}
-    write_text(folder / "configuration.json", json.dumps(resolved, indent=1))
-    table = read_table(folder / "weak.csv")
-    text = markdown(weak_sheets(table))
-    for drawing in draw_weak(table):
-        save_drawing(drawing, folder / "figures")
-        text += f"\n![](figures/{drawing.name}.svg)\n\n{drawing.caption}\n"
-    write_text(folder / "tables.md", text)
-    return text

@@ -1,21 +1,59 @@
-"""What the study of weak examples says: figures 4 and 5 of WS-ICL and two tables, from its rows alone."""
+"""What the study of weak examples says, in a folder: figures 4 and 5 of WS-ICL and two tables, from its rows alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..core.errors import MultiverSegError
+from ..core.files import write_text
 from . import measures
-from .figures import Drawing, draw_panels
+from .figures import Drawing, draw_panels, save_drawing
 from .measures import Line
-from .pages import Sheet
-from .table import Table, interval, per_unit
+from .methods import MethodSpec
+from .pages import Sheet, markdown
+from .run import versions
+from .table import Table, interval, per_unit, read_table
+from .weak import COLUMNS, SECONDS
 
 #: Images of the cohorts for which an hour of a person is spent, and that hour.
 COHORTS = (20, 100, 500)
 HOUR = 3600
-_CAUTION = "Seconds are the estimates of the WS-ICL paper: 5 a point, 10 a box, 80 a mask; nobody's time was measured."
+_CAUTION = (
+    f"Seconds are the estimates of the WS-ICL paper: {SECONDS['points']:g} a point, {SECONDS['boxes']:g} a box, {SECONDS['mask']:g} a mask; "
+    "nobody's time was measured."
+)
+
+
+def save_weak(folder: Path, rows: Sequence[dict[str, Any]], specs: Sequence[MethodSpec], facts: dict[str, Any]) -> str:
+    """Writes weak.csv, configuration.json, tables.md and the figures into ``folder``; returns the tables as Markdown.
+
+    Raises:
+        MultiverSegError: the folder can't be written, matplotlib is missing, or no method reads examples or prompts.
+    """
+    if not rows:
+        raise MultiverSegError("Nothing was measured: the models read neither examples nor points.")
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(folder / "weak.csv", stream.getvalue())
+    resolved = {**facts, "methods": [asdict(spec) for spec in specs], "seconds": SECONDS, "versions": versions()}
+    write_text(folder / "configuration.json", json.dumps(resolved, indent=1))
+    table = read_table(folder / "weak.csv")
+    text = markdown(weak_sheets(table))
+    for drawing in draw_weak(table):
+        save_drawing(drawing, folder / "figures")
+        text += f"\n![](figures/{drawing.name}.svg)\n\n{drawing.caption}\n"
+    write_text(folder / "tables.md", text)
+    return text
 
 
 def draw_weak(table: Table) -> Iterator[Drawing]:
@@ -77,7 +115,7 @@ def _spent(rows: Table, images: int) -> float:
     """Seconds for a cohort: examples once, clicks as often as there are images."""
     if rows["kind"][0] != "interaction":
         return float(rows["seconds"][0])
-    clicks = 5.0 * float(rows["step"][0])
+    clicks = SECONDS["points"] * float(rows["step"][0])
     return float(rows["seconds"][0]) - clicks + images * clicks
 
 

@@ -5,7 +5,8 @@ import pytest
 from MultiverSegLib.core.errors import MultiverSegError
 from MultiverSegLib.evaluation.protocols import BOX, POSITIVE
 from MultiverSegLib.evaluation.simulate import fast_dice
-from MultiverSegLib.evaluation.weak import COLUMNS, WeakJob, boxes_on, points_on, save_weak, study
+from MultiverSegLib.evaluation.weak import COLUMNS, WeakJob, boxes_on, points_on, study
+from MultiverSegLib.evaluation.weak_pages import save_weak
 
 from .made_up import SPEC, Painter, disk, task
 
