@@ -156,13 +156,14 @@ def measure(model: str, number: int, voxels: int, clicks: int, proposals: int = 
 
 def background(host, presenter, count: int) -> dict:
     """``count`` predictions in the background: in a thread that the main thread waits for, and while the event loop runs; three times each."""
+    from MultiverSegLib.core.asking import ask
     from MultiverSegLib.core.worker import InferenceWorker
 
     service, request = presenter.service, presenter._session.request()
 
     def work():
         for _ in range(count):
-            service.predictor.predict_batch([request.image], examples=request.examples)
+            ask(service.predictor, request.image, examples=request.examples)
 
     worker, outside, inside = InferenceWorker(), [], []
     service.pulse.follow(lambda: (worker,), worker.poll)

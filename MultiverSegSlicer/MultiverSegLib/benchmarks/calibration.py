@@ -44,7 +44,7 @@ def calibration(
     Example: [bold]multiverseg bench calibration --model compact --corpus corpus -o calibration[/bold]
     """
     from ..core.models.registry import Registry
-    from ..core.predictor import Predictor
+    from ..core.predictors import open_predictor
     from ..evaluation.calibration import fit, gather
     from ..training.corpus import Corpus
     from ..training.evaluation_tasks import validation_tasks
@@ -53,7 +53,7 @@ def calibration(
         raise MultiverSegError("No corpus: give --corpus FOLDER or set MULTIVERSEG_CORPUS.")
     began = time.monotonic()
     sizes = (per_dataset, tasks)
-    predictor = Predictor(model=model, device=device)
+    predictor = open_predictor(model, device)
     fitting = chosen_tasks(validation_tasks(corpus, model), *sizes)
     testing = chosen_tasks(Corpus.load(corpus, "eval", "any").tasks(None, min_images=6), *sizes)
     samples = gather(predictor, fitting, targets, seed, lambda items: progress(items, "Fitting", len(fitting)))

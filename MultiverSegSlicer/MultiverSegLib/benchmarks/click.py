@@ -113,7 +113,7 @@ class Setting:
 
     def __init__(self, dimensions: tuple[int, int, int], model: str, device: str) -> None:
         from ..cli.console import step
-        from ..core.predictor import Predictor
+        from ..core.predictors import open_predictor, warm_up
         from ..mrml.headless import start
         from ..mrml.segments import add_segment, new_segmentation
         from ..mrml.slice_plane import SlicePlane
@@ -124,8 +124,8 @@ class Setting:
             self.segmentation = new_segmentation(self.volume)
             self.segment_id = add_segment(self.segmentation, "ball")
             self.plane = SlicePlane.from_volume(self.volume, "k", dimensions[2] // 2)
-            self.predictor = Predictor(model, device=device)
-            self.predictor.warm_up()
+            self.predictor = open_predictor(model, device)
+            warm_up(self.predictor)
         self.examples = _made_up_examples(max(EXAMPLE_COUNTS))
 
     def measure(self, repeats: int) -> list[Stage]:
@@ -160,8 +160,10 @@ class Setting:
 
         import numpy as np
 
+        from ..core.asking import ask
+
         turns = count(1)
-        return lambda: self.predictor.predict(np.roll(image, next(turns), axis=0), channels, None, examples)
+        return lambda: ask(self.predictor, np.roll(image, next(turns), axis=0), channels, None, examples)
 
     def close(self) -> None:
         """Give the memory back."""

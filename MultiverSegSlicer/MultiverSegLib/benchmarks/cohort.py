@@ -101,10 +101,10 @@ def _trials(data: Path | None, axis: str, limit: int | None) -> list:
 
 
 def _worths(names: list[str], trials: list, model: str, device: str, say: Callable[[str], None], output: Path | None) -> dict[str, Any]:
-    from ..core.predictor import Predictor
+    from ..core.predictors import open_predictor
     from . import cohort_trials
 
-    predictor = Predictor(model=model, device=device)
+    predictor = open_predictor(model, device)
     results: dict[str, Any] = {}
     for name in names:
         say(name)

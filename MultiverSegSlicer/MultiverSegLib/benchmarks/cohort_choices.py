@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..cohort.store.order import ORDERS
+from ..core.asking import ask
 from ..core.calibration import expected_dice
 from ..core.confidence import subset_agreement
 from ..core.context.example import Example
@@ -84,7 +85,7 @@ class Person:
         if key not in self._judged:
 
             def predicted(part: Sequence[Example]) -> np.ndarray:
-                return self._predictor.predict(self._task.images[case], None, None, part).probability
+                return ask(self._predictor, self._task.images[case], examples=part).probability
 
             measure = expected_dice(predicted(examples)) if order == "least certain" else subset_agreement(predicted, examples)
             self._judged[key] = measure
@@ -165,11 +166,11 @@ def _start_worker() -> None:
 
 
 def _work(item: tuple[str, str, EvaluationTask, str, int]) -> tuple[str, Measured]:
-    from ..core.predictor import Predictor
+    from ..core.predictors import open_predictor
 
     model, device, task, part, seed = item
     if (model, device) not in _predictors:
-        _predictors[model, device] = Predictor(model=model, device=device)
+        _predictors[model, device] = open_predictor(model, device)
     return part, measure(_predictors[model, device], task, part, seed, unit=task.dataset)
 
 

@@ -118,9 +118,9 @@ def commands(folder: Path, cases: int = 500, known: int = 3, device: str = "cpu"
     from ..cohort.sources.files import cases_from_folder
     from ..cohort.store.order import next_case
     from ..cohort.work.labels_to_context import labels_to_context
-    from ..core.predictor import Predictor
+    from ..core.predictors import open_predictor
 
-    predictor, study = Predictor(device=device), folder / "commands" / "study"
+    predictor, study = open_predictor(device=device), folder / "commands" / "study"
     mask, volumes = _ball(), _small_volumes(cases)
     for number, volume in enumerate(volumes):
         _write(folder / "commands" / "scans" / "images" / f"s{number:03d}.nrrd", volume, compress=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.asking import ask, ask_each
 from ..core.calibration import expected_dice
 from ..core.confidence import entropy_confidence, mask_dice, reliability, subset_agreement
 from ..core.context.context_set import Example
@@ -99,12 +100,12 @@ def click_until_good(predictor: Any, image: np.ndarray, label: np.ndarray, examp
     """The prediction after which the person stops, and the clicks it took (none if the context alone is good enough)."""
     user, prompts, prediction = CenterClicks(seed), None, None
     if examples:
-        prediction = predictor.predict(image, None, None, examples)
+        prediction = ask(predictor, image, examples=examples)
     for clicks in range(CLICKS + 1):
         if prediction is not None and (mask_dice(prediction.mask(), label) >= TARGET or clicks == CLICKS):
             return prediction, clicks
         prompts = user.first(label) if prediction is None else user.correct(label, prediction.mask(), prompts)
-        prediction = predictor.predict(image, prompts, None if prediction is None else prediction.logits, examples)
+        prediction = ask(predictor, image, prompts, None if prediction is None else prediction.logits, examples)
     return prediction, CLICKS
 
 
@@ -160,7 +161,7 @@ def _propagated(predictor: Any, trial: Trial, context: list[Example], confirmed:
 def _independent(predictor: Any, trial: Trial, context: list[Example], confirmed: dict[int, Any]) -> np.ndarray:
     """Every slice alone, with the same context; what has no neighbour's result has no end either."""
     examples = [trial.example(p.mask(), index) for index, p in confirmed.items()] + context
-    predictions = predictor.predict_batch(list(trial.images), None, None, examples)
+    predictions = ask_each(predictor, list(trial.images), examples=examples)
     return np.stack([confirmed[n].probability if n in confirmed else p.probability for n, p in enumerate(predictions)])
 
 
@@ -198,7 +199,7 @@ def slices(predictor: Any, trials: Sequence[Trial], known: int = 5) -> list[dict
     context, rows = [t.example() for t in trials[:known]], []
     for trial in trials[known:]:
         found = find_slice(lambda index, t=trial: t.images[index], len(trial.images), context)
-        prediction = predictor.predict(trial.images[found.index], None, None, context)
+        prediction = ask(predictor, trial.images[found.index], examples=context)
         areas = trial.labels.sum((1, 2))
         middle = len(areas) // 2
         step = trial.spacing["ijk".index(trial.axis)]
@@ -241,13 +242,13 @@ def calibration(predictor: Any, trials: Sequence[Trial], known: int = 5) -> Trus
     probabilities, labels, rows = [], [], []
     for trial in trials[known:]:
         indices = np.flatnonzero(trial.labels.any((1, 2)))[::3]
-        predictions = predictor.predict_batch([trial.images[i] for i in indices], None, None, context)
+        predictions = ask_each(predictor, [trial.images[i] for i in indices], examples=context)
         for index, prediction in zip(indices, predictions, strict=True):
             p, image = prediction.probability, trial.images[index]
             near = p > 0.01
             probabilities.append(p[near])
             labels.append(trial.labels[index][near])
-            agreed = subset_agreement(lambda part, i=image: predictor.predict(i, None, None, part).probability, context)
+            agreed = subset_agreement(lambda part, i=image: ask(predictor, i, examples=part).probability, context)
             dice = mask_dice(prediction.mask(), trial.labels[index])
             rows.append((dice, expected_dice(p), prediction.confidence, entropy_confidence(p), agreed))
     dice, *measured = np.array(rows).T

@@ -128,6 +128,6 @@ def _plane(work: CaseWork, name: str, prompts: Prompts, index: int | None) -> Sl
 
 
 def _predictor(cohort: Cohort, device: str = "auto") -> Any:
-    from ..core.predictor import Predictor
+    from ..core.predictors import open_predictor
 
-    return Predictor(model=cohort.setting("model"), device=device)
+    return open_predictor(cohort.setting("model"), device)

@@ -37,7 +37,7 @@ def volumes(
     """
     from ..core.errors import MultiverSegError
     from ..core.imaging import ImageSettings
-    from ..core.predictor import Predictor
+    from ..core.predictors import open_predictor
     from .volume_measures import METHODS, VolumeOptions, measure_volumes, volumes_table
     from .volume_methods import read_cases
 
@@ -48,7 +48,7 @@ def volumes(
     options = VolumeOptions(
         axis, examples, slices, shift, tolerance, methods=tuple(method or METHODS), boxes=boxes, settings=settings, seed=seed
     )
-    rows = measure_volumes(Predictor(model, device), read_cases(cohort, cases), options, lambda text: typer.echo(text, err=True))
+    rows = measure_volumes(open_predictor(model, device), read_cases(cohort, cases), options, lambda text: typer.echo(text, err=True))
     table = volumes_table(rows, seed)
     typer.echo(table)
     _write(
@@ -76,12 +76,12 @@ def absence(
     Example: [bold]multiverseg evaluate absence cohort --axis coronal --cases 12[/bold]
     """
     from ..core.imaging import ImageSettings
-    from ..core.predictor import Predictor
+    from ..core.predictors import open_predictor
     from .volume_measures import VolumeOptions, absence_table, measure_absence
     from .volume_methods import read_cases
 
     options = VolumeOptions(axis, examples, slices, shift, settings=ImageSettings() if minmax else None, seed=seed)
-    said = measure_absence(Predictor(model, device), read_cases(cohort, cases), options, lambda text: typer.echo(text, err=True))
+    said = measure_absence(open_predictor(model, device), read_cases(cohort, cases), options, lambda text: typer.echo(text, err=True))
     table = absence_table(said, seed)
     typer.echo(table)
     rows = [{"case": s.case, "zone": s.zone, "shown": s.shown, "called_absent": s.called_absent} for s in said]

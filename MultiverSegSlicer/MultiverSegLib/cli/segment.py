@@ -338,9 +338,9 @@ class Job:
             warn(f"{len(self.prompts) - held} of {len(self.prompts)} prompts do not lie on {where} and are not used.")
 
     def _make_predictor(self) -> Any:
-        from ..core.predictor import Predictor
+        from ..core.predictors import open_predictor
 
-        return Predictor(self.model, device=self.device)
+        return open_predictor(self.model, self.device)
 
     # --- telling
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.asking import ask_each
 from ..core.imaging import ImageSettings, suggest_settings
+from ..core.predicting import Predictor
 from ..evaluation import absence
 from ..evaluation.metrics import bootstrap
 from ..evaluation.volume_baselines import ExtrudedEllipse, MeanOfOthers
@@ -56,11 +58,11 @@ class Row:
 class Cohort:
     """The cases as they are measured: moved in their crops, on their slices' grids, and who gives examples to whom."""
 
-    def __init__(self, cases: Sequence[VolumeCase], options: VolumeOptions) -> None:
+    def __init__(self, cases: Sequence[VolumeCase], options: VolumeOptions, size: int) -> None:
         self.options = options
         settings = options.settings or suggest_settings(cases[0].volume.array)
         moved = [case.moved(options.seed) if options.moved else case for case in cases]
-        self.stacks = [Stack(case, options.axis, settings) for case in moved]
+        self.stacks = [Stack(case, options.axis, settings, size) for case in moved]
 
     @property
     def labels(self) -> list[str]:
@@ -80,10 +82,10 @@ class Cohort:
 
 
 def measure_volumes(
-    predictor: Any, cases: Sequence[VolumeCase], options: VolumeOptions, progress: Callable[[str], None] = lambda text: None
+    predictor: Predictor, cases: Sequence[VolumeCase], options: VolumeOptions, progress: Callable[[str], None] = lambda text: None
 ) -> list[Row]:
     """The course of every structure of every case by each method."""
-    cohort, rows = Cohort(cases, options), []
+    cohort, rows = Cohort(cases, options, predictor.capabilities.size), []
     for name in cohort.labels:
         for stack in cohort.with_label(name):
             progress(f"{stack.case.name}, {name}")
@@ -97,7 +99,7 @@ def measure_volumes(
     return rows
 
 
-def _methods(predictor: Any, cohort: Cohort, stack: Stack, name: str) -> Iterator[tuple[str, int, bool, VolumeMethod]]:
+def _methods(predictor: Predictor, cohort: Cohort, stack: Stack, name: str) -> Iterator[tuple[str, int, bool, VolumeMethod]]:
     options, shape = cohort.options, stack.case.volume.array.shape
     context = cohort.context(stack, name) if options.examples else []
     for method in options.methods:
@@ -143,10 +145,10 @@ def _drawn(rows: Sequence[Row], score: Callable[[Row], float], seed: int) -> tup
 
 
 def measure_absence(
-    predictor: Any, cases: Sequence[VolumeCase], options: VolumeOptions, progress: Callable[[str], None] = lambda text: None
+    predictor: Predictor, cases: Sequence[VolumeCase], options: VolumeOptions, progress: Callable[[str], None] = lambda text: None
 ) -> list[absence.Said]:
     """What the model says of each slice of each case from examples alone."""
-    cohort, said = Cohort(cases, options), []
+    cohort, said = Cohort(cases, options, predictor.capabilities.size), []
     for name in cohort.labels:
         for stack in cohort.with_label(name):
             context = cohort.context(stack, name)
@@ -157,7 +159,7 @@ def measure_absence(
             zones = absence.zones(shown, stack.spacing)
             for start in range(0, len(stack), 8):
                 part = range(start, min(start + 8, len(stack)))
-                predictions = predictor.predict_batch([stack.images[n] for n in part], None, None, context)
+                predictions = ask_each(predictor, [stack.images[n] for n in part], examples=context)
                 for n, prediction in zip(part, predictions, strict=True):
                     said.append(absence.Said(stack.case.name, zones[n], bool(shown[n]), prediction.absent))
     return said

@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..core.context.example import Example
+from ..core.asking import ask_each
+from ..core.context.showing import shown_example
 from ..core.errors import MultiverSegError
+from ..core.grid import GRID_SIZE
 from ..core.imaging import ImageSettings, suggest_settings
+from ..core.predicting import Predictor, ShownExample
 from ..engine.volume_prompting import VolumePrompting, within
 from ..engine.volume_propagation import Limits
 from ..engine.volume_session import SliceStack
@@ -101,9 +104,10 @@ class Stack:
     Args:
         axis: "axial", "coronal", "sagittal", or "auto": the axis with the coarsest spacing, axial where none is.
         settings: how slices are shown; None: as suggested for the volume.
+        size: rows and columns s of the grid.
     """
 
-    def __init__(self, case: VolumeCase, axis: str = "auto", settings: ImageSettings | None = None) -> None:
+    def __init__(self, case: VolumeCase, axis: str = "auto", settings: ImageSettings | None = None, size: int = GRID_SIZE) -> None:
         self.case = case
         spacing = case.spacing[::-1]  # i, j, k
         coarse = max(spacing) / min(spacing) > _ISOTROPIC
@@ -112,7 +116,7 @@ class Stack:
         )
         self.axis = array_axis(self.name)
         self.settings = suggest_settings(case.volume.array) if settings is None else settings
-        self.slices = SliceStack(case.volume, self.name, self.settings)
+        self.slices = SliceStack(case.volume, self.name, self.settings, size)
         self.step = self.slices.step
 
     def __len__(self) -> int:
@@ -125,11 +129,11 @@ class Stack:
 
     @cached_property
     def images(self) -> np.ndarray:
-        """float32 [n, 128, 128]."""
+        """float32 [n, s, s]."""
         return np.stack([self.slices.image(n) for n in range(len(self))])
 
     def grid_masks(self, label: np.ndarray) -> np.ndarray:
-        """bool [n, 128, 128] of a label [k, j, i]."""
+        """bool [n, s, s] of a label [k, j, i]."""
         masks = []
         for plane in self.slices.planes:
             sheet = plane.sheet_of(self.case.volume)
@@ -138,7 +142,7 @@ class Stack:
         return np.stack(masks)
 
     def to_voxels(self, probabilities: dict[int, np.ndarray]) -> np.ndarray:
-        """bool [k, j, i] from probabilities [128, 128] by slice."""
+        """bool [k, j, i] from probabilities [s, s] by slice."""
         array = np.zeros(self.case.volume.array.shape, np.uint8)
         for index, probability in probabilities.items():
             if np.any(probability > 0.5):
@@ -150,24 +154,24 @@ class Stack:
         """(slice, row, col) of a voxel (k, j, i)."""
         ras = self.case.volume.ijk_to_ras @ [*voxel[::-1], 1.0]
         row, col, _ = self.slices.planes[voxel[self.axis]].to_grid(ras[:3])
-        return voxel[self.axis], *(int(np.clip(round(x), 0, 127)) for x in (row, col))
+        return voxel[self.axis], *(int(np.clip(round(x), 0, self.slices.size - 1)) for x in (row, col))
 
     def box_channel(self, box: VolumeBox) -> np.ndarray:
-        """float32 [128, 128]: the box on its middle slice."""
+        """float32 [s, s]: the box on its middle slice."""
         corners = []
         for low_high in (box.low, box.high):
             voxel = list(low_high)
             voxel.insert(box.axis, box.middle)
             corners.append(self.pixel(tuple(voxel))[1:])
         (a, b), (c, d) = corners
-        channel = np.zeros((128, 128), np.float32)
+        channel = np.zeros((self.slices.size,) * 2, np.float32)
         channel[min(a, c) : max(a, c) + 1, min(b, d) : max(b, d) + 1] = 1
         return channel
 
-    def example(self, mask: np.ndarray, index: int) -> Example:
-        return Example(self.images[index], mask, case=self.case.name, structure="measured", settings=self.settings)
+    def example(self, mask: np.ndarray, index: int) -> ShownExample:
+        return shown_example(self.images[index], mask)
 
-    def examples(self, label: np.ndarray, count: int = 1) -> list[Example]:
+    def examples(self, label: np.ndarray, count: int = 1) -> list[ShownExample]:
         """What an accepted case gives to the context: its widest slice, then others along the structure, and one beyond each end."""
         masks = self.grid_masks(label)
         return [self.example(masks[index], index) for index in context_slices(masks.sum((1, 2)), count)]
@@ -189,7 +193,7 @@ def context_slices(areas: np.ndarray, count: int) -> list[int]:
 class Engine:
     """The model by the extension's engine: prompted slices from their prompts, the others propagated. For ``evaluation.volume_clicks``."""
 
-    def __init__(self, predictor: Any, stack: Stack, examples: Sequence[Example] = ()) -> None:
+    def __init__(self, predictor: Predictor, stack: Stack, examples: Sequence[ShownExample] = ()) -> None:
         self.predictor, self.stack, self.examples = predictor, stack, list(examples)
         self.prompts: dict[int, np.ndarray] = {}
         self.limits = Limits()
@@ -220,8 +224,11 @@ class Engine:
             stack.step,
         )
 
+    def _no_prompts(self) -> np.ndarray:
+        return np.zeros((3, *self.predictor.capabilities.shape), np.float32)
+
     def _channels(self, index: int) -> np.ndarray:
-        return self.prompts.setdefault(index, np.zeros((3, 128, 128), np.float32))
+        return self.prompts.setdefault(index, self._no_prompts())
 
     def _run(self) -> np.ndarray:
         results = self.work.run({index: channels.copy() for index, channels in self.prompts.items()})
@@ -243,13 +250,13 @@ class IndependentSlices(Engine):
         if self.limits.first is None and self.examples:
             wanted = list(range(len(self.stack)))
         changed = [n for n in wanted if self._changed(n)]
-        nothing = np.zeros((3, 128, 128), np.float32)
+        nothing = self._no_prompts()
         for start in range(0, len(changed), 8):
             part = changed[start : start + 8]
             given = [self.prompts.get(n, nothing).copy() for n in part]
             before = [self.found[n][0].logits if n in self.found else None for n in part]
             images = [self.stack.images[n] for n in part]
-            for n, p, prediction in zip(part, given, self.predictor.predict_batch(images, given, before, self.examples), strict=True):
+            for n, p, prediction in zip(part, given, ask_each(self.predictor, images, given, before, self.examples), strict=True):
                 self.found[n] = prediction, p
         return self.stack.to_voxels({n: prediction.probability for n, (prediction, _) in self.found.items()})
 
@@ -269,7 +276,7 @@ class Interpolated(Engine):
         for end in (self.limits.first, self.limits.last):
             if end is not None and end not in known:
                 nearest = known[min(known, key=lambda n: abs(n - end))]
-                known[end] = np.zeros((128, 128), bool)
+                known[end] = np.zeros(nearest.shape, bool)
                 known[end][tuple(np.argwhere(nearest).mean(0).round().astype(int))] = True
         return self.stack.to_voxels(dict(enumerate(fill_by_distance(known, len(self.stack)).astype(np.float32))))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from .errors import PromptError
-from .grid import GRID_SHAPE, GRID_SIZE
+from .grid import GRID_SIZE
 from .imaging import slice_sheet
 from .prompts import Box, Point, Prompt, Scribble
 
@@ -22,7 +22,9 @@ _NEAR = 1e-6  # mm and pixels: rounding errors don't decide
 _STEP = 0.25  # pixels between the samples of a drawn line
 
 
-def encode_prompts(prompts: Iterable[Prompt], grid_to_ras: np.ndarray, thickness_mm: float, require: bool = False) -> np.ndarray:
+def encode_prompts(
+    prompts: Iterable[Prompt], grid_to_ras: np.ndarray, thickness_mm: float, require: bool = False, size: int = GRID_SIZE
+) -> np.ndarray:
     """Rasterize prompts onto a grid.
 
     Args:
@@ -30,14 +32,15 @@ def encode_prompts(prompts: Iterable[Prompt], grid_to_ras: np.ndarray, thickness
         grid_to_ras: 4x4, homogeneous (col, row, z in mm, 1) to RAS.
         thickness_mm: prompts (or parts of them) farther than half of this from the plane don't count.
         require: raise if there is no prompt on the plane within the field of view.
+        size: rows and columns n of the grid.
 
     Returns:
-        float32 [3, 128, 128]: box, positive, negative; 0 or 1.
+        float32 [3, n, n]: box, positive, negative; 0 or 1.
 
     Raises:
         PromptError: ``require`` and nothing was set.
     """
-    channels = np.zeros((3, *GRID_SHAPE), np.float32)
+    channels = np.zeros((3, size, size), np.float32)
     grid_to_ras = np.asarray(grid_to_ras, float)
     ras_to_grid = np.linalg.inv(grid_to_ras)
     for prompt in prompts:
@@ -58,8 +61,8 @@ def encode_prompts(prompts: Iterable[Prompt], grid_to_ras: np.ndarray, thickness
 
 def _set_pixels(channel: np.ndarray, located: np.ndarray) -> None:
     """Set the pixels that hold ``located`` [n, >=2] (col, row); positions outside of the field of view are left out."""
-    seen = ((located[:, :2] >= -0.5 - _NEAR) & (located[:, :2] <= GRID_SIZE - 0.5 + _NEAR)).all(axis=1)
-    cols, rows = np.clip(np.floor(located[seen, :2].T + 0.5).astype(int), 0, GRID_SIZE - 1)
+    seen = ((located[:, :2] >= -0.5 - _NEAR) & (located[:, :2] <= len(channel) - 0.5 + _NEAR)).all(axis=1)
+    cols, rows = np.clip(np.floor(located[seen, :2].T + 0.5).astype(int), 0, len(channel) - 1)
     channel[rows, cols] = 1
 
 
@@ -104,13 +107,13 @@ def _brush(channel: np.ndarray, parts: list[np.ndarray], radius: float) -> None:
     drawn = np.concatenate([sample for part in parts for sample in (part[::every], part[-1:])])
     reach = np.arange(-int(np.ceil(radius)), int(np.ceil(radius)) + 1)
     offsets = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2)
-    drawn = drawn[((drawn > -1 - radius) & (drawn < GRID_SIZE + radius)).all(axis=1)]
+    drawn = drawn[((drawn > -1 - radius) & (drawn < len(channel) + radius)).all(axis=1)]
     chunk = 1 + 1_000_000 // len(offsets)
     for start in range(0, len(drawn), chunk):
         points = drawn[start : start + chunk, None]
         pixels = np.floor(points + 0.5) + offsets
         near = ((pixels - points) ** 2).sum(axis=-1) <= radius**2 + _NEAR
-        near &= ((pixels >= 0) & (pixels < GRID_SIZE)).all(axis=-1)
+        near &= ((pixels >= 0) & (pixels < len(channel))).all(axis=-1)
         cols, rows = pixels[near].astype(int).T
         channel[rows, cols] = 1
 
@@ -118,14 +121,15 @@ def _brush(channel: np.ndarray, parts: list[np.ndarray], radius: float) -> None:
 def _fill_outline(channel: np.ndarray, outline: np.ndarray) -> None:
     """Fill the polygon ``outline`` [n, 2] (col, row) by the even-odd rule at pixel centres."""
     start, end = outline, np.roll(outline, -1, axis=0)
-    rows = np.arange(GRID_SIZE)
+    size = len(channel)
+    rows = np.arange(size)
     crosses = (start[:, 1, None] <= rows) != (end[:, 1, None] <= rows)
     edge, row = np.nonzero(crosses)
     part = (row - start[edge, 1]) / (end[edge, 1] - start[edge, 1])
     col = start[edge, 0] + part * (end[edge, 0] - start[edge, 0])
-    toggles = np.zeros((GRID_SIZE, GRID_SIZE + 1), int)
-    np.add.at(toggles, (row, np.clip(np.ceil(col), 0, GRID_SIZE).astype(int)), 1)
-    channel[np.cumsum(toggles, axis=1)[:, :GRID_SIZE] % 2 == 1] = 1
+    toggles = np.zeros((size, size + 1), int)
+    np.add.at(toggles, (row, np.clip(np.ceil(col), 0, size).astype(int)), 1)
+    channel[np.cumsum(toggles, axis=1)[:, :size] % 2 == 1] = 1
 
 
 def _fill_box(channel: np.ndarray, box: Box, grid_to_ras: np.ndarray, thickness_mm: float) -> None:
@@ -133,7 +137,7 @@ def _fill_box(channel: np.ndarray, box: Box, grid_to_ras: np.ndarray, thickness_
     axes, half = np.asarray(box.axes, float), np.asarray(box.size, float) / 2
     to_box = axes @ grid_to_ras[:3, :3]  # columns: box coordinates per column, per row, per mm of z
     origin = axes @ (grid_to_ras[:3, 3] - np.asarray(box.center, float))
-    col, row = np.meshgrid(np.arange(GRID_SIZE), np.arange(GRID_SIZE))
+    col, row = np.meshgrid(np.arange(len(channel)), np.arange(len(channel)))
     off = np.abs(np.stack([col, row], axis=-1) @ to_box[:, :2].T + origin)
     reach = half + np.abs(to_box[:, 2]) * thickness_mm / 2 + _NEAR
     inside = (off <= reach).all(axis=-1)

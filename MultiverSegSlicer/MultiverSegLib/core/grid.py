@@ -1,4 +1,4 @@
-"""The grid every network works on. Grid arrays are [row, col], float32; coordinates are (row, col) with pixel centres at integers.
+"""The grid networks work on. Grid arrays are [row, col], float32; coordinates are (row, col) with pixel centres at integers.
 
 A grid lies on a plane in patient space (RAS, mm). ``grid_to_ras`` is a 4x4 float64 matrix that maps the homogeneous (col, row, z, 1) to RAS:
 its first two columns are the step in mm per column and per row, its third the unit normal, so z is the signed distance from the plane in mm.
@@ -12,7 +12,8 @@ import numpy as np
 
 from .errors import VolumeError
 
-#: Rows and columns of the square grid, fixed by the published networks (papers: MultiverSeg B.1, ScribblePrompt).
+#: Rows and columns of the square grid of contexts and of most networks, as published (papers: MultiverSeg B.1, ScribblePrompt). A model may have
+#: another (``Capabilities.size``).
 GRID_SIZE = 128
 #: A volume's own axes, by number in (i, j, k); its array is [k, j, i].
 AXES = ("i", "j", "k")
@@ -86,6 +87,7 @@ def place_grid(
     normal: np.ndarray,
     side_mm: float | None = None,
     roi: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None,
+    size: int = GRID_SIZE,
 ) -> np.ndarray:
     """``grid_to_ras`` of the square grid on the plane through ``origin`` (R, A, S in mm) with ``normal``.
 
@@ -94,6 +96,7 @@ def place_grid(
         dimensions: voxels along i, j, k.
         side_mm: side of the field of view, centred on the slice; None: the whole slice, padded to a square.
         roi: ((R, A, S) centre, (R, A, S) size) in mm: the field of view is the square around this box's shadow on the plane.
+        size: rows and columns of the grid.
 
     Raises:
         VolumeError: the plane does not meet the volume.
@@ -113,7 +116,7 @@ def place_grid(
         side = float(side_mm)
     if not side > 0:
         raise VolumeError("The field of view is empty: the plane only touches the volume, or the ROI has no size.")
-    step = side / GRID_SIZE
+    step = side / size
     first = center - side / 2 + step / 2
     matrix = np.eye(4)
     matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = column * step, row * step, normal

@@ -183,7 +183,7 @@ def _limits(values: np.ndarray, settings: ImageSettings) -> tuple[float, float]:
 
 
 def sample_image(array: np.ndarray, sheet: Sheet, settings: ImageSettings | None = None) -> np.ndarray:
-    """The image on the grid, float32 [128, 128] in 0..1, of a scalar ``array`` [k, j, i] whose ``sheet`` lies under the grid.
+    """The image on the sheet's grid, float32 [n, n] in 0..1, of a scalar ``array`` [k, j, i] whose ``sheet`` lies under the grid.
 
     Raises:
         VolumeError: the plane does not meet the volume, or only voxels without a finite value.

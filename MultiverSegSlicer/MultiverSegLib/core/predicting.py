@@ -94,6 +94,20 @@ class Request:
     examples: tuple[ShownExample, ...] = ()
     query: Query | None = None
 
+    @staticmethod
+    def each(
+        images: Sequence[np.ndarray],
+        prompts: Sequence[np.ndarray | None] | None = None,
+        previous: Sequence[np.ndarray | None] | None = None,
+        examples: Sequence[ShownExample] = (),
+        query: Query | None = None,
+    ) -> list[Request]:
+        """One request for each image, all with the same examples and query; ``prompts`` and ``previous``: one per image, or None."""
+        shown = tuple(examples)
+        nothing = [None] * len(images)
+        parts = zip(images, nothing if prompts is None else prompts, nothing if previous is None else previous, strict=True)
+        return [Request(image, channels, logits, shown, query) for image, channels, logits in parts]
+
     @property
     def prompted(self) -> bool:
         """Whether there is any prompt."""
@@ -239,24 +253,37 @@ class Capabilities:
             f"{self.model} does not know {name!r}: " + (f"it knows {known}." if known else "it knows no structure by name.")
         )
 
-    def unread(self, prompts: np.ndarray | None) -> tuple[str, ...]:
-        """Those of ``PROMPTS`` that are there and that the model can't read."""
-        if prompts is None:
-            return ()
-        return tuple(name for name, channel in zip(PROMPTS, prompts, strict=True) if name not in self.prompts and channel.any())
+    def unread(self, prompts: np.ndarray | None) -> str:
+        """A sentence about prompts [3, ...] that are there and that the model can't read; "" if it reads them all."""
+        for name, channel in zip(PROMPTS, () if prompts is None else prompts, strict=prompts is not None):
+            if name not in self.prompts and np.any(channel):
+                return f"{self.model} reads no {_NAMES[name]}: {self._instead()}."
+        return ""
+
+    def lacking(self, example: bool, prompt: bool, structure: bool) -> str:
+        """A sentence about what a request needs besides what it has; "" if it has enough."""
+        asked = {"example": example, "prompt": prompt, "structure": structure}
+        if not self.needs or any(asked[what] for what in self.needs):
+            return ""
+        return f"{self.model} has nothing to go by: give {' or '.join(_ASKED[what] for what in self.needs)}."
+
+    def reads_example(self, masked: bool, prompts: np.ndarray | None = None) -> bool:
+        """Whether an example can be read that has a mask or, without one, these prompts."""
+        if masked:
+            return self.context != "none"
+        return self.context == "prompts" and prompts is not None and self._readable(prompts)
 
     def check(self, request: Request) -> None:
         """Raise MultiverSegError, in one sentence, if the model can't answer the request as it is."""
         self._check_arrays(request)
         if unread := self.unread(request.prompts):
-            raise MultiverSegError(f"{self.model} reads no {_NAMES[unread[0]]}: {self._instead()}.")
+            raise MultiverSegError(unread)
         if request.examples and self.context == "none":
             raise MultiverSegError(f"{self.model} reads no examples: give prompts or a structure's name.")
         self._check_examples(request)
         self._check_query(request.query)
-        asked = {"example": bool(request.examples), "prompt": request.prompted, "structure": request.query is not None}
-        if self.needs and not any(asked[what] for what in self.needs):
-            raise MultiverSegError(f"{self.model} has nothing to go by: give {' or '.join(_ASKED[what] for what in self.needs)}.")
+        if lacking := self.lacking(bool(request.examples), request.prompted, request.query is not None):
+            raise MultiverSegError(lacking)
 
     def _check_arrays(self, request: Request) -> None:
         for what, array, shape in (
@@ -273,8 +300,7 @@ class Capabilities:
                 raise MultiverSegError(
                     f"{self.model} works on {_times(self.shape)} cells: example {example.id} has {_times(np.shape(example.image))}, make it anew."
                 )
-            readable = self.context == "prompts" and example.prompts is not None and self._readable(example.prompts)
-            if example.mask is None and not readable:
+            if not self.reads_example(example.mask is not None, example.prompts):
                 reads = "masks" if self.context == "masks" else self._instead().removeprefix("use ")
                 raise MultiverSegError(f"{self.model} can't read example {example.id}: it has no mask, and the model reads {reads}.")
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .grid import GRID_SHAPE, GRID_SIZE
+from .grid import GRID_SIZE
 from .resample import resample
 
 _LEVEL = 1e-3  # in voxels: a plane that drifts less than this over the sheet is level, and passes exactly through a slice that near
@@ -32,6 +32,7 @@ class Sheet:
         height: (constant, per u, per v): where the plane cuts the column (u, v), counted from 0 over the whole array.
         to_sheet: [2, 3], grid (col, row, 1) -> (u, v) counted from ``start``, for positions on the plane.
         aside: (col, row) by which one voxel along ``axis`` moves across the grid.
+        size: rows and columns n of the grid.
     """
 
     axis: int
@@ -41,10 +42,11 @@ class Sheet:
     height: tuple[float, float, float]
     to_sheet: np.ndarray
     aside: tuple[float, float]
+    size: int = GRID_SIZE
 
     @staticmethod
-    def of(ijk_to_ras: np.ndarray, dimensions: tuple[int, int, int], grid_to_ras: np.ndarray) -> Sheet:
-        """The sheet of a volume of ``dimensions`` (i, j, k) with ``ijk_to_ras`` (4x4) under the grid at ``grid_to_ras`` (4x4)."""
+    def of(ijk_to_ras: np.ndarray, dimensions: tuple[int, int, int], grid_to_ras: np.ndarray, size: int = GRID_SIZE) -> Sheet:
+        """The sheet of a volume of ``dimensions`` (i, j, k) with ``ijk_to_ras`` (4x4) under the grid of ``size`` x ``size`` pixels at ``grid_to_ras`` (4x4)."""
         grid_to_ijk = np.linalg.solve(ijk_to_ras, grid_to_ras)
         ijk_to_grid = np.linalg.inv(grid_to_ijk)
         distance = ijk_to_grid[2]  # signed distance in mm of the voxel (i, j, k, 1) from the plane
@@ -53,15 +55,20 @@ class Sheet:
         axis = int(np.argmax(np.abs(distance[:3]) * (1 + tie)))
         u, v = _IN_PLANE[axis]
         to_plane = grid_to_ijk[[u, v]][:, [0, 1, 3]]
-        edges = np.array([[c, r, 1] for c in (-0.5, GRID_SIZE - 0.5) for r in (-0.5, GRID_SIZE - 0.5)]) @ to_plane.T
+        edges = np.array([[c, r, 1] for c in (-0.5, size - 0.5) for r in (-0.5, size - 0.5)]) @ to_plane.T
         low = np.maximum(np.floor(edges.min(axis=0)) - 1, 0).astype(int)
         high = np.minimum(np.ceil(edges.max(axis=0)) + 2, (dimensions[u], dimensions[v])).astype(int)
-        size = np.maximum(high - low, 0)
+        extent = np.maximum(high - low, 0)
         to_sheet = to_plane.copy()
         to_sheet[:, 2] -= low
         height = tuple(float(-distance[part] / distance[axis]) for part in (3, u, v))
         aside = (float(ijk_to_grid[0, axis]), float(ijk_to_grid[1, axis]))
-        return Sheet(axis, (int(low[0]), int(low[1])), (int(size[1]), int(size[0])), dimensions[axis], height, to_sheet, aside)
+        return Sheet(axis, (int(low[0]), int(low[1])), (int(extent[1]), int(extent[0])), dimensions[axis], height, to_sheet, aside, size)
+
+    @property
+    def grid_shape(self) -> tuple[int, int]:
+        """Of an array on the grid."""
+        return self.size, self.size
 
     @property
     def empty(self) -> bool:
@@ -98,7 +105,8 @@ class Sheet:
         """[v, u] bool: the voxel lies on the plane and within the grid's field of view."""
         col, row = self._grid_positions()
         near = 1e-6
-        seen = (col >= -0.5 - near) & (col <= GRID_SIZE - 0.5 + near) & (row >= -0.5 - near) & (row <= GRID_SIZE - 0.5 + near)
+        last = self.size - 0.5 + near
+        seen = (col >= -0.5 - near) & (col <= last) & (row >= -0.5 - near) & (row <= last)
         return seen & self.inside
 
     # --- between the 3D array and the sheet
@@ -152,28 +160,28 @@ class Sheet:
     # --- between the sheet and the grid
 
     def to_grid(self, values: np.ndarray, valid: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Anti-aliased (mean, coverage), both [128, 128] float64, of ``values`` [v, u] (see ``resample``)."""
+        """Anti-aliased (mean, coverage), both [n, n] float64, of ``values`` [v, u] (see ``resample``)."""
         if self.empty:
-            return np.zeros(GRID_SHAPE), np.zeros(GRID_SHAPE)
-        return resample(np.asarray(values, np.float64), self.to_sheet, GRID_SHAPE, valid)
+            return np.zeros(self.grid_shape), np.zeros(self.grid_shape)
+        return resample(np.asarray(values, np.float64), self.to_sheet, self.grid_shape, valid)
 
     def from_grid(self, values: np.ndarray) -> np.ndarray:
-        """[v, u] float64 of grid ``values`` [128, 128], resampled bilinearly (averaged where voxels are larger than grid pixels)."""
+        """[v, u] float64 of grid ``values`` [n, n], resampled bilinearly (averaged where voxels are larger than grid pixels)."""
         return resample(np.asarray(values, np.float64), self._to_grid_matrix, self.shape, shift=self._shift)[0]
 
     def pool(self, mask: np.ndarray) -> np.ndarray:
-        """Max-pool ``mask`` [v, u] to the grid, [128, 128] float32 of 0 and 1.
+        """Max-pool ``mask`` [v, u] to the grid, [n, n] float32 of 0 and 1.
 
         A grid pixel is set if a set voxel's centre lies in it, or if its own centre lies in a set voxel: nothing painted in view vanishes.
         """
-        out = np.zeros(GRID_SHAPE, np.float32)
+        out = np.zeros(self.grid_shape, np.float32)
         rows, cols = np.nonzero(mask & self.in_view)
         if not len(rows):
             return out
         col, row = (np.broadcast_to(part, self.shape)[rows, cols] for part in self._grid_positions())
-        out[_pixel(row), _pixel(col)] = 1
-        grid_col, grid_row = np.meshgrid(np.arange(GRID_SIZE), np.arange(GRID_SIZE))
-        u, v = np.floor(np.tensordot(self.to_sheet, np.stack([grid_col, grid_row, np.ones(GRID_SHAPE)]), axes=1) + 0.5).astype(int)
+        out[self._pixel(row), self._pixel(col)] = 1
+        grid_col, grid_row = np.meshgrid(np.arange(self.size), np.arange(self.size))
+        u, v = np.floor(np.tensordot(self.to_sheet, np.stack([grid_col, grid_row, np.ones(self.grid_shape)]), axes=1) + 0.5).astype(int)
         there = (u >= 0) & (u < self.shape[1]) & (v >= 0) & (v < self.shape[0])
         out[there] = np.maximum(out[there], (mask & self.inside)[v[there], u[there]])
         return out
@@ -219,13 +227,12 @@ class Sheet:
         u, v, index = cols + self.start[0], rows + self.start[1], self.indices[rows, cols]
         return {0: (v, u, index), 1: (v, index, u), 2: (index, v, u)}[self.axis]
 
+    def _pixel(self, position: np.ndarray) -> np.ndarray:
+        return np.clip(np.floor(position + 0.5).astype(int), 0, self.size - 1)
+
     @staticmethod
     def _finite(values: np.ndarray, valid: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
         if np.issubdtype(dtype, np.floating):
             valid = valid & np.isfinite(values)
             values = np.where(valid, values, 0)
         return values, valid
-
-
-def _pixel(position: np.ndarray) -> np.ndarray:
-    return np.clip(np.floor(position + 0.5).astype(int), 0, GRID_SIZE - 1)

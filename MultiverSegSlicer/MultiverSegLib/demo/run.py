@@ -185,7 +185,7 @@ class DemoRun:
         """Everything that comes before the first case."""
         from ..cli.console import step
         from ..core.files import remove_leftovers
-        from ..core.predictor import Predictor
+        from ..core.predictors import open_predictor, warm_up
         from ..mrml.headless import start
 
         self.out.mkdir(parents=True, exist_ok=True)
@@ -193,8 +193,8 @@ class DemoRun:
         with step("Starting MRML"):
             start()
         with step("Loading the model"):
-            self.predictor = Predictor(self.model, device=self.device)
-            self.predictor.warm_up()
+            self.predictor = open_predictor(self.model, self.device)
+            warm_up(self.predictor)
         if self.axis == "auto":
             self.axis = self._largest_axis(self.cases[0])
 

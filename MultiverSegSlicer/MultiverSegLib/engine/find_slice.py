@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..core.context.example import image_feature
+from ..core.context.example import Example, image_feature
 from ..core.errors import Cancelled, ContextError
 
 _MOST = 64
@@ -27,7 +26,7 @@ class Candidate:
 
 
 def find_slice(
-    image: Callable[[int], np.ndarray], count: int, examples: Sequence[Any], cancel: Callable[[], bool] = lambda: False
+    image: Callable[[int], np.ndarray], count: int, examples: Sequence[Example], cancel: Callable[[], bool] = lambda: False
 ) -> Candidate:
     """The slice that looks most like the examples.
 
@@ -44,7 +43,7 @@ def find_slice(
     """
     if not len(examples):
         raise ContextError("Without an example there is nothing to find a slice by: accept a case first.")
-    shown = [example for example in examples if not getattr(example, "empty", False)] or examples
+    shown = [example for example in examples if not example.empty] or examples
     features = np.stack([example.feature for example in shown])
     step = -(-count // _MOST)
     scores: dict[int, float] = {}

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.context.context_set import ContextSet, Example
 from ..core.errors import SegmentationError
+from ..core.grid import GRID_SIZE
 from ..core.imaging import ImageSettings
 from ..mrml.slice_plane import SlicePlane
 
@@ -28,11 +29,12 @@ def example_of(
     structure: str = "",
     model: str = "",
 ) -> Example:
-    """The context example that a segment gives on a plane: image and binary mask on the grid, and where they came from.
+    """The context example that a segment gives on a plane: image and binary mask on the context's grid, and where they came from.
 
     Raises:
         SegmentationError: the segment is empty on the plane.
     """
+    plane = plane.at(GRID_SIZE)
     mask = plane.sample_segment(segmentation, segment_id) >= 0.5
     if not mask.any():
         name = segmentation.GetSegmentation().GetSegment(segment_id).GetName()

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.asking import ask
 from ..core.confidence import entropy_confidence, subset_agreement
+from ..core.predicting import Prediction, Predictor
 from .find_slice import find_slice
-from .volume_propagation import Confirmed, Limits, Predicts, SliceResult, VolumePropagation
+from .volume_propagation import Confirmed, Limits, SliceResult, VolumePropagation
 
 KINDS = ("slice", "volume")
 
@@ -50,7 +52,7 @@ def is_due(proposal: Mapping[str, Any], kind: str, model: str, examples: Collect
 def propose(
     image: Callable[[int], np.ndarray],
     count: int,
-    predictor: Predicts,
+    predictor: Predictor,
     examples: Sequence[Any],
     select: Callable[[np.ndarray], Sequence[Any]],
     kind: str = "slice",
@@ -70,8 +72,8 @@ def propose(
     found = find_slice(image, count, examples, cancel)
     examples = list(select(image(found.index)))
 
-    def predicted(part: Sequence[Any]) -> Any:
-        return predictor.predict_batch([image(found.index)], None, None, part)[0]
+    def predicted(part: Sequence[Any]) -> Prediction:
+        return ask(predictor, image(found.index), examples=part)
 
     first = predicted(examples)
     probability = np.asarray(first.probability, np.float32)
@@ -88,5 +90,4 @@ def propose(
         results[found.index] = SliceResult(
             found.index, probability, confirmed[found.index].previous, entropy_confidence(probability), int(mask.sum()), ()
         )
-    presence = getattr(first, "presence", None)
-    return Proposal(found.index, results, float(first.confidence), informative, tuple(e.id for e in examples), presence)
+    return Proposal(found.index, results, float(first.confidence), informative, tuple(e.id for e in examples), first.presence)

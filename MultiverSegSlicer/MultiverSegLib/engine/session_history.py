@@ -20,7 +20,7 @@ _EDITED = 0.25
 class Step:
     """A state of the session that undo returns to.
 
-    ``before``: logits [128, 128] of what stood on the slice when the step began, or None; ``prediction``: what the prompts gave, ``edits``:
+    ``before``: logits [n, n] of what stood on the slice when the step began, or None; ``prediction``: what the prompts gave, ``edits``:
     what that changed in the segmentation.
     """
 
@@ -51,9 +51,9 @@ def told_by_hand(seen: np.ndarray | None, now: np.ndarray, logits: np.ndarray | 
     """The previous logits for the network after somebody painted or erased; None if nobody did.
 
     Args:
-        seen, now: coverage of the segment on the grid [128, 128], 0..1, as it was left and as it is; ``seen`` None: it was never looked at, so
+        seen, now: coverage of the segment on the grid [n, n], 0..1, as it was left and as it is; ``seen`` None: it was never looked at, so
             that all that stands there counts.
-        logits: what the session had last, [128, 128], or None.
+        logits: what the session had last, [n, n], or None.
     """
     edited = np.full(now.shape, bool((now >= 0.5).any())) if seen is None else np.abs(now - seen) > _EDITED
     if not edited.any():

@@ -7,7 +7,7 @@
     prediction = session.run(request)          #   any thread: arrays only
     session.apply(request, prediction)         #   main thread: writes the segment; False if the request is out of date
 
-Coordinates: prompts are in patient space (RAS, mm); images, channels and logits are on the plane's grid, float32 [128, 128].
+Coordinates: prompts are in patient space (RAS, mm); images, channels and logits are on the plane's grid, float32 [n, n], of the model's size.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from ..core.asking import ask
 from ..core.context.context_set import ContextSet, Example
+from ..core.context.showing import to_size
 from ..core.errors import PromptError
 from ..core.imaging import ImageSettings
+from ..core.predicting import Capabilities, Prediction, Predictor
 from ..core.prompts import Prompt, Prompts
 from ..mrml.labelmaps import segment_voxels
 from ..mrml.segments import get_segment, max_slice
@@ -36,20 +39,12 @@ from .session_history import Inverse, Step, told_by_hand
 observers: list[Callable[[SliceSession, PredictionRequest | None, Any], None]] = []
 
 
-class PredictorLike(Protocol):
-    """What a session needs of ``core.predictor.Predictor``."""
-
-    description: str
-
-    def predict(self, image: np.ndarray, prompts: Any = None, logits: Any = None, examples: Sequence[Example] = (), cancel: Any = None): ...
-
-
 @dataclass(frozen=True, eq=False)
 class PredictionRequest:
     """Everything one prediction needs, as arrays: safe to hand to another thread.
 
-    ``channels`` [3, 128, 128] (box, positive, negative) or None; ``logits`` [128, 128] of the previous prediction or None.
-    ``to_ras``, ``dimensions``: the volume's voxel grid. ``cancel.set()`` stops the prediction early.
+    ``channels`` [3, n, n] (box, positive, negative) or None; ``logits`` [n, n] of the previous prediction or None.
+    ``plane``: where the grid lies. ``to_ras``, ``dimensions``: the volume's voxel grid. ``cancel.set()`` stops the prediction early.
     """
 
     serial: int
@@ -57,6 +52,7 @@ class PredictionRequest:
     channels: np.ndarray | None
     logits: np.ndarray | None
     examples: tuple[Example, ...]
+    plane: SlicePlane
     to_ras: np.ndarray
     dimensions: tuple[int, int, int]
     cancel: threading.Event = field(default_factory=threading.Event)
@@ -81,9 +77,9 @@ class SliceSession:
         volume_node: vtkMRMLScalarVolumeNode.
         segmentation_node, segment_id: where the result goes. What the segment holds on the plane counts as the previous prediction, so that
             corrections made by hand are kept in mind.
-        plane: the slice plane.
+        plane: the slice plane; its grid gets the size that the model works on.
         settings: how intensities become the image; None: those of the context, else the defaults.
-        predictor: a ``Predictor``, or anything with its ``predict``.
+        predictor: see ``core.predicting``.
         context: examples of this structure; None: none.
         strategy, cap: which examples a prediction gets, and at most how many.
         threshold: probability from which a voxel belongs to the structure.
@@ -99,7 +95,7 @@ class SliceSession:
         segment_id: str,
         plane: SlicePlane,
         settings: ImageSettings | None = None,
-        predictor: PredictorLike | None = None,
+        predictor: Predictor | None = None,
         context: ContextSet | None = None,
         *,
         strategy: str = "most_similar",
@@ -159,36 +155,37 @@ class SliceSession:
         """Gather the arrays for a prediction from the nodes. Cancels the request before it.
 
         Raises:
-            PromptError: neither prompts nor examples nor anything in the segment to start from.
+            PromptError: neither prompts nor examples nor anything in the segment to start from, or a prompt that the model can't read.
             VolumeError, SegmentationError: the nodes are not usable.
         """
         self._tell(None, None)
         self.cancel()
+        able = self._fit_to_model()
         channels = self._channels()
         image = self.image()
         examples = self._examples(image)
         self._mind_manual_edits()
-        logits = self._done[-1].before
-        if channels is None and logits is None and not examples:
-            raise PromptError("There is nothing to go by: give a prompt on this slice, or a context with at least one example.")
+        logits = self._on_grid(self._done[-1].before)
+        _check(able, channels, logits, examples)
         self._serial += 1
         grid = ijk_to_ras(self.volume_node), dimensions_of(self.volume_node)
-        self._pending = PredictionRequest(self._serial, image, channels, logits, examples, *grid)
+        self._pending = PredictionRequest(self._serial, image, channels, logits, examples, self.plane, *grid)
         return self._pending
 
-    def run(self, request: PredictionRequest) -> Any:
+    def run(self, request: PredictionRequest) -> Prediction:
         """The prediction for ``request``, resampled to the volume's voxels too. Touches no node; may run in any thread.
 
         Raises:
             Cancelled: ``request.cancel`` was set.
         """
-        prediction = self.predictor.predict(request.image, request.channels, request.logits, request.examples, cancel=request.cancel)
-        pasted = self.plane.paste_on(prediction.probability, request.to_ras, request.dimensions, self.threshold)
+        assert self.predictor is not None
+        prediction = ask(self.predictor, request.image, request.channels, request.logits, request.examples, cancel=request.cancel)
+        pasted = request.plane.paste_on(prediction.probability, request.to_ras, request.dimensions, self.threshold)
         pasted.mask  # noqa: B018  (computed once and kept)
         self._pasted = pasted
         return prediction
 
-    def apply(self, request: PredictionRequest, prediction: Any) -> bool:
+    def apply(self, request: PredictionRequest, prediction: Prediction) -> bool:
         """Write a prediction into the segment. False, with nothing changed, if the request is out of date."""
         if not self.is_current(request):
             return False
@@ -209,7 +206,7 @@ class SliceSession:
         self._write(step)
         return True
 
-    def predict(self) -> Any:
+    def predict(self) -> Prediction:
         """Request, run and apply in one go; the prediction."""
         request = self.request()
         prediction = self.run(request)
@@ -317,16 +314,37 @@ class SliceSession:
         return not any(mask.any() for _, mask in self.plane.segment_sheets(self.segmentation_node, self.segment_id))
 
     def image(self) -> np.ndarray:
-        """The slice as the network sees it, float32 [128, 128] in 0..1; sampled again only when the volume changes."""
-        state = (self.volume_node.GetMTime(), self.volume_node.GetImageData().GetMTime() if self.volume_node.GetImageData() else 0)
+        """The slice as the network sees it, float32 [n, n] in 0..1; sampled again only when the volume or the grid changes."""
+        voxels = self.volume_node.GetImageData()
+        state = (self.volume_node.GetMTime(), voxels.GetMTime() if voxels else 0, self.plane.size)
         if self._image is None or self._image[0] != state:
             self._image = state, self.plane.sample(self.volume_node, self.settings)
         return self._image[1]
 
     # --- details
 
+    def _fit_to_model(self) -> Capabilities:
+        """Gives the plane the size of the model's grid.
+
+        Raises:
+            PromptError: there is no model, or it doesn't work on slices.
+        """
+        if self.predictor is None:
+            raise PromptError("There is no model to predict with: choose one.")
+        able = self.predictor.capabilities
+        if able.dims != 2:
+            raise PromptError(
+                f"{able.model} segments whole volumes, not single slices: use it on the volume, or choose another model here."
+            )
+        self.plane = self.plane.at(able.size)
+        return able
+
+    def _on_grid(self, logits: np.ndarray | None) -> np.ndarray | None:
+        """What a model with another grid predicted before, on this one's."""
+        return logits if logits is None or len(logits) == self.plane.size else to_size(logits, self.plane.size)
+
     def _channels(self) -> np.ndarray | None:
-        """Prompts and painted strokes on the grid, [3, 128, 128]; None if none of them is on the plane."""
+        """Prompts and painted strokes on the grid, [3, n, n]; None if none of them is on the plane."""
         channels = self.plane.rasterize(self.prompts)
         for stroke in self.strokes:
             painted = self.plane.rasterize_segment(stroke.segmentation, stroke.segment_id)
@@ -339,7 +357,8 @@ class SliceSession:
         return tuple(self.context.selection(image, self.strategy, self.cap))
 
     def _write(self, step: Step) -> None:
-        pasted = self.plane.paste(step.prediction.probability, self.volume_node, self.threshold)
+        probability = step.prediction.probability
+        pasted = self.plane.at(len(probability)).paste(probability, self.volume_node, self.threshold)
         if self._pasted is not None and self._pasted.same_as(pasted):
             pasted = self._pasted
         step.edits.append(self._writer.write(self.segmentation_node, self.segment_id, self.volume_node, pasted, self.mode))
@@ -359,13 +378,20 @@ class SliceSession:
         if seen is None and not any(mask.any() for _, mask in now[1]):
             return
         step = self._done[-1]
-        logits = told_by_hand(None if seen is None else coverage_of(seen[1]), coverage_of(now[1]), step.after)
+        before = None if seen is None else self._coverage(seen[1])
+        logits = told_by_hand(before, self._coverage(now[1]), self._on_grid(step.after))
         if logits is None:
             return
         if step.prediction is None:
             step.before = logits
         else:
             self._push(Step(step.prompts, logits))
+
+    def _coverage(self, sheets: list) -> np.ndarray:
+        """Part of each grid pixel that masks on sheets of an earlier or this grid cover."""
+        size = sheets[0][0].size if sheets else self.plane.size
+        covered = coverage_of(sheets, size)
+        return covered if size == self.plane.size else to_size(covered, self.plane.size)
 
     def _tell(self, request: PredictionRequest | None, prediction: Any) -> None:
         for observer in tuple(observers):
@@ -377,4 +403,15 @@ class SliceSession:
         self._undone.clear()
 
     def _model_name(self) -> str:
-        return str(getattr(self.predictor, "model", "") or "")
+        return self.predictor.capabilities.model if self.predictor is not None else ""
+
+
+def _check(able: Capabilities, channels: np.ndarray | None, logits: np.ndarray | None, examples: Sequence[Example]) -> None:
+    """Raises PromptError in one sentence if the model can't answer with what is there."""
+    if unread := able.unread(channels):
+        raise PromptError(unread)
+    if channels is None and (logits is None or not able.refines) and not examples:
+        raise PromptError("There is nothing to go by: give a prompt on this slice, or a context with at least one example.")
+    readable = able.context == "prompts" or (able.context == "masks" and not all(e.weak for e in examples))
+    if lacking := able.lacking(bool(examples) and readable, channels is not None, False):
+        raise PromptError(lacking)

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..core.context.example import Example
+from ..core.context.showing import shown_example
 from ..core.imaging import ImageSettings
+from ..core.predicting import Predictor
 from ..core.prompts import Box, Prompts
 from ..core.selection import select
 from ..mrml.segments import SegmentWriter
@@ -20,7 +22,7 @@ from .volume_session import SliceStack
 
 
 def prompts_by_slice(planes: Sequence[SlicePlane], prompts: Prompts) -> tuple[dict[int, np.ndarray], tuple[int, int] | None]:
-    """Prompts [3, 128, 128] by slice index, and the first and last slice that the boxes leave (None: there is no box).
+    """Prompts [3, n, n] by slice index, and the first and last slice that the boxes leave (None: there is no box).
 
     A box says on its middle slice where the structure is; elsewhere it only bounds the slices, since the structure is narrower towards its ends.
     """
@@ -42,7 +44,7 @@ def segment_volume(
     segment_id: str,
     axis: str,
     settings: ImageSettings,
-    predictor: Any,
+    predictor: Predictor,
     prompts: Prompts,
     examples: Sequence[Example] = (),
     strategy: str = "most_similar",
@@ -57,7 +59,7 @@ def segment_volume(
         ContextError: neither prompts nor examples.
         Cancelled: ``cancel`` said so; nothing was written.
     """
-    stack = SliceStack(volume, axis, settings)
+    stack = SliceStack(volume, axis, settings, predictor.capabilities.size)
     given, bounds = prompts_by_slice(stack.planes, prompts)
     limits = limits or Limits()
     if bounds is not None:
@@ -68,10 +70,9 @@ def segment_volume(
         guide = min(given, key=lambda n: abs(n - middle)) if given else find_slice(stack.image, len(stack), chosen, cancel).index
         chosen = list(select(strategy, stack.image(guide), chosen, cap))
 
-    def example_of(image: np.ndarray, mask: np.ndarray, index: int) -> Example:
-        return Example(image, mask, case=f"slice {index} of this volume", axis=axis, settings=settings)
-
-    work = VolumePrompting(stack.image, len(stack), predictor, chosen, example_of, limits, stack.step)
+    work = VolumePrompting(
+        stack.image, len(stack), predictor, chosen, lambda image, mask, _: shown_example(image, mask), limits, stack.step
+    )
     results = work.run(given, cancel, progress)
     pasted = [stack.planes[n].paste(r.probability, volume, limits.threshold) for n, r in sorted(results.items())]
     SegmentWriter().write_all(segmentation, segment_id, volume, pasted)

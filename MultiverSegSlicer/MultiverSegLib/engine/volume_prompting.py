@@ -12,18 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from ..core.asking import ask
 from ..core.errors import Cancelled, ContextError
+from ..core.predicting import Prediction, Predictor
 from .find_slice import find_slice
-from .volume_propagation import Confirmed, Limits, Predicts, SliceResult, VolumePropagation
+from .volume_propagation import Confirmed, Limits, SliceResult, VolumePropagation
 
 
 class VolumePrompting:
     """One structure in one volume. Keeps what it found, for the next prompt.
 
     Args:
-        image: the image of a slice on its grid, float32 [128, 128] in 0..1, by index.
+        image: the image of a slice on its grid, float32 [n, n] in 0..1, by index.
         count: number of slices.
-        predictor: anything with ``predict_batch``.
+        predictor: see ``core.predicting``.
         examples: the cohort's examples (already selected).
         example_of: makes an example of a prompted slice (image, mask, index) for the context of the others.
         limits: where propagation goes and stops; a box in 3D gives ``first`` and ``last``.
@@ -34,7 +36,7 @@ class VolumePrompting:
         self,
         image: Callable[[int], np.ndarray],
         count: int,
-        predictor: Predicts,
+        predictor: Predictor,
         examples: Sequence[Any] = (),
         example_of: Callable[[np.ndarray, np.ndarray, int], Any] | None = None,
         limits: Limits | None = None,
@@ -61,7 +63,7 @@ class VolumePrompting:
         """The slices of the structure by index; slices that aren't in it are missing or empty.
 
         Args:
-            prompts: all prompts [3, 128, 128] so far by slice index. Without any, the examples say what is wanted.
+            prompts: all prompts [3, n, n] so far by slice index. Without any, the examples say what is wanted.
             cancel: asked before each forward pass.
             progress: gets the number of slices propagated in this call.
 
@@ -92,19 +94,19 @@ class VolumePrompting:
         before = self._confirmed.get(index)
         previous = self.results[index].logits if before is None and index in self.results else None if before is None else before.previous
         context = self._examples
-        if self._example_of is not None:
+        if self._example_of is not None and self._predictor.capabilities.context != "none":
             own = sorted((i for i in confirmed if i != index), key=lambda i: abs(i - index))[:2]
             context = [*(self._example_of(self._image(i), confirmed[i].mask, i) for i in own), *context]
-        return self._as_confirmed(self._predictor.predict_batch([self._image(index)], [channels], [previous], context)[0])
+        return self._as_confirmed(ask(self._predictor, self._image(index), channels, previous, context))
 
     def _found(self, cancel: Callable[[], bool]) -> dict[int, Confirmed]:
         """The slice that looks most like the examples, as they alone segment it."""
         if not self._examples:
             raise ContextError("There is nothing to go by: click on the structure, or accept a case first.")
         index = find_slice(self._image, self._count, self._examples, cancel).index
-        return {index: self._as_confirmed(self._predictor.predict_batch([self._image(index)], None, None, self._examples)[0])}
+        return {index: self._as_confirmed(ask(self._predictor, self._image(index), examples=self._examples))}
 
-    def _as_confirmed(self, prediction: Any) -> Confirmed:
+    def _as_confirmed(self, prediction: Prediction) -> Confirmed:
         mask = np.asarray(prediction.probability) > self._propagation.limits.threshold
         return Confirmed(mask.astype(np.uint8), np.asarray(prediction.logits, np.float32))
 

@@ -1,6 +1,6 @@
 """Through a volume: from the confirmed slices outwards, slice by slice, the neighbour's result as previous logits.
 
-Nothing here touches MRML: images come from a function (index -> [128, 128]), results go out as probabilities, so it runs in a worker thread.
+Nothing here touches MRML: images come from a function (index -> [n, n]), results go out as probabilities, so it runs in a worker thread.
 
 The slices between two confirmed ones are one *run*, walked from both ends and blended by distance; before the first and behind the last
 confirmed slice a run has one end and stops where the structure ends. A run depends on its own confirmed slices only (its length on how far
@@ -15,21 +15,17 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from ..core.asking import ask_each
 from ..core.confidence import entropy_confidence
 from ..core.errors import Cancelled, PromptError
+from ..core.predicting import Predictor
 
 _SURE = 8.0  # the logit given to the inside of a confirmed mask; the outside gets the negative
 _FEWEST_PIXELS = 3
-
-
-class Predicts(Protocol):
-    """What propagation needs of a Predictor."""
-
-    def predict_batch(self, images: Sequence, prompts: Sequence | None, logits: Sequence | None, examples: Sequence) -> Sequence[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A slice that the person prompted or accepted: ``mask`` [128, 128] (non-zero is inside) and, if it was predicted, its ``logits``.
+    """A slice that the person prompted or accepted: ``mask`` [n, n] (non-zero is inside) and, if it was predicted, its ``logits``.
 
     An empty mask is a statement too: the structure ends there.
     """
@@ -67,7 +63,7 @@ class Confirmed:
 
     @property
     def previous(self) -> np.ndarray:
-        """What the neighbour gets as previous logits, float32 [128, 128]."""
+        """What the neighbour gets as previous logits, float32 [n, n]."""
         if self.logits is not None:
             return np.asarray(self.logits, np.float32)
         return np.where(np.asarray(self.mask) > 0, _SURE, -_SURE).astype(np.float32)
@@ -79,7 +75,7 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class SliceResult:
-    """One slice: ``probability`` and ``logits`` float32 [128, 128], ``area`` in grid pixels, which confirmed slices it ``came_from``, and the
+    """One slice: ``probability`` and ``logits`` float32 [n, n], ``area`` in grid pixels, which confirmed slices it ``came_from``, and the
     ``presence`` that the model gave it (None: it can't say)."""
 
     index: int
@@ -126,9 +122,9 @@ class VolumePropagation:
     """Fills a volume from its confirmed slices, and keeps what later corrections leave valid.
 
     Args:
-        image: the image of a slice on its grid, float32 [128, 128] in 0..1, by index.
+        image: the image of a slice on its grid, float32 [n, n] in 0..1, by index.
         count: number of slices.
-        predictor: anything with ``predict_batch``.
+        predictor: see ``core.predicting``.
         examples: the cohort's examples (already selected).
         example_of: makes an example of a confirmed slice (image, mask) for the context; None: confirmed slices serve as neighbours only.
         limits: range and stopping rule.
@@ -139,7 +135,7 @@ class VolumePropagation:
         self,
         image: Callable[[int], np.ndarray],
         count: int,
-        predictor: Predicts,
+        predictor: Predictor,
         examples: Sequence[Any] = (),
         example_of: Callable[[np.ndarray, np.ndarray, int], Any] | None = None,
         limits: Limits | None = None,
@@ -166,7 +162,7 @@ class VolumePropagation:
 
         Args:
             confirmed: by slice index; at least one that isn't empty.
-            prompts: prompts [3, 128, 128] on slices in between, by index.
+            prompts: prompts [3, n, n] on slices in between, by index.
             cancel: asked before each forward pass.
             progress: gets the number of slices predicted in this call.
 
@@ -242,6 +238,8 @@ class VolumePropagation:
         return {run: self._joined(run, fronts[run]) for run in group}
 
     def _context(self, run: _Run, confirmed: Mapping[int, Confirmed]) -> list[Any]:
+        if self._predictor.capabilities.context == "none":
+            return []
         own = [] if self._example_of is None else [self._example_of(self._image(e), confirmed[e].mask, e) for e in run.ends]
         return [*own, *self._examples]
 
@@ -264,14 +262,12 @@ class VolumePropagation:
         """One forward pass: the next slice of every front."""
         indices = [front.order.pop(0) for front in active]
         given = [prompts.get(index) for index in indices]
-        nothing = np.zeros((3, *active[0].previous.shape), np.float32)
-        channels = None if all(g is None for g in given) else [nothing if g is None else g for g in given]
         images = [self._image(index) for index in indices]
-        predictions = self._predictor.predict_batch(images, channels, [front.previous for front in active], context)
+        predictions = ask_each(self._predictor, images, given, [front.previous for front in active], context)
         self.predicted += len(indices)
         for front, index, prediction in zip(active, indices, predictions, strict=True):
             result = self._result(index, prediction.probability, prediction.logits, (front.start,))
-            result = replace(result, presence=getattr(prediction, "presence", None))
+            result = replace(result, presence=prediction.presence)
             if self.limits.reach is not None and index not in prompts:
                 result = self._within_reach(result, front.previous > 0)
             front.found[index] = result

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ..core.grid import GRID_SIZE
 from ..core.imaging import ImageSettings, sample_image
+from ..core.predicting import Predictor
 from ..core.prompts import Prompts
 from ..mrml import segments, volumes
 from ..mrml.axes import array_axis
 from ..mrml.slice_plane import SlicePlane, planes_of
-from .volume_propagation import Confirmed, Limits, Predicts, SliceResult, VolumePropagation
+from .volume_propagation import Confirmed, Limits, SliceResult, VolumePropagation
 
 
 class VolumeWork:
@@ -25,7 +27,7 @@ class VolumeWork:
         volume, segmentation, segment_id: the nodes.
         axis: voxel axis "i", "j" or "k".
         settings: how slices are shown to the network.
-        predictor: has ``predict_batch``.
+        predictor: see ``core.predicting``.
         examples: the cohort's examples, already selected.
         example_of: makes an example of (image, mask, index); None: confirmed slices serve as neighbours only.
         limits: range and stopping rule.
@@ -38,13 +40,13 @@ class VolumeWork:
         segment_id: str,
         axis: str,
         settings: ImageSettings,
-        predictor: Predicts,
+        predictor: Predictor,
         examples: Sequence[Any] = (),
         example_of: Callable[[np.ndarray, np.ndarray, int], Any] | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.volume, self.segmentation, self.segment_id, self.axis = volume, segmentation, segment_id, axis
-        self.stack = SliceStack(volume, axis, settings)
+        self.stack = SliceStack(volume, axis, settings, predictor.capabilities.size)
         self._propagation = VolumePropagation(self.stack.image, len(self.stack), predictor, examples, example_of, limits, self.stack.step)
         self._written: dict[int, np.ndarray] = {}
         self._confirmed: dict[int, Confirmed] = {}
@@ -88,7 +90,7 @@ class VolumeWork:
 
     def commit(self, results: Mapping[int, SliceResult], writer: segments.SegmentWriter | None = None) -> segments.PlaneEdit:
         """Writes the slices that propagation found, and clears those it had found before but not now. One undo step."""
-        empty = np.zeros((128, 128), np.float32)
+        empty = np.zeros((self.stack.size, self.stack.size), np.float32)
         found = {index: result.probability for index, result in results.items() if not result.confirmed}
         gone = {index: empty for index in self._written if index not in results and index not in self._confirmed}
         threshold = self._propagation.limits.threshold
@@ -105,10 +107,11 @@ class VolumeWork:
 
 
 class SliceStack:
-    """The slices of a volume along an axis as grid images. Made on the main thread; ``image`` works on plain arrays in any thread."""
+    """The slices of a volume along an axis as images of ``size`` x ``size`` pixels. Made on the main thread; ``image`` works on plain arrays in any thread."""
 
-    def __init__(self, volume: Any, axis: str, settings: ImageSettings) -> None:
-        self.planes: list[SlicePlane] = planes_of(volume, axis, settings)
+    def __init__(self, volume: Any, axis: str, settings: ImageSettings, size: int = GRID_SIZE) -> None:
+        self.size = size
+        self.planes: list[SlicePlane] = planes_of(volume, axis, settings, size)
         self._sheets = [plane.sheet_of(volume) for plane in self.planes]
         self._array = volumes.array_of(volume)
         self._settings = settings
@@ -126,5 +129,5 @@ class SliceStack:
         return abs(float((np.linalg.inv(first) @ second)[2, 3])) / float(np.linalg.norm(first[:3, 0]))
 
     def _sample(self, index: int) -> np.ndarray:
-        """float32 [128, 128] in 0..1."""
+        """float32 [n, n] in 0..1."""
         return sample_image(self._array, self._sheets[index], self._settings)

@@ -89,7 +89,7 @@ class BatchedModel:
         return hasattr(self._network, "decode")
 
     def _looks_twice(self, query: Query) -> bool:
-        """Whether the mean with the turned image is taken, as ``core.predictor`` does where examples are all there is to go by."""
+        """Whether the mean with the turned image is taken, as the predictor of slices does where examples are all there is to go by."""
         return bool(query.context) and query.prompts is None and query.logits is None and getattr(self._network, "looks_twice", False)
 
     def _pass(self, queries: Sequence[Query], twice: bool) -> Tensor:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..core.asking import ask
 from ..core.calibration import Calibration, expected_dice, logit, sigmoid
 from ..core.context.example import Example
+from ..core.predicting import Predictor
 from .protocols import CenterClicks
 from .quick import EvaluationTask
 from .simulate import fast_dice
@@ -27,7 +28,7 @@ class Sample:
 
 
 def gather(
-    predictor: Any, tasks: Sequence[EvaluationTask], targets: int = 3, seed: int = 0, progress: Callable = lambda items: items
+    predictor: Predictor, tasks: Sequence[EvaluationTask], targets: int = 3, seed: int = 0, progress: Callable = lambda items: items
 ) -> list[Sample]:
     """Predictions of ``targets`` images of each task: from 1 to 16 examples of other subjects alone, and with 1 and 3 centre clicks;
     with 1 and 3 clicks without examples."""
@@ -42,14 +43,14 @@ def gather(
     return samples
 
 
-def _clicked(predictor: Any, image: np.ndarray, label: np.ndarray, examples: Sequence[Example], seed: int) -> list[Sample]:
+def _clicked(predictor: Predictor, image: np.ndarray, label: np.ndarray, examples: Sequence[Example], seed: int) -> list[Sample]:
     user, samples, prompts, prediction = CenterClicks(seed), [], None, None
     for clicks in range(max(CLICKS) + 1):
         if clicks:
             prompts = user.first(label) if prediction is None else user.correct(label, prediction.mask(), prompts)
         elif not examples:
             continue
-        prediction = predictor.predict(image, prompts, None if prediction is None else prediction.logits, examples)
+        prediction = ask(predictor, image, prompts, None if prediction is None else prediction.logits, examples)
         if clicks in (0, *CLICKS):
             samples.append(Sample(expected_dice(prediction.probability), fast_dice(prediction.mask(), label), clicks > 0))
     return samples

@@ -115,7 +115,7 @@ def _open_model(name: str, device: str) -> Any:
     network = load_network(name)
     if getattr(network, "dims", 2) == 2 and not getattr(network, "by_query", False):
         return BatchedModel(network, device)
-    from ..core.predictors.opening import open_predictor
+    from ..core.predictors import open_predictor
     from .seam import SeamModel
 
     return SeamModel(open_predictor(name, device))

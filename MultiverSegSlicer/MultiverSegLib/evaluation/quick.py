@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.asking import ask
 from ..core.context.example import Example
-from ..core.predictor import Predictor
+from ..core.predicting import Predictor
+from ..core.predictors import open_predictor
 from .metrics import bootstrap, hd95
 from .pictures import plot_failures, plot_steps
 from .protocols import PROTOCOLS
@@ -58,17 +60,7 @@ class Options:
     seed: int = 0
 
 
-class PredictorModel:
-    """A ``core.predictor.Predictor`` as the simulation wants it."""
-
-    def __init__(self, model: Any, device: str = "auto") -> None:
-        self.predictor = model if isinstance(model, Predictor) else Predictor(model, device)
-
-    def __call__(self, image, prompts, logits, context: Sequence[Example]) -> np.ndarray:
-        return self.predictor.predict(image, prompts, logits, context).logits
-
-
-def evaluate_task(model: Callable, task: EvaluationTask, options: Options) -> dict[str, Any]:
+def evaluate_task(predictor: Predictor, task: EvaluationTask, options: Options) -> dict[str, Any]:
     """Everything that is measured on one task: steps per image for both protocols, with and without context, and prompt-free Dice;
     ``worst`` holds the pictures of the image that went worst with clicks and context (see ``pictures.plot_failures``)."""
     rng = np.random.default_rng([options.seed, *task.name.encode()])
@@ -79,7 +71,7 @@ def evaluate_task(model: Callable, task: EvaluationTask, options: Options) -> di
     for name, user_class in PROTOCOLS.items():
         for key, use_context in (("without", False), ("with", True)):
             user = user_class(options.seed)
-            cohort = simulate_cohort(model, images, labels, user, use_context, options.max_context, make_entry=Example)
+            cohort = simulate_cohort(predictor, images, labels, user, use_context, options.max_context)
             result[f"{name}_{key}"] = {
                 "steps": [r.steps for r in cohort.images],
                 "dice": [round(r.dice, 4) for r in cohort.images],
@@ -95,11 +87,11 @@ def evaluate_task(model: Callable, task: EvaluationTask, options: Options) -> di
         "with": went["clicks_with"][worst],
         "without": went["clicks_without"][worst],
     }
-    result.update(_from_context_alone(model, task, options, rng))
+    result.update(_from_context_alone(predictor, task, options, rng))
     return result
 
 
-def _from_context_alone(model: Callable, task: EvaluationTask, options: Options, rng: np.random.Generator) -> dict[str, Any]:
+def _from_context_alone(predictor: Predictor, task: EvaluationTask, options: Options, rng: np.random.Generator) -> dict[str, Any]:
     """Dice without a prompt, from 1, 4 and 16 reference masks and from 16 weak annotations, of other subjects than the target's."""
     result: dict[str, list[float]] = {f"context_{n}": [] for n in CONTEXT_SIZES} | {"weak_boxes": [], "weak_points": []}
     entries: dict[tuple[str, int], Example] = {}
@@ -120,7 +112,7 @@ def _from_context_alone(model: Callable, task: EvaluationTask, options: Options,
         runs = {f"context_{n}": [entry("mask", i) for i in chosen[:n]] for n in CONTEXT_SIZES}
         runs |= {f"weak_{kind}": [entry(kind, i) for i in chosen] for kind in ("boxes", "points")}
         for key, context in runs.items():
-            logits = model(task.images[target], None, None, context)
+            logits = ask(predictor, task.images[target], examples=context).logits
             result[key].append(round(fast_dice(logits > 0, task.labels[target]), 4))
     return result
 
@@ -153,8 +145,8 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Results of ``evaluate_task`` in the order of ``tasks``; ``jobs`` processes share the tasks (CPU only)."""
     if jobs <= 1:
-        runner = PredictorModel(model, device)
-        return [evaluate_task(runner, task, options) for task in progress(tasks)]
+        predictor = open_predictor(model, device)
+        return [evaluate_task(predictor, task, options) for task in progress(tasks)]
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
@@ -162,20 +154,21 @@ def evaluate(
         return list(progress(pool.map(_work, tasks, [options] * len(tasks))))
 
 
-_worker_model: PredictorModel | None = None
+_worker_predictor: Predictor | None = None
 
 
 def _start_worker(model: str, device: str) -> None:
-    global _worker_model
+    global _worker_predictor
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
     torch.set_num_threads(1)
-    _worker_model = PredictorModel(model, device)
+    _worker_predictor = open_predictor(model, device)
 
 
 def _work(task: EvaluationTask, options: Options) -> dict[str, Any]:
-    return evaluate_task(_worker_model, task, options)
+    assert _worker_predictor is not None
+    return evaluate_task(_worker_predictor, task, options)
 
 
 def summarise(results: Sequence[dict[str, Any]], images: int = 18, seed: int = 0) -> dict[str, Any]:

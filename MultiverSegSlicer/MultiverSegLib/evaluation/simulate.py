@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import numpy as np
 
+from ..core.context.showing import shown_example
+from ..core.predicting import Predictor, Request, ShownExample
 from .metrics import hd95
 from .protocols import Protocol as User
 
 TARGET_DICE = 0.9
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A context entry on the grid: ``image`` float32 [H, W] 0..1, ``mask`` uint8 [H, W] or None, ``prompts`` float32 [3, H, W] or None."""
-
-    image: np.ndarray
-    mask: np.ndarray | None = None
-    prompts: np.ndarray | None = None
-
-
-class Model(Protocol):
-    """What the simulation needs of a model: logits [H, W] of one image given prompts, previous logits and context entries."""
-
-    def __call__(self, image: np.ndarray, prompts: np.ndarray | None, logits: np.ndarray | None, context: Sequence[Any]) -> np.ndarray: ...
 
 
 @dataclass
@@ -52,31 +38,31 @@ def fast_dice(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def segment_image(
-    model: Model,
+    predictor: Predictor,
     image: np.ndarray,
     label: np.ndarray,
     user: User,
-    context: Sequence[Any] = (),
+    context: Sequence[ShownExample] = (),
     target: float = TARGET_DICE,
     max_steps: int | None = None,
     with_hd95: bool = False,
 ) -> ImageResult:
     """Interacts with one image until Dice reaches ``target`` or the protocol's cap; keeps the last prediction.
 
-    With context the first prediction needs no prompt (0 interactions if it is good enough). ``label`` bool [H, W].
+    ``image`` is on the predictor's grid. With context the first prediction needs no prompt (0 interactions if it is good enough). ``label`` bool [H, W].
     """
     cap = user.max_steps if max_steps is None else max_steps
     prompts, logits, mask, dices = None, None, np.zeros(label.shape, bool), [float("nan")]
     user.reset()
     if len(context):
-        logits = model(image, None, None, context)
+        logits = predictor.predict(Request(image, examples=tuple(context))).logits
         mask = logits > 0
         dices[0] = fast_dice(mask, label)
     unprompted = mask if len(context) else None
     steps = 0
     while steps < cap and not (dices[-1] >= target):
         prompts = user.first(label) if logits is None else user.correct(label, mask, prompts)
-        logits = model(image, prompts, logits, context)
+        logits = predictor.predict(Request(image, prompts, logits, tuple(context))).logits
         mask = logits > 0
         steps += 1
         dices.append(fast_dice(mask, label))
@@ -104,14 +90,13 @@ class CohortResult:
 
 
 def simulate_cohort(
-    model: Model,
+    predictor: Predictor,
     images: Sequence[np.ndarray],
     labels: Sequence[np.ndarray],
     user: User,
     use_context: bool = True,
     max_context: int = 16,
     seed_image: bool = True,
-    make_entry: Callable[[np.ndarray, np.ndarray], Any] | None = None,
     target: float = TARGET_DICE,
     with_hd95: bool = False,
 ) -> CohortResult:
@@ -121,14 +106,13 @@ def simulate_cohort(
         use_context: False gives the same model without context (the baseline).
         max_context: the most recent entries that the model sees at once.
         seed_image: the first image is segmented without context and left out of the result (as in the paper).
-        make_entry: builds a context entry from (image, mask uint8); ``Entry`` by default.
     """
-    make_entry = make_entry or (lambda image, mask: Entry(image, mask))
-    context: list[Any] = []
+    use_context = use_context and predictor.capabilities.context != "none"
+    context: list[ShownExample] = []
     results = []
     for image, label in zip(images, labels, strict=True):
         shown = context[-max_context:] if use_context else []
-        result = segment_image(model, image, np.asarray(label, bool), user, shown, target, with_hd95=with_hd95)
+        result = segment_image(predictor, image, np.asarray(label, bool), user, shown, target, with_hd95=with_hd95)
         results.append(result)
-        context.append(make_entry(image, result.mask.astype(np.uint8)))
+        context.append(shown_example(image, result.mask))
     return CohortResult(results[1:] if seed_image else results)

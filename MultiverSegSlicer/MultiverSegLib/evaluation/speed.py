@@ -65,7 +65,7 @@ def _short(job: EvaluationJob) -> EvaluationJob:
 
 def _one_at_a_time(job: EvaluationJob) -> EvaluationAnswer:
     """Rows hold an image's number of steps alone."""
-    from .quick import Example
+    from ..core.context.showing import shown_example
     from .simulate import segment_image
 
     runner = _runner(job.method.model, job.device)
@@ -77,7 +77,7 @@ def _one_at_a_time(job: EvaluationJob) -> EvaluationAnswer:
             image, label = data.images[index], np.array(data.labels[index])
             user = USERS[job.setting.user](seed=person_seed(job.setting, walk, position))
             result = segment_image(runner, image, label, user, context[-job.setting.max_context :], with_hd95=position > 0)
-            context.append(Example(image, result.mask.astype(np.uint8), case=str(position)))
+            context.append(shown_example(image, result.mask))
             if position:
                 rows.append({"step": result.steps, "last": 1})
     return EvaluationAnswer(job.key, rows, {}, time.perf_counter() - began)
@@ -85,10 +85,9 @@ def _one_at_a_time(job: EvaluationJob) -> EvaluationAnswer:
 
 @lru_cache(maxsize=1)
 def _runner(model: str, device: str) -> Any:
-    from ..core.predictor import Predictor
-    from .quick import PredictorModel
+    from ..core.predictors import open_predictor
 
-    return PredictorModel(Predictor(model, device))
+    return open_predictor(model, device)
 
 
 def measure(jobs: Sequence[EvaluationJob], run: Callable[[Sequence[EvaluationJob]], Iterator[EvaluationAnswer]]) -> Speed:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.encoding import encode_prompts
 from ..core.errors import VolumeError
-from ..core.grid import AXES, GRID_SHAPE, place_grid
+from ..core.grid import AXES, GRID_SIZE, place_grid
 from ..core.imaging import ImageSettings, sample_image
 from ..core.prompts import Prompt
 from ..core.sheet import Sheet
@@ -20,7 +20,7 @@ from .volumes import array_of, dimensions_of, ijk_to_ras, matrix_to_numpy
 
 @dataclass(frozen=True, eq=False)
 class SlicePlane:
-    """A square 128 x 128 grid on a plane through a volume.
+    """A square grid of n x n pixels on a plane through a volume.
 
     Rows and columns follow the patient: axial columns to L and rows to P, coronal to L and I, sagittal to P and I, any other plane the nearest of these.
 
@@ -29,12 +29,14 @@ class SlicePlane:
         thickness_mm: thickness of one voxel across the plane; what is farther than half of it is not on the plane.
         axis: "i", "j" or "k" if the plane is one slice of the volume it was made for, else None.
         index: number of that slice in the volume's array, else None.
+        size: rows and columns n.
     """
 
     grid_to_ras: np.ndarray
     thickness_mm: float
     axis: str | None = None
     index: int | None = None
+    size: int = GRID_SIZE
 
     def __post_init__(self) -> None:
         matrix = np.array(self.grid_to_ras, dtype=np.float64)
@@ -47,7 +49,7 @@ class SlicePlane:
     # --- making
 
     @staticmethod
-    def from_volume(volume: Any, axis: str, index: int, settings: ImageSettings | None = None) -> SlicePlane:
+    def from_volume(volume: Any, axis: str, index: int, settings: ImageSettings | None = None, size: int = GRID_SIZE) -> SlicePlane:
         """Slice ``index`` of the volume's array along ``axis`` ("i", "j" or "k").
 
         Raises:
@@ -64,8 +66,8 @@ class SlicePlane:
         middle = (np.asarray(dimensions) - 1) / 2
         middle[number] = index
         normal = np.linalg.inv(matrix)[number, :3]
-        grid = _place(matrix, dimensions, matrix[:3, :3] @ middle + matrix[:3, 3], normal, settings)
-        return SlicePlane(grid, _thickness(matrix, grid), axis, int(index))
+        grid = _place(matrix, dimensions, matrix[:3, :3] @ middle + matrix[:3, 3], normal, settings, size)
+        return SlicePlane(grid, _thickness(matrix, grid), axis, int(index), size)
 
     @staticmethod
     def from_slice_node(volume: Any, slice_node: Any, settings: ImageSettings | None = None) -> SlicePlane:
@@ -96,10 +98,20 @@ class SlicePlane:
         grid = _place(matrix, dimensions, point, normal, settings)
         return SlicePlane(grid, _thickness(matrix, grid))
 
+    def at(self, size: int) -> SlicePlane:
+        """The same field of view with ``size`` rows and columns."""
+        if size == self.size:
+            return self
+        step = self.size / size
+        finer = np.eye(4)
+        finer[0, 0] = finer[1, 1] = step
+        finer[:2, 3] = step / 2 - 0.5
+        return SlicePlane(self.grid_to_ras @ finer, self.thickness_mm, self.axis, self.index, size)
+
     # --- reading
 
     def sample(self, volume: Any, settings: ImageSettings | None = None) -> np.ndarray:
-        """The volume's intensities on the grid, float32 [128, 128] in 0..1 (see ``ImageSettings``).
+        """The volume's intensities on the grid, float32 [n, n] in 0..1 (see ``ImageSettings``).
 
         Raises:
             VolumeError: the plane does not meet the volume.
@@ -107,24 +119,24 @@ class SlicePlane:
         return sample_image(array_of(volume), self.sheet_of(volume), settings)
 
     def sample_segment(self, segmentation: Any, segment_id: str) -> np.ndarray:
-        """Part of each grid pixel that the segment covers, float32 [128, 128] in 0..1; threshold at 0.5 for a mask.
+        """Part of each grid pixel that the segment covers, float32 [n, n] in 0..1; threshold at 0.5 for a mask.
 
         Read from the segment's own voxels, whatever their geometry.
         """
-        return coverage_of(self.segment_sheets(segmentation, segment_id))
+        return coverage_of(self.segment_sheets(segmentation, segment_id), self.size)
 
     def rasterize_segment(self, segmentation: Any, segment_id: str) -> np.ndarray:
-        """Strokes painted into a segment, max-pooled: float32 [128, 128] of 0 and 1. One voxel is enough to survive."""
+        """Strokes painted into a segment, max-pooled: float32 [n, n] of 0 and 1. One voxel is enough to survive."""
         found = self.segment_sheets(segmentation, segment_id)
-        return np.max([np.zeros(GRID_SHAPE, np.float32)] + [sheet.pool(mask) for sheet, mask in found], axis=0)
+        return np.max([np.zeros((self.size, self.size), np.float32)] + [sheet.pool(mask) for sheet, mask in found], axis=0)
 
     def rasterize(self, prompts: Any, require: bool = False) -> np.ndarray:
-        """Prompts on the grid, float32 [3, 128, 128]: box, positive, negative (see ``encode_prompts``).
+        """Prompts on the grid, float32 [3, n, n]: box, positive, negative (see ``encode_prompts``).
 
         Raises:
             PromptError: ``require`` and no prompt is on the plane within the field of view.
         """
-        return encode_prompts(prompts, self.grid_to_ras, self.thickness_mm, require)
+        return encode_prompts(prompts, self.grid_to_ras, self.thickness_mm, require, self.size)
 
     def holds(self, prompt: Prompt) -> bool:
         """True if (a part of) the prompt is on this plane within the field of view."""
@@ -136,7 +148,7 @@ class SlicePlane:
         """A prediction on the volume's voxels: resampled bilinearly, then thresholded.
 
         Args:
-            probability: [128, 128] in 0..1.
+            probability: [n, n] in 0..1.
         """
         return self.paste_on(probability, ijk_to_ras(volume), dimensions_of(volume), threshold)
 
@@ -145,15 +157,17 @@ class SlicePlane:
     ) -> PastedSlice:
         """See ``paste``, for the voxel grid of a volume (4x4 in RAS mm, numbers of voxels along i, j, k): touches no node."""
         probability = np.asarray(probability, np.float32)
-        if probability.shape != GRID_SHAPE:
-            raise VolumeError(f"A prediction has {GRID_SHAPE[0]} x {GRID_SHAPE[1]} pixels, not {' x '.join(map(str, probability.shape))}.")
+        if probability.shape != (self.size, self.size):
+            raise VolumeError(
+                f"A prediction on this plane has {self.size} x {self.size} pixels, not {' x '.join(map(str, probability.shape))}."
+            )
         return PastedSlice(self, probability, threshold, to_ras, dimensions)
 
     # --- details
 
     def sheet_of(self, volume: Any) -> Sheet:
         """The voxels of ``volume`` on this plane."""
-        return Sheet.of(ijk_to_ras(volume), dimensions_of(volume), self.grid_to_ras)
+        return Sheet.of(ijk_to_ras(volume), dimensions_of(volume), self.grid_to_ras, self.size)
 
     def to_ras(self, row: float, col: float) -> tuple[float, float, float]:
         """World RAS in mm of a grid position."""
@@ -166,13 +180,13 @@ class SlicePlane:
 
     def layers(self, array_to_ras: np.ndarray, dimensions: tuple[int, int, int]) -> list[SlicePlane]:
         """Planes that fill this plane's thickness with one sheet each on a voxel grid; more than one if that grid's voxels are thinner."""
-        axis = Sheet.of(array_to_ras, dimensions, self.grid_to_ras).axis
+        axis = Sheet.of(array_to_ras, dimensions, self.grid_to_ras, self.size).axis
         count = max(1, round(self.thickness_mm / float(abs(array_to_ras[:3, axis] @ self.grid_to_ras[:3, 2]))))
         if count == 1:
             return [self]
         offsets = ((np.arange(count) + 0.5) / count - 0.5) * self.thickness_mm
         grids = [self.grid_to_ras + np.outer(self.grid_to_ras[:, 2], [0, 0, 0, offset]) for offset in offsets]
-        return [SlicePlane(grid, self.thickness_mm / count) for grid in grids]
+        return [SlicePlane(grid, self.thickness_mm / count, size=self.size) for grid in grids]
 
     def segment_sheets(self, segmentation: Any, segment_id: str) -> list[tuple[Sheet, np.ndarray]]:
         """(sheet, mask [v, u]) of every layer of the segment's own voxels on this plane; copies, that stay as the segment changes."""
@@ -180,12 +194,13 @@ class SlicePlane:
         if voxels is None:
             return []
         grid = voxels.array_to_ras, voxels.dimensions
-        sheets = [Sheet.of(*grid, plane.grid_to_ras) for plane in self.layers(*grid)]
+        sheets = [Sheet.of(*grid, plane.grid_to_ras, self.size) for plane in self.layers(*grid)]
         return [(sheet, (sheet.take(voxels.array) == voxels.label) & sheet.inside) for sheet in sheets]
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers, readable by ``from_json``."""
-        return {"grid_to_ras": self.grid_to_ras.tolist(), "thickness_mm": self.thickness_mm, "axis": self.axis, "index": self.index}
+        facts = {"grid_to_ras": self.grid_to_ras.tolist(), "thickness_mm": self.thickness_mm, "axis": self.axis, "index": self.index}
+        return facts if self.size == GRID_SIZE else {**facts, "size": self.size}
 
     @staticmethod
     def from_json(data: Any) -> SlicePlane:
@@ -195,7 +210,8 @@ class SlicePlane:
             VolumeError: malformed data.
         """
         try:
-            return SlicePlane(np.asarray(data["grid_to_ras"], float), float(data["thickness_mm"]), data.get("axis"), data.get("index"))
+            matrix, size = np.asarray(data["grid_to_ras"], float), int(data.get("size", GRID_SIZE))
+            return SlicePlane(matrix, float(data["thickness_mm"]), data.get("axis"), data.get("index"), size)
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise VolumeError(f"Malformed slice plane: {error}.") from error
 
@@ -203,7 +219,7 @@ class SlicePlane:
         return isinstance(other, SlicePlane) and self.to_json() == other.to_json()
 
     def __hash__(self) -> int:
-        return hash((self.grid_to_ras.tobytes(), self.thickness_mm, self.axis, self.index))
+        return hash((self.grid_to_ras.tobytes(), self.thickness_mm, self.axis, self.index, self.size))
 
 
 @dataclass(frozen=True)
@@ -212,7 +228,7 @@ class PastedSlice:
 
     Attributes:
         plane: where the prediction is.
-        probability: float32 [128, 128].
+        probability: float32 [n, n] on the plane's grid.
         threshold: voxels of at least this probability are in the mask.
         array_to_ras, dimensions: the voxel grid (4x4, numbers of voxels along i, j, k).
     """
@@ -232,7 +248,7 @@ class PastedSlice:
     @cached_property
     def sheet(self) -> Sheet:
         """The voxels on the plane."""
-        return Sheet.of(self.array_to_ras, self.dimensions, self.plane.grid_to_ras)
+        return Sheet.of(self.array_to_ras, self.dimensions, self.plane.grid_to_ras, self.plane.size)
 
     @cached_property
     def mask(self) -> np.ndarray:
@@ -258,25 +274,27 @@ class PastedSlice:
         return [PastedSlice(plane, self.probability, self.threshold, array_to_ras, tuple(dimensions)) for plane in planes]
 
 
-def coverage_of(sheets: list[tuple[Sheet, np.ndarray]]) -> np.ndarray:
-    """Part of each grid pixel covered by masks on sheets (see ``SlicePlane.segment_sheets``), float32 [128, 128] in 0..1."""
-    total = np.zeros(GRID_SHAPE)
+def coverage_of(sheets: list[tuple[Sheet, np.ndarray]], size: int = GRID_SIZE) -> np.ndarray:
+    """Part of each grid pixel covered by masks on sheets (see ``SlicePlane.segment_sheets``), float32 [size, size] in 0..1."""
+    total = np.zeros((size, size))
     for sheet, mask in sheets:
         mean, coverage = sheet.to_grid(mask)
         total += mean * coverage / len(sheets)
     return total.astype(np.float32)
 
 
-def planes_of(volume: Any, axis: str, settings: ImageSettings | None = None) -> list[SlicePlane]:
+def planes_of(volume: Any, axis: str, settings: ImageSettings | None = None, size: int = GRID_SIZE) -> list[SlicePlane]:
     """All slices of a volume along ``axis``, in the order of its array."""
-    return [SlicePlane.from_volume(volume, axis, index, settings) for index in range(dimensions_of(volume)[AXES.index(axis)])]
+    return [SlicePlane.from_volume(volume, axis, index, settings, size) for index in range(dimensions_of(volume)[AXES.index(axis)])]
 
 
-def _place(matrix: np.ndarray, dimensions: tuple, origin: np.ndarray, normal: np.ndarray, settings: ImageSettings | None) -> np.ndarray:
+def _place(
+    matrix: np.ndarray, dimensions: tuple, origin: np.ndarray, normal: np.ndarray, settings: ImageSettings | None, size: int = GRID_SIZE
+) -> np.ndarray:
     settings = settings or ImageSettings()
     side = settings.fov_mm if settings.field_of_view == "fixed" else None
     roi = settings.roi if settings.field_of_view == "roi" else None
-    return place_grid(matrix, dimensions, origin, normal, side, roi)
+    return place_grid(matrix, dimensions, origin, normal, side, roi, size)
 
 
 def _thickness(matrix: np.ndarray, grid: np.ndarray) -> float:

@@ -78,10 +78,10 @@ class SelfTests(unittest.TestCase):
         status = torch_setup.diagnose()
         if not status.ready:
             self.skipTest(status.text)
-        from ..core.predictor import Predictor
+        from ..core.predictors import open_predictor
 
         try:
-            return Predictor("compact", device="cpu")
+            return open_predictor("compact", "cpu")
         except MultiverSegError as error:
             self.skipTest(str(error))
 

@@ -6,7 +6,7 @@ import pytest
 from MultiverSegLib.core.calibration import Calibration
 from MultiverSegLib.core.models.checkpoints import read_checkpoint
 from MultiverSegLib.core.models.registry import Registry
-from MultiverSegLib.core.predictor import Predictor
+from MultiverSegLib.core.predictors import open_predictor
 from MultiverSegLib.core.resources import resource_path
 
 
@@ -43,4 +43,4 @@ def test_a_calibration_counts_only_for_the_weights_it_was_fitted_on(tmp_path):
     for sha256, expected in ((entry["sha256"], curve), ("0" * 64, Calibration())):
         entry["calibration"] = {"sha256": sha256, **curve.to_json()}
         (folder / "models.json").write_text(json.dumps(shipped))
-        assert Predictor("compact", registry=Registry(tmp_path / "user", folder)).calibration == expected
+        assert open_predictor("compact", registry=Registry(tmp_path / "user", folder)).calibration == expected

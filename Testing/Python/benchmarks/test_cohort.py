@@ -50,8 +50,8 @@ def test_a_simulated_person_stops_when_it_is_good_or_at_the_cap(loaded):
     assert clicks == 1 and mask_dice(prediction.mask(), label) >= 0.9
 
     class Blind(BrightModel):
-        def predict(self, image, *arguments, **options):
-            return super().predict(np.zeros_like(image), *arguments, **options)
+        def answer(self, image, *arguments):
+            return super().answer(np.zeros_like(image), *arguments)
 
     assert trials.click_until_good(Blind(), image, label, ())[1] == trials.CLICKS
 

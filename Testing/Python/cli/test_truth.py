@@ -36,7 +36,7 @@ def study(tmp_path, command, checkpoint):
 
 
 def test_the_report_says_what_is_what(study, command, tmp_path, checkpoint, host):
-    from MultiverSegLib.core.predictor import Predictor
+    from MultiverSegLib.core.predictors import open_predictor
 
     ids = [case.id for case in Cohort.open(study, read_only=True).cases]
     masks = tmp_path / "masks"
@@ -51,7 +51,7 @@ def test_the_report_says_what_is_what(study, command, tmp_path, checkpoint, host
     ran = command("cohort", "accept", study, ids[2], "--segmentation", tmp_path / "one.nrrd")
     assert ran.code == 0, ran.err
     with Cohort.open(study) as cohort:
-        outcome = propagate(cohort, InThisProcess(Predictor(str(checkpoint), device="cpu")))
+        outcome = propagate(cohort, InThisProcess(open_predictor(checkpoint, "cpu")))
     assert ids[3] in outcome.proposed
 
     assert command("cohort", "report", study).code == 0

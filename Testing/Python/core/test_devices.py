@@ -12,7 +12,7 @@ import pytest
 
 ASK = """
 import os, sys
-import MultiverSegLib, MultiverSegLib.core.predictor
+import MultiverSegLib, MultiverSegLib.core.predictors
 print(os.environ.get("OMP_WAIT_POLICY"))
 from MultiverSegLib.core.devices import find_device
 find_device("cpu")

@@ -8,7 +8,8 @@ import pytest
 import torch
 from MultiverSegLib.core.errors import Cancelled, MultiverSegError
 from MultiverSegLib.core.networks import MultiverSegNet
-from MultiverSegLib.core.predictor import Predictor
+from MultiverSegLib.core.predicting import Request
+from MultiverSegLib.core.predictors import open_predictor
 from MultiverSegLib.core.worker import InferenceWorker
 
 
@@ -185,11 +186,11 @@ def test_cancel_ends_a_batch_within_one_forward_pass():
             time.sleep(0.02)
             return super().forward(target, context)
 
-    predictor = Predictor(Counting(5, 5, (4, 4)))
+    predictor = open_predictor(Counting(5, 5, (4, 4)))
     predictor.batch_size = 1
     worker, outcomes = InferenceWorker(), []
     cancel = threading.Event()
-    worker.submit(lambda: predictor.predict_batch([np.zeros((128, 128))] * 200, cancel=cancel), outcomes.append)
+    worker.submit(lambda: predictor.predict_batch([Request(np.zeros((128, 128)))] * 200, cancel), outcomes.append)
     assert first.wait(10)
     worker.cancel()
     cancel.set()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from fakes import FakePredictor
 from MultiverSegLib.core.errors import PromptError, SegmentationError
 from MultiverSegLib.core.prompts import Point, Prompts
 from MultiverSegLib.engine.session_history import EDIT_LOGIT
@@ -17,32 +17,17 @@ SIZE = (40, 36, 12)  # i, j, k
 SPACING = (1.0, 1.0, 3.0)
 
 
-@dataclass
-class FakePrediction:
-    logits: np.ndarray
-    confidence: float = 1.0
-
-    @property
-    def probability(self) -> np.ndarray:
-        return (1 / (1 + np.exp(-self.logits))).astype(np.float32)
-
-
-class DiscPredictor:
+class DiscPredictor(FakePredictor):
     """A disc of 15 grid pixels around each positive pixel, cut by discs around negative ones, on top of the previous result."""
 
-    model = "disc"
-    description = "disc on CPU"
+    name = "disc"
 
-    def __init__(self) -> None:
-        self.seen: list[tuple] = []
-
-    def predict(self, image, prompts=None, logits=None, examples=(), cancel=None):
-        self.seen.append((image, prompts, logits, examples))
-        result = np.full(image.shape, -4.0, np.float32) if logits is None else logits.copy()
+    def answer(self, image, prompts, previous, examples):
+        result = np.full(image.shape, -4.0, np.float32) if previous is None else previous.copy()
         for channel, value in ((1, 4.0), (2, -4.0)):
             if prompts is not None and prompts[channel].any():
                 result[ndimage.distance_transform_edt(prompts[channel] == 0) <= 15] = value
-        return FakePrediction(result)
+        return result
 
 
 @pytest.fixture
@@ -135,9 +120,9 @@ def test_corrections_see_the_previous_prediction_as_logits(scene):
     first = session.predict()
     session.add(Point(ras(scene[0], 14, 20, 6), positive=False))
     session.predict()
-    assert predictor.seen[0][2] is None
-    assert np.array_equal(predictor.seen[1][2], first.logits)
-    assert predictor.seen[1][1][1].sum() == 1 and predictor.seen[1][1][2].sum() == 1
+    assert predictor.seen[0].previous is None
+    assert np.array_equal(predictor.seen[1].previous, first.logits)
+    assert predictor.seen[1].prompts[1].sum() == 1 and predictor.seen[1].prompts[2].sum() == 1
 
 
 def test_asking_twice_gives_the_same_answer(scene):
@@ -147,7 +132,7 @@ def test_asking_twice_gives_the_same_answer(scene):
     session.predict()
     before = voxels(scene)
     session.predict()
-    assert predictor.seen[1][2] is None and np.array_equal(voxels(scene), before)
+    assert predictor.seen[1].previous is None and np.array_equal(voxels(scene), before)
 
 
 def test_the_image_is_sampled_again_when_the_volume_changes(scene):
@@ -174,7 +159,7 @@ def test_painted_strokes_are_prompts_too(scene):
     session = make(scene, predictor, strokes=[Strokes(segmentation, helpers[0]), Strokes(segmentation, helpers[1], positive=False)])
     session.predict()
     assert voxels(scene)[6, 20, 10] and not voxels(scene)[6, 20, 30]
-    assert predictor.seen[0][1][0].sum() == 0
+    assert predictor.seen[0].prompts[0].sum() == 0
 
 
 def test_with_nothing_to_go_by_the_person_is_told(scene):
@@ -216,7 +201,7 @@ def test_after_undo_the_network_sees_the_older_logits(scene):
     session.undo()
     session.add(Point(ras(scene[0], 20, 5, 6)))
     session.predict()
-    assert np.array_equal(predictor.seen[-1][2], first.logits)
+    assert np.array_equal(predictor.seen[-1].previous, first.logits)
     assert not session.can_redo
 
 
@@ -263,7 +248,7 @@ def test_what_is_on_the_slice_already_counts_as_the_previous_prediction(scene):
     session = make(scene, predictor)
     session.add(Point(ras(scene[0], 30, 30, 6)))
     session.predict()
-    logits = predictor.seen[0][2]
+    logits = predictor.seen[0].previous
     assert set(np.unique(logits)) == {-EDIT_LOGIT, EDIT_LOGIT}
     assert voxels(scene)[6, 15, 15] and voxels(scene)[6, 30, 30]
 
@@ -277,7 +262,7 @@ def test_paint_and_erase_between_predictions_are_minded(scene):
     paint(scene, 30, 30, 6, 1)
     session.add(Point(ras(scene[0], 25, 5, 6)))
     session.predict()
-    logits = predictor.seen[1][2]
+    logits = predictor.seen[1].previous
     row, col, _ = session.plane.to_grid(ras(scene[0], 10, 21, 6))
     assert logits[round(row), round(col)] == -EDIT_LOGIT
     row, col, _ = session.plane.to_grid(ras(scene[0], 30, 30, 6))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from MultiverSegLib.core.errors import Cancelled, ContextError
+from MultiverSegLib.core.predicting import ShownExample
 from MultiverSegLib.engine.volume_prompting import VolumePrompting, within
 from MultiverSegLib.engine.volume_propagation import Limits
 
@@ -12,18 +13,13 @@ from .test_volume_propagation import Grower, cone, masks
 class Prompted(Grower):
     """Negative prompts take their neighbourhood away; without a previous result the prompts alone count."""
 
-    def predict_batch(self, images, prompts, logits, examples):
-        none = np.full(images[0].shape, -6.0, np.float32)
-        given = [none if x is None else x for x in (logits or [None] * len(images))]
-        found = super().predict_batch(images, prompts, given, examples)
-        for n, result in enumerate(found):
-            for _ in range(12):  # everything bright that is connected
-                result = super().predict_batch([images[n]], None, [result.logits], examples)[0]
-            if prompts is not None:
-                for row, col in np.argwhere(prompts[n][2] > 0):
-                    result.logits[row - 3 : row + 4, col - 3 : col + 4] = -6
-                    result.probability[row - 3 : row + 4, col - 3 : col + 4] = 0
-            found[n] = result
+    def answer(self, image, prompts, previous, examples):
+        found = super().answer(image, prompts, np.full(image.shape, -6.0) if previous is None else previous, examples)
+        for _ in range(12):  # everything bright that is connected
+            found = super().answer(image, None, found, examples)
+        if prompts is not None:
+            for row, col in np.argwhere(prompts[2] > 0):
+                found[row - 3 : row + 4, col - 3 : col + 4] = -6
         return found
 
 
@@ -33,7 +29,7 @@ def prompting(volume, model=None, **limits):
         len(volume),
         model or Prompted(),
         (),
-        lambda image, mask, k: (image, mask, k),
+        lambda image, mask, k: ShownExample(str(k), image, mask),
         Limits(beyond=None, min_area=0.01, **limits),
     )
 

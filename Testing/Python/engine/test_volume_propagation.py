@@ -1,33 +1,37 @@
 """Propagation through a volume, with a small model whose right answers are known: it grows the neighbour's region over bright pixels."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from fakes import FakePredictor
 from MultiverSegLib.core.errors import Cancelled, PromptError
+from MultiverSegLib.core.predicting import ShownExample
 from MultiverSegLib.engine.volume_propagation import Confirmed, Limits, VolumePropagation
 
 SIZE = 32
 ROW, COL = np.mgrid[:SIZE, :SIZE]
 
 
-class Grower:
+class Grower(FakePredictor):
     """Segments what is bright and touches the neighbour's result (previous logits) or a positive prompt. Keeps what it was asked."""
 
+    size = SIZE
+
     def __init__(self):
+        super().__init__()
         self.asked = []
 
-    def predict_batch(self, images, prompts, logits, examples):
-        self.asked.append((len(images), [e[2] for e in examples]))
-        results = []
-        for n, image in enumerate(images):
-            near = np.asarray(logits[n]) > 0
-            for _ in range(2):
-                near = near | np.roll(near, 1, 0) | np.roll(near, -1, 0) | np.roll(near, 1, 1) | np.roll(near, -1, 1)
-            seeds = near if prompts is None else near | (prompts[n][1] > 0)
-            logit = np.where((image > 0.5) & seeds, 6.0, -6.0).astype(np.float32)
-            results.append(SimpleNamespace(probability=1 / (1 + np.exp(-logit)), logits=logit))
-        return results
+    def predict_batch(self, requests, cancel=None, progress=None):
+        self.asked.append((len(requests), [int(e.id) for e in requests[0].examples]))
+        return super().predict_batch(requests, cancel, progress)
+
+    def answer(self, image, prompts, previous, examples):
+        near = np.asarray(previous) > 0
+        for _ in range(2):
+            near = near | np.roll(near, 1, 0) | np.roll(near, -1, 0) | np.roll(near, 1, 1) | np.roll(near, -1, 1)
+        seeds = near if prompts is None else near | (prompts[1] > 0)
+        return np.where((image > 0.5) & seeds, 6.0, -6.0)
 
 
 def cone(count=21, first=4, last=16):
@@ -43,18 +47,15 @@ def cone(count=21, first=4, last=16):
 
 def propagation(volume, model=None, **limits):
     return VolumePropagation(
-        lambda k: volume[k], len(volume), model or Grower(), (), lambda image, mask, k: (image, mask, k), Limits(**limits)
+        lambda k: volume[k], len(volume), model or Grower(), (), lambda image, mask, k: ShownExample(str(k), image, mask), Limits(**limits)
     )
 
 
 class Knowing(Grower):
     """Says besides that the structure is not on slices whose corner is dark."""
 
-    def predict_batch(self, images, prompts, logits, examples):
-        found = super().predict_batch(images, prompts, logits, examples)
-        for image, result in zip(images, found, strict=True):
-            result.presence = float(image[0, 0])
-        return found
+    def predicted(self, request):
+        return replace(super().predicted(request), presence=float(request.image[0, 0]))
 
 
 def test_it_stops_where_the_model_says_that_the_structure_is_not_there():
@@ -164,9 +165,9 @@ def test_blending_leans_to_the_nearer_slice():
     """Two confirmed slices contradict each other; in between each rules its own half."""
     volume = np.ones((11, SIZE, SIZE), np.float32)
 
-    class Copier:
-        def predict_batch(self, images, prompts, logits, examples):
-            return [SimpleNamespace(probability=1 / (1 + np.exp(-entry)), logits=entry) for entry in logits]
+    class Copier(Grower):
+        def answer(self, image, prompts, previous, examples):
+            return previous
 
     left, right = COL < 16, COL >= 16
     results = propagation(volume, Copier()).run({0: Confirmed(left), 10: Confirmed(right)})
@@ -177,10 +178,9 @@ def test_drift_is_held_back_by_the_reach():
     """All is bright and sure, so the model would spread further with every slice; from slice to slice it may by so many pixels only."""
     volume = np.ones((9, SIZE, SIZE), np.float32)
 
-    class Everything:
-        def predict_batch(self, images, prompts, logits, examples):
-            logit = np.full((SIZE, SIZE), 6.0, np.float32)
-            return [SimpleNamespace(probability=1 / (1 + np.exp(-logit)), logits=logit) for _ in images]
+    class Everything(Grower):
+        def answer(self, image, prompts, previous, examples):
+            return np.full((SIZE, SIZE), 6.0)
 
     start = np.hypot(ROW - 16, COL - 16) <= 3
     for reach in (0, 1, 2, 3):

@@ -1,9 +1,8 @@
 """Propagation through a real volume node: right place, one undo step, nothing on cancel, corrections keep the rest."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from fakes import FakePredictor
 from MultiverSegLib.cohort.work.case_nodes import CaseNodes
 from MultiverSegLib.core.confidence import mask_dice
 from MultiverSegLib.core.errors import Cancelled
@@ -16,18 +15,14 @@ from MultiverSegLib.mrml import segments
 from ..cohort.volumes import ellipsoid, real_cohort
 
 
-class Threshold:
+class Threshold(FakePredictor):
     """Segments what is bright on the grid where the neighbour's result or a positive prompt is near; nothing else."""
 
-    def predict_batch(self, images, prompts, logits, examples):
-        results = []
-        for n, image in enumerate(images):
-            allowed = np.zeros(image.shape, bool)
-            for row, col in np.argwhere((np.asarray(logits[n]) > 0) | (prompts is not None and prompts[n][1] > 0)):
-                allowed[max(0, row - 6) : row + 7, max(0, col - 6) : col + 7] = True
-            logit = np.where(allowed, (image - 0.5) * 40, -20).astype(np.float32)
-            results.append(SimpleNamespace(probability=1 / (1 + np.exp(-logit)), logits=logit))
-        return results
+    def answer(self, image, prompts, previous, examples):
+        allowed = np.zeros(image.shape, bool)
+        for row, col in np.argwhere((np.asarray(previous) > 0) | (prompts is not None and prompts[1] > 0)):
+            allowed[max(0, row - 6) : row + 7, max(0, col - 6) : col + 7] = True
+        return np.where(allowed, (image - 0.5) * 40, -20)
 
 
 @pytest.fixture

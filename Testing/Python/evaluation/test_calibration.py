@@ -1,10 +1,10 @@
 """Calibration fitted on made-up predictions whose truth is known."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from fakes import FakePredictor
 from MultiverSegLib.core.calibration import Calibration
+from MultiverSegLib.core.context.example import Example
 from MultiverSegLib.evaluation.calibration import Sample, fit, gather
 from MultiverSegLib.evaluation.quick import EvaluationTask
 
@@ -35,13 +35,14 @@ def test_what_is_gathered():
     task = EvaluationTask("A", "A", "", labels.astype(np.float32), labels, np.array(["s0", "s0", "s1", "s1", "s2", "s2"]))
     asked = []
 
-    class Half:
-        def predict(self, image, prompts, logits, examples):
-            asked.append((0 if prompts is None else int(prompts.sum()), {e.case for e in examples}))
+    ids = {Example(task.images[i], task.labels[i], case=f"{i}").id: f"{i}" for i in range(6)}
+
+    class Half(FakePredictor):
+        def answer(self, image, prompts, previous, examples):
+            asked.append((0 if prompts is None else int(prompts.sum()), {ids[e.id] for e in examples}))
             logit = np.full((128, 128), -5.0, np.float32)
             logit[40:60, 40:50] = 5
-            p = 1 / (1 + np.exp(-logit))
-            return SimpleNamespace(probability=p, logits=logit, mask=lambda: p >= 0.5)
+            return logit
 
     found = gather(Half(), [task], targets=1)
     assert [s.prompted for s in found] == [False, True, True, True, True]

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from MultiverSegLib.core.asking import ask
 from MultiverSegLib.core.context.example import Example
 from MultiverSegLib.core.errors import CheckpointError, MultiverSegError
 from MultiverSegLib.core.predicting import Capabilities
-from MultiverSegLib.core.predictor import Predictor
-from MultiverSegLib.core.predictors.slices import SlicePredictor
+from MultiverSegLib.core.predictors import open_predictor
 from MultiverSegLib.evaluation.batched import BatchedModel
 from MultiverSegLib.evaluation.methods import Composed, MethodSpec, method_spec, open_method
 from MultiverSegLib.evaluation.queries import Entry, Query
@@ -41,7 +41,7 @@ def test_a_batch_gives_what_the_predictor_gives_one_by_one(network):
     shown = pictures(5)
     entries = [Entry(image, label.astype(np.float32)) for image, label in shown[:4]]
     examples = [Example(image, label.astype(np.uint8), case=str(i)) for i, (image, label) in enumerate(shown[:4])]
-    model, predictor = BatchedModel(network), Predictor(network, "cpu")
+    model, predictor = BatchedModel(network), open_predictor(network, "cpu")
     logits = np.random.default_rng(2).normal(size=(128, 128)).astype(np.float32)
     image = shown[4][0]
     cases = [
@@ -53,14 +53,14 @@ def test_a_batch_gives_what_the_predictor_gives_one_by_one(network):
     ]
     queries = [Query(image, prompts, before, tuple(entries[i] for i in chosen)) for prompts, before, chosen in cases]
     for answer, (prompts, before, chosen) in zip(model.predict(queries), cases, strict=True):
-        expected = predictor.predict(image, prompts, before, [examples[i] for i in chosen]).logits
+        expected = ask(predictor, image, prompts, before, [examples[i] for i in chosen]).logits
         np.testing.assert_allclose(answer, expected, atol=2e-3 * max(1, np.abs(expected).max()))
 
 
 def test_through_the_seam_a_network_says_the_same(network):
     (a, b), model = pictures(2, seed=5), BatchedModel(network)
     queries = [Query(b[0], clicks(30, 30), None, (Entry(a[0], a[1].astype(np.float32)),)), Query(b[0], clicks(9, 9))]
-    seam = SeamModel(SlicePredictor(network, "cpu"))
+    seam = SeamModel(open_predictor(network, "cpu"))
     assert seam.interactive and seam.in_context
     for answer, expected in zip(seam.predict(queries), model.predict(queries), strict=True):
         np.testing.assert_allclose(answer, expected, atol=2e-3 * max(1, np.abs(expected).max()))

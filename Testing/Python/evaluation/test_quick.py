@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from fakes import FakePredictor
 from MultiverSegLib.core.context.example import Example
 from MultiverSegLib.evaluation.pictures import plot_failures
 from MultiverSegLib.evaluation.protocols import POSITIVE
@@ -26,14 +27,16 @@ def task(dataset="A", name="A / disk / 2d"):
     return EvaluationTask(dataset, name, "made up", images.astype(np.float32), labels, np.array([f"s{i}" for i in range(N)]), "CC0")
 
 
-def thresholder(image, prompts, logits, context):
+class Thresholder(FakePredictor):
     """Segments bright pixels, but only knows that brightness counts from a context with masks; else paints a small disk at each click."""
-    if any(e.mask is not None and e.mask.any() for e in context):
-        return np.where(image > 0.5, 5.0, -5.0).astype(np.float32)
-    mask = np.zeros(image.shape, bool)
-    for row, col in np.argwhere(prompts[POSITIVE] > 0) if prompts is not None else []:
-        mask |= disk(row, col, 9)
-    return np.where(mask & (image > 0.5), 5.0, -5.0).astype(np.float32)
+
+    def answer(self, image, prompts, previous, examples):
+        if any(e.mask is not None and e.mask.any() for e in examples):
+            return np.where(image > 0.5, 5.0, -5.0)
+        mask = np.zeros(image.shape, bool)
+        for row, col in np.argwhere(prompts[POSITIVE] > 0) if prompts is not None else []:
+            mask |= disk(row, col, 9)
+        return np.where(mask & (image > 0.5), 5.0, -5.0)
 
 
 OPTIONS = Options(images=8, targets=4)
@@ -41,7 +44,7 @@ OPTIONS = Options(images=8, targets=4)
 
 @pytest.fixture(scope="module")
 def result():
-    return evaluate_task(thresholder, task(), OPTIONS)
+    return evaluate_task(Thresholder(), task(), OPTIONS)
 
 
 def test_a_model_that_learns_from_context_needs_no_prompt_with_it(result):
@@ -53,7 +56,7 @@ def test_a_model_that_learns_from_context_needs_no_prompt_with_it(result):
 
 
 def test_results_follow_from_the_seed(result):
-    again = evaluate_task(thresholder, task(), OPTIONS)
+    again = evaluate_task(Thresholder(), task(), OPTIONS)
     assert np.array_equal(again.pop("worst")["label"], result["worst"]["label"])
     assert json.dumps(again) == json.dumps({k: v for k, v in result.items() if k != "worst"})
 
@@ -102,13 +105,7 @@ def test_contexts_never_show_the_targets_subject():
     shared = EvaluationTask("A", "A / disk / 2d", "", shared.images, shared.labels, np.array([f"s{i % 6}" for i in range(N)]))
     by_image = {shared.images[i].tobytes(): shared.subjects[i] for i in range(N)}
 
-    def checking(image, prompts, logits, context):
-        if prompts is None and len(context) == 4 and all(e.case for e in context):
-            assert all(by_image[e.image.tobytes()] != by_image[image.tobytes()] for e in context)
-            checking.seen += 1
-        return thresholder(image, prompts, logits, context)
-
-    checking.seen = 0
+    checking = Thresholder()
     import MultiverSegLib.evaluation.quick as quick
 
     sizes = quick.CONTEXT_SIZES
@@ -117,7 +114,10 @@ def test_contexts_never_show_the_targets_subject():
         quick._from_context_alone(checking, shared, OPTIONS, np.random.default_rng(0))
     finally:
         quick.CONTEXT_SIZES = sizes
-    assert checking.seen >= OPTIONS.targets
+    alone = [request for request in checking.seen if request.prompts is None and len(request.examples) == 4]
+    assert len(alone) >= OPTIONS.targets
+    for request in alone:
+        assert all(by_image[e.image.tobytes()] != by_image[request.image.tobytes()] for e in request.examples)
 
 
 def test_weak_annotations_are_boxes_of_the_largest_components_or_points():

@@ -136,17 +136,18 @@ def inputs():
 
 def test_bundled_model_in_context_gives_the_stored_output():
     """Fails if the preparation of the inputs or the way the context is used change."""
+    from MultiverSegLib.core.asking import ask
     from MultiverSegLib.core.errors import CheckpointError
     from MultiverSegLib.core.models.registry import Registry
-    from MultiverSegLib.core.predictor import Predictor
+    from MultiverSegLib.core.predictors import open_predictor
 
     try:
-        predictor = Predictor("compact", device="cpu", precision="fp32")
+        predictor = open_predictor("compact", "cpu", "fp32")
     except CheckpointError as error:
         pytest.skip(f"the bundled model is not there: {error}")
     image, mask, prompts, examples = inputs()
-    in_context = predictor.predict(image, None, None, examples)
-    with_click = predictor.predict(image, prompts, in_context.logits, examples)
+    in_context = ask(predictor, image, None, None, examples)
+    with_click = ask(predictor, image, prompts, in_context.logits, examples)
     assert in_context.n_context == with_click.n_context == 3
     found = in_context.mask()
     assert 2 * (found & mask).sum() / (found.sum() + mask.sum()) > 0.8, "three examples and no prompt"
@@ -159,12 +160,13 @@ def test_bundled_model_in_context_gives_the_stored_output():
 
 def store() -> None:
     """Write the reference anew: ``python -c "from regression.test_lines import store; store()"`` in Testing/Python."""
+    from MultiverSegLib.core.asking import ask
     from MultiverSegLib.core.models.registry import Registry
-    from MultiverSegLib.core.predictor import Predictor
+    from MultiverSegLib.core.predictors import open_predictor
 
-    predictor = Predictor("compact", device="cpu", precision="fp32")
+    predictor = open_predictor("compact", "cpu", "fp32")
     image, _mask, prompts, examples = inputs()
-    first = predictor.predict(image, None, None, examples)
-    second = predictor.predict(image, prompts, first.logits, examples)
+    first = ask(predictor, image, None, None, examples)
+    second = ask(predictor, image, prompts, first.logits, examples)
     digest = Registry().get("compact").sha256
     np.savez_compressed(REFERENCE, sha256=digest, in_context=first.logits[::8, ::8], with_click=second.logits[::8, ::8])

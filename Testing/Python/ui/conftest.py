@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import sys
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fakes import FakePredictor
 
 CENTRE = (10.0, 20.0, 30.0)
 
 
-class DiscPredictor:
+class DiscPredictor(FakePredictor):
     """Predicts a disc of ``radius`` grid pixels around each positive prompt pixel, minus one around each negative; a box is filled.
 
     Where there is no prompt: the previous logits, else the union of the examples' masks. ``hold()`` makes it wait until ``go()``.
     """
 
-    description = "disc on CPU"
-    model = "disc"
+    name = "disc"
 
     def __init__(self, radius: float = 6.0) -> None:
+        super().__init__()
         self.radius = radius
-        self.calls: list[SimpleNamespace] = []
         self._gate = threading.Event()
         self._gate.set()
         self.threads: set[int] = set()
@@ -34,36 +33,21 @@ class DiscPredictor:
     def go(self) -> None:
         self._gate.set()
 
-    def predict(self, image, prompts=None, logits=None, examples=(), cancel=None):
+    def answer(self, image, prompts, previous, examples):
         self.threads.add(threading.get_ident())
-        self.calls.append(SimpleNamespace(image=image, prompts=prompts, logits=logits, examples=tuple(examples)))
         assert self._gate.wait(120)
-        inside = np.zeros((128, 128), bool) if logits is None else np.asarray(logits) > 0
-        if logits is None:
+        inside = np.zeros((128, 128), bool) if previous is None else np.asarray(previous) > 0
+        if previous is None:
             for example in examples:
                 inside |= np.asarray(example.mask) > 0
         if prompts is not None:
             inside = (inside | (prompts[0] > 0) | self._discs(prompts[1])) & ~self._discs(prompts[2])
-        values = np.where(inside, 8.0, -8.0).astype(np.float32)
-        return SimpleNamespace(
-            probability=(1 / (1 + np.exp(-values))).astype(np.float32),
-            logits=values,
-            confidence=0.9,
-            model=self.model,
-            device="cpu",
-            seconds=0.01,
-            n_context=len(examples),
-            notice="",
-        )
+        return np.where(inside, 8.0, -8.0)
 
-    def predict_batch(self, images, prompts=None, logits=None, examples=(), **_options):
-        return [
-            self.predict(image, None if prompts is None else prompts[i], None if logits is None else logits[i], examples)
-            for i, image in enumerate(images)
-        ]
-
-    def warm_up(self) -> None:
-        pass
+    @property
+    def calls(self) -> list:
+        """The requests so far."""
+        return self.seen
 
     def _discs(self, channel) -> np.ndarray:
         rows, cols = np.mgrid[:128, :128]

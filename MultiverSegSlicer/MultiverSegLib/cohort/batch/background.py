@@ -62,7 +62,7 @@ class Background:
 
     Args:
         desk: whose cohort, open case and order of work count. Cohorts that are read-only are left alone.
-        predictor: gives, for a function that says whether to stop, a predictor (see ``Predicts``) that may make the thread wait, for
+        predictor: gives, for a function that says whether to stop, a predictor that may make the thread wait, for
             a person's prediction to be finished, say.
         model: the name of the model that it predicts with.
         ready: whether predicting is possible at all (PyTorch is installed).

@@ -24,14 +24,14 @@ def work(job: Job) -> Answer:
     """A job in a worker process: starts the host and the predictor once, computes on one thread so that every worker's numbers are equal."""
     import torch
 
-    from ...core.predictor import Predictor
+    from ...core.predictors import open_predictor
     from ...mrml.headless import start
 
     torch.set_num_threads(1)
     start()
     key = (job.model, job.device)
     if key not in _predictors:
-        _predictors[key] = Predictor(model=job.model, device=job.device)
+        _predictors[key] = open_predictor(job.model, job.device)
     return run_job(job, _predictors[key])
 
 

@@ -218,7 +218,7 @@ def proposed(
     structure = structure_from_json(job.structure)
     settings = ImageSettings.from_json(dict(structure.image)) if structure.image else ImageSettings()
     examples = [e for e in _examples(job.context_folder, job.examples) if e.case != job.case]
-    stack = SliceStack(volume, voxel_axis(volume, structure.axis), settings)
+    stack = SliceStack(volume, voxel_axis(volume, structure.axis), settings, predictor.capabilities.size)
     proposal = propose(
         stack.image,
         len(stack),
@@ -259,7 +259,7 @@ def _facts(proposal: Any, stack: Any, settings: Any) -> dict[str, Any]:
     from ..store.mask_delta import array_sha256, pack_bits, pack_map
 
     first = proposal.results.get(proposal.index)
-    probability = np.zeros((128, 128), np.float32) if first is None else first.probability
+    probability = np.zeros((stack.size, stack.size), np.float32) if first is None else first.probability
     return {
         "index": proposal.index,
         "confidence": round(proposal.confidence, 6),

@@ -136,12 +136,13 @@ class CaseWork:
         return True
 
     def uncertainty(self, structure: str) -> tuple[SlicePlane, np.ndarray] | None:
-        """Where, and how unsure (0..1, [128, 128]), the model was about the structure's proposal; None without one (or from an older version)."""
+        """Where, and how unsure (0..1, [n, n]), the model was about the structure's proposal; None without one (or from an older version)."""
         proposal = self.cohort.case(self.case_id).work(structure).proposal
         event = self._event_of(proposal["seq"]) if proposal.get("file") else {}
         if "uncertainty" not in event:
             return None
-        return SlicePlane.from_json(event["plane"]), unpack_map(event["uncertainty"], (128, 128))
+        plane = SlicePlane.from_json(event["plane"])
+        return plane, unpack_map(event["uncertainty"], (plane.size, plane.size))
 
     def untouched(self, structure: str) -> bool:
         """Whether neither the person nor the model has done anything yet, so that a proposal may be put in."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.predicting import Prediction
 from ...core.prompts import Prompt, Prompts
 from ..store.cohort import Cohort
 from ..store.journal import Event
@@ -81,7 +82,7 @@ class CaseRecorder:
     def predicted(
         self,
         structure: str,
-        prediction: Any,
+        prediction: Prediction,
         *,
         plane: Mapping[str, Any],
         image: Mapping[str, Any],
@@ -94,7 +95,7 @@ class CaseRecorder:
         """A prediction was made and, if ``change`` is given, written to the segment.
 
         Args:
-            prediction: has probability, logits [128, 128], confidence, model, seconds.
+            prediction: see ``core.predicting``.
             plane, image: SlicePlane and ImageSettings as JSON.
             examples: ids of the examples it was made with, in order.
             session: which of the case's sessions it was made in (their previous logits and undo steps are their own).
@@ -108,7 +109,7 @@ class CaseRecorder:
             model=prediction.model,
             examples=list(examples),
             confidence=_finite(prediction.confidence),
-            presence=_finite(getattr(prediction, "presence", None)),
+            presence=_finite(prediction.presence),
             seconds=_finite(prediction.seconds),
             plane=dict(plane),
             image=dict(image),

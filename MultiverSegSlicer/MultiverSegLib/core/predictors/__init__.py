@@ -1,5 +1,5 @@
 """Predictors of every kind behind the one seam (``core.predicting``); needs torch only when one is opened."""
 
-from .opening import open_predictor
+from .opening import capabilities_of, open_predictor, warm_up
 
-__all__ = ["open_predictor"]
+__all__ = ["capabilities_of", "open_predictor", "warm_up"]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..devices import check_cancel
-from ..predicting import PROMPTS, Cancel, Capabilities, Cost, Prediction, Progress, Query, Request, Structure
+from ..predicting import Cancel, Capabilities, Cost, Prediction, Progress, Query, Request
+from .describing import of_structures
 from .running import RunningNetwork, gflop
 
 if TYPE_CHECKING:
@@ -38,11 +39,7 @@ class QueryPredictor:
     def __init__(self, network: nn.Module, name: str, device: str = "auto", precision: str = "auto", info: ModelInfo | None = None) -> None:
         self._run = RunningNetwork(network, name, device, precision, info, half=False)
         self._kept: _Kept | None = None
-        described = list(info.structures) if info is not None else []
-        if len(described) != len(network.structures):
-            described = [{"name": name, "code": ""} for name in network.structures]
-        self._structures = tuple(Structure(entry["name"], entry["code"]) for entry in described)
-        self._weights = self._run.fingerprint
+        self._described = of_structures(name, vars(network), info, self._run.fingerprint)
         self._gflop = _cost(network)
 
     @property
@@ -53,19 +50,7 @@ class QueryPredictor:
     @property
     def capabilities(self) -> Capabilities:
         """What the model can do."""
-        return Capabilities(
-            self._run.name,
-            2,
-            self._run.network.size,
-            PROMPTS[1:],
-            "none",
-            ("structure", "prompt"),
-            self._structures,
-            teachable=True,
-            weights=self._weights,
-            cost=Cost(self._gflop, 0.0, self._run.gflop_per_second),
-            image=self._run.shown,
-        )
+        return replace(self._described, cost=Cost(self._gflop, 0.0, self._run.gflop_per_second))
 
     def predict(self, request: Request, cancel: Cancel = None, progress: Progress | None = None) -> Prediction:
         """See ``core.predicting.Predictor``. A previous prediction is read together with prompts; without them the mode is automatic."""
@@ -110,8 +95,8 @@ class QueryPredictor:
             return None
         if query.taught is not None:
             return ObjectQuery(self._run.tensor(query.taught.features), self._run.tensor(query.taught.embedding))
-        known = self.capabilities.structure(query.structure)
-        return self._run.network.query([self._structures.index(known)])
+        known = self._described.structure(query.structure)
+        return self._run.network.query([self._described.structures.index(known)])
 
     def _forget(self) -> bool:
         kept, self._kept = self._kept is not None, None

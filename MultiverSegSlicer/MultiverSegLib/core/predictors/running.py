@@ -61,11 +61,6 @@ class RunningNetwork:
         return f"{self.name} on {self.device}" + (f" ({'; '.join(self._notices)})" if self._notices else "")
 
     @property
-    def shown(self) -> dict[str, Any]:
-        """How images are to be shown to the network, as fields of ``ImageSettings``; {} if nothing is said."""
-        return dict(self.info.image) if self.info is not None else {}
-
-    @property
     def notice(self) -> str:
         """What has happened to the device since."""
         return "; ".join(self._notices)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from ..devices import check_cancel
 from ..errors import MultiverSegError
 from ..predicting import PROMPTS, Cancel, Capabilities, Cost, Prediction, Progress, Request, ShownExample
+from .describing import of_volumes
 from .running import RunningNetwork, gflop
 
 if TYPE_CHECKING:
@@ -59,11 +60,8 @@ class VolumePredictor:
         self._piece = piece or (_PIECE if self._run._device.type == "cuda" else 1)
         self._kept: _Kept | None = None
         self._all_channels = network.context_channels > 2
-        self._reads = PROMPTS
-        if info is not None and info.prompts:
-            self._reads = tuple(dict.fromkeys(channel for kind in info.prompts for channel in _CHANNELS[kind]))
-        elif not self._all_channels:
-            self._reads = ("box", "positive")
+        self._described = of_volumes(name, network.size, network.context_channels, info)
+        self._reads = self._described.prompts
         self._cost = _cost(network)
 
     @property
@@ -74,18 +72,7 @@ class VolumePredictor:
     @property
     def capabilities(self) -> Capabilities:
         """What the model can do."""
-        cost = Cost(*self._cost, self._run.gflop_per_second)
-        return Capabilities(
-            self._run.name,
-            3,
-            self._run.network.size,
-            self._reads,
-            "prompts",
-            ("example", "prompt"),
-            refines=False,
-            cost=cost,
-            image=self._run.shown,
-        )
+        return replace(self._described, cost=Cost(*self._cost, self._run.gflop_per_second))
 
     def predict(self, request: Request, cancel: Cancel = None, progress: Progress | None = None) -> Prediction:
         """See ``core.predicting.Predictor``. A previous prediction is not read."""

@@ -22,7 +22,7 @@ class AheadBox:
 
     def __init__(self, layout, desk, service, order, may_show, stepped, told) -> None:
         self.background = Background(
-            desk, service.courteous, lambda: service.predictor.model, torch_setup.installed, may_show, service.load
+            desk, service.courteous, lambda: service.predictor.capabilities.model, torch_setup.installed, may_show, service.load
         )
         self._desk, self._order, self._stepped, self._told = desk, order, stepped, told
         row = qt.QHBoxLayout()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import slicer
 
 from ...core.errors import Cancelled
+from ...core.predicting import Cancel, Capabilities, Prediction, Predictor, Progress, Request
+from ...core.predictors import capabilities_of, open_predictor
 from ...core.worker import InferenceWorker
 from . import settings
 from .pulse import Pulse
@@ -29,28 +31,42 @@ class LazyPredictor:
     def __init__(self, model: str, device: str) -> None:
         self.model = model
         self._device = device
-        self._predictor = None
+        self._predictor: Predictor | None = None
+        self._described: Capabilities | None = None
 
     @property
     def description(self) -> str:
         """E.g. "compact on CPU"; empty until the first prediction has begun."""
         return self._predictor.description if self._predictor is not None else ""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """Of a listed model they are known before PyTorch is loaded.
+
+        Raises:
+            CheckpointError: there is no such model.
+        """
+        if self._predictor is not None:
+            return self._predictor.capabilities
+        if self._described is None:
+            self._described = capabilities_of(self.model)
+        return self._described
+
     def load(self) -> None:
         """Makes the predictor, if it isn't made yet."""
         self._made()
 
-    def predict(self, *arguments, **options):
-        return self._made().predict(*arguments, **options)
+    def predict(self, request: Request, cancel: Cancel = None, progress: Progress | None = None) -> Prediction:
+        """See ``core.predicting.Predictor``."""
+        return self._made().predict(request, cancel, progress)
 
-    def predict_batch(self, *arguments, **options):
-        return self._made().predict_batch(*arguments, **options)
+    def predict_batch(self, requests: Sequence[Request], cancel: Cancel = None, progress: Progress | None = None) -> list[Prediction]:
+        """See ``core.predicting.Predictor``."""
+        return self._made().predict_batch(requests, cancel, progress)
 
-    def _made(self):
+    def _made(self) -> Predictor:
         if self._predictor is None:
-            from ...core.predictor import Predictor
-
-            self._predictor = Predictor(self.model, device=self._device)
+            self._predictor = open_predictor(self.model, self._device)
         return self._predictor
 
 
@@ -85,9 +101,10 @@ class PredictionService:
     ``pulse`` does the waiting; whoever has other workers joins it.
     """
 
-    def __init__(self, predictor=None) -> None:
+    def __init__(self, predictor: Predictor | None = None) -> None:
         self._worker = None
         self._predictor = predictor
+        self._lazy: LazyPredictor | None = None
         self._turn = threading.Lock()
         self._current: Ticket | None = None
         self._queue: list[Ticket] = []
@@ -97,10 +114,16 @@ class PredictionService:
         slicer.app.connect("aboutToQuit()", self.finish)
 
     @property
-    def predictor(self) -> LazyPredictor:
+    def predictor(self) -> Predictor:
+        """The predictor of the chosen model."""
         if self._predictor is None:
-            self._predictor = LazyPredictor(settings.value("Model"), settings.value("Device"))
+            self._predictor = self._lazy = LazyPredictor(settings.value("Model"), settings.value("Device"))
         return self._predictor
+
+    @property
+    def needs_torch(self) -> bool:
+        """Whether a prediction is made in this process by PyTorch; not if a predictor was handed in that works elsewhere."""
+        return self._predictor is None or self._lazy is not None
 
     @property
     def description(self) -> str:
@@ -147,7 +170,7 @@ class PredictionService:
         """After PyTorch was loaded: have Python's collector look at its half million objects now, which takes a quarter of a second, and not in the
         middle of a click. After that a full collection waits until a quarter as many new ones are there. Main thread."""
         global _settled
-        if not _settled and self.description and isinstance(self._predictor, LazyPredictor):
+        if not _settled and self._lazy is not None and self._lazy.description:
             _settled = True
             gc.collect()
 
@@ -171,8 +194,8 @@ class PredictionService:
     def load(self) -> None:
         """Gets the predictor ready; any thread."""
         with self._turn:
-            if isinstance(self.predictor, LazyPredictor):
-                self.predictor.load()
+            if self.predictor is self._lazy:
+                self._lazy.load()
 
     def idle(self, seconds: float) -> bool:
         """Wait until nothing of the person's runs or waits; False if that took longer than ``seconds``. Any thread."""
@@ -196,7 +219,7 @@ class PredictionService:
         A thread that is in a forward pass for longer than ``wait`` seconds ends by itself later.
         """
         worker, unanswered = self._worker, [t for t in (self._current, *self._queue) if t is not None]
-        self._worker = self._predictor = self._current = None
+        self._worker = self._predictor = self._lazy = self._current = None
         self._queue = []
         self._leaving = [other for other in self._leaving if not other.close(0)]
         if worker is not None:
@@ -227,14 +250,29 @@ class CourteousPredictor:
     def __init__(self, service: PredictionService, stop: Callable[[], bool]) -> None:
         self._service, self._stop = service, stop
 
-    def predict_batch(self, *arguments, **options):
+    @property
+    def capabilities(self) -> Capabilities:
+        """Of the person's predictor."""
+        return self._service.predictor.capabilities
+
+    @property
+    def description(self) -> str:
+        """Of the person's predictor."""
+        return self._service.predictor.description
+
+    def predict(self, request: Request, cancel: Cancel = None, progress: Progress | None = None) -> Prediction:
+        """See ``core.predicting.Predictor``."""
+        return self.predict_batch([request], cancel, progress)[0]
+
+    def predict_batch(self, requests: Sequence[Request], cancel: Cancel = None, progress: Progress | None = None) -> list[Prediction]:
+        """See ``core.predicting.Predictor``."""
         while True:
             while not self._service.idle(_LOOK_S):
                 self._check()
             self._check()
             with self._service._turn:
                 if self._service.idle(0):
-                    return self._service.predictor.predict_batch(*arguments, **options)
+                    return self._service.predictor.predict_batch(requests, cancel, progress)
 
     def _check(self) -> None:
         if self._stop():

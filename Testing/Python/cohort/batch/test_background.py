@@ -23,11 +23,10 @@ class Held(BrightModel):
         self.gate, self.threads = threading.Event(), set()
         self.gate.set()
 
-    def predict_batch(self, *arguments):
-        _ = [example.mask for example in arguments[3]]
+    def predict_batch(self, requests, cancel=None, progress=None):
         self.threads.add(threading.current_thread())
         assert self.gate.wait(60)
-        return super().predict_batch(*arguments)
+        return super().predict_batch(requests, cancel, progress)
 
 
 class Room:

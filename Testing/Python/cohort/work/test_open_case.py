@@ -112,8 +112,8 @@ def test_replay_notices_another_model_and_another_volume(cohort, tmp_path):
     work.close()
 
     class Other(BrightModel):
-        def predict(self, *args, **options):
-            result = super().predict(*args, **options)
+        def predicted(self, request):
+            result = super().predicted(request)
             return replace(result, logits=np.nextafter(result.logits, np.float32(9)))
 
     assert "logits differ" in replay(cohort, "p0", Other()).steps[0].difference

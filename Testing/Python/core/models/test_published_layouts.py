@@ -14,7 +14,7 @@ from MultiverSegLib.core.models.registry import Registry
 from MultiverSegLib.core.networks import build_network
 from MultiverSegLib.core.networks.neuroverse3d import Neuroverse3D
 from MultiverSegLib.core.networks.verse import Verse
-from MultiverSegLib.core.predictor import Predictor
+from MultiverSegLib.core.predictors import open_predictor
 
 UNREAD = (
     "backbone.down4.blocks.0.conv1.weight",
@@ -153,9 +153,9 @@ def test_the_shipped_entries_fit_the_published_files():
     assert len(heart.structures) == 6 and ImageSettings(**heart.image).percentiles == (0, 98)
 
 
-@pytest.mark.parametrize(("network", "words"), [(Neuroverse3D((4, 6)), "whole volumes"), (small_verse(), "by name")])
-def test_a_slice_predictor_refuses_networks_of_another_kind(tmp_path, network, words):
+@pytest.mark.parametrize(("network", "dims", "named"), [(Neuroverse3D((4, 6)), 3, False), (small_verse(), 2, True)])
+def test_a_file_is_opened_as_what_it_is(tmp_path, network, dims, named):
     torch.save({"model": network.state_dict()}, tmp_path / "x.pt")
     for model in (network, tmp_path / "x.pt"):
-        with pytest.raises(CheckpointError, match=words):
-            Predictor(model, device="cpu")
+        able = open_predictor(model, "cpu").capabilities
+        assert (able.dims, bool(able.structures)) == (dims, named)

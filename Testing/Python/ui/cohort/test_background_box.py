@@ -1,12 +1,12 @@
 """Predicting ahead in the panel: the next case opens predicted, marked as a proposal; clicks come first; nothing survives that should not."""
 
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from MultiverSegLib.cohort.store.cohort import Cohort
 from MultiverSegLib.cohort.work.replay import replay
+from MultiverSegLib.core.predicting import Request
 
 from ..test_lifecycle import reload_module
 from .test_panel import click_structure, open_study, study, table  # noqa: F401  (study is a fixture)
@@ -74,7 +74,9 @@ def test_a_click_waits_for_one_forward_pass_at_most(bench):
     order, gate = [], threading.Event()
     service = bench.service
     service.submit(lambda _: gate.wait(30), None, lambda outcome: order.append("person"))
-    background = threading.Thread(target=lambda: order.append(len(service.courteous(lambda: False).predict_batch([SimpleNamespace()] * 2))))
+    background = threading.Thread(
+        target=lambda: order.append(len(service.courteous(lambda: False).predict_batch([Request(np.zeros((128, 128), np.float32))] * 2)))
+    )
     background.start()
     background.join(0.3)
     assert background.is_alive() and not bench.predictor.calls, "it waits while the person's prediction runs"

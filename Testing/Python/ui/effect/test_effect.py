@@ -169,7 +169,7 @@ def test_painted_corrections_count_as_the_previous_prediction(opened):
     segments.set_slice(opened.segmentation, opened.editor.currentSegmentID(), opened.ct, painted, "k", k)
     opened.red.click(off(9))
     opened.settle()
-    logits = opened.predictor.calls[-1].logits
+    logits = opened.predictor.calls[-1].previous
     assert logits is not None and logits.max() > 0
     assert opened.holds(opened.ct, off(0, 15)), "the paint is part of the next prediction"
 

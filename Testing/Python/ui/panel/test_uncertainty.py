@@ -13,16 +13,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 class Doubtful:
     """Predicts a disc with an unsure half: columns of the grid below 64 are 0.5."""
 
-    model, description = "disc", "disc on CPU"
-
     def __init__(self, predictor):
         self.inner = predictor
 
     def __getattr__(self, name):
         return getattr(self.inner, name)
 
-    def predict(self, *arguments, **options):
-        result = self.inner.predict(*arguments, **options)
+    def predict(self, request, cancel=None, progress=None):
+        return self.predict_batch([request], cancel, progress)[0]
+
+    def predict_batch(self, requests, cancel=None, progress=None):
+        return [self.half(result) for result in self.inner.predict_batch(requests, cancel, progress)]
+
+    @staticmethod
+    def half(result):
         result.probability[:, :64] = 0.5
         return result
 
