@@ -13,7 +13,7 @@ import numpy as np
 from ..predicting import ShownExample
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 #: Channels of an example, in the order the networks read them; a network reads the first few.
 CONTEXT_CHANNELS = ("image", "mask", "box", "positive", "negative")
@@ -36,7 +36,7 @@ class _Kept:
 
 
 class Reading:
-    """Asks networks on one device, and keeps what can be used again."""
+    """Asks networks (see ``networks.CachingNetwork``) on one device, and keeps what can be used again."""
 
     def __init__(self, device: Any) -> None:
         #: Where the networks are; whoever moves them says so here.
@@ -49,7 +49,7 @@ class Reading:
         self._encodings.clear()
         self._kept = None
 
-    def look(self, network: nn.Module, target: Tensor, examples: Sequence[ShownExample]) -> tuple[Tensor, Tensor | None]:
+    def look(self, network: Any, target: Tensor, examples: Sequence[ShownExample]) -> tuple[Tensor, Tensor | None]:
         """target [B,5,n,n] -> logits [B,1,n,n] and of presence [B]; see ``networks.CachingNetwork`` for ``looks_twice``."""
         logits, present = self._look(network, target, examples)
         if examples and getattr(network, "looks_twice", False):
@@ -62,7 +62,7 @@ class Reading:
         return logits, present
 
     def _look(
-        self, network: nn.Module, target: Tensor, examples: Sequence[ShownExample], flip: tuple[int, ...] = _UPRIGHT
+        self, network: Any, target: Tensor, examples: Sequence[ShownExample], flip: tuple[int, ...] = _UPRIGHT
     ) -> tuple[Tensor, Tensor | None]:
         """``flip``: axes along which the target was flipped, and the examples are to be."""
         if hasattr(network, "decode"):
@@ -75,7 +75,7 @@ class Reading:
         context = self._context(network, examples)
         return network(target, context.expand(len(target), *context.shape[1:])), None
 
-    def _context(self, network: nn.Module, examples: Sequence[ShownExample]) -> Tensor:
+    def _context(self, network: Any, examples: Sequence[ShownExample]) -> Tensor:
         """[1,N,Cc,n,n]; a missing mask or missing prompts are zeros."""
         import torch
 
@@ -88,7 +88,7 @@ class Reading:
                 entry[2:] = example.prompts
         return torch.from_numpy(context[:, :, : network.context_channels]).to(self.device)
 
-    def _encoded(self, network: nn.Module, examples: Sequence[ShownExample], flip: tuple[int, ...] = _UPRIGHT) -> list[Tensor]:
+    def _encoded(self, network: Any, examples: Sequence[ShownExample], flip: tuple[int, ...] = _UPRIGHT) -> list[Tensor]:
         """The encodings of the examples, each [1,N,...]; an example is encoded once, and once more where it is flipped."""
         import torch
 
@@ -106,7 +106,7 @@ class Reading:
         return features
 
     def _read(
-        self, network: nn.Module, target: Tensor, examples: Sequence[ShownExample], flip: tuple[int, ...]
+        self, network: Any, target: Tensor, examples: Sequence[ShownExample], flip: tuple[int, ...]
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The images' encodings and what they read from the examples; those of a single upright image are kept for the next click on it."""
         image, ids = target[:, :1], tuple(e.id for e in examples)
@@ -121,7 +121,7 @@ class Reading:
             self._kept.ids, self._kept.readings = ids, network.read(self._kept.encoded, tuple(features))
         return self._kept.encoded, self._kept.readings
 
-    def _no_examples(self, network: nn.Module, target: Tensor) -> tuple[Tensor, ...]:
+    def _no_examples(self, network: Any, target: Tensor) -> tuple[Tensor, ...]:
         """The encoding of the dummy entry, which is always the same."""
         key = "", _UPRIGHT
         if key not in self._encodings:
@@ -130,7 +130,7 @@ class Reading:
         return self._encodings[key]
 
 
-def _decoded(network: nn.Module, target: Tensor, encoded: tuple[Tensor, ...], readings: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:
+def _decoded(network: Any, target: Tensor, encoded: tuple[Tensor, ...], readings: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:
     """The logits, and those of presence from a network that can say."""
     if hasattr(network, "decode_with_presence"):
         return network.decode_with_presence(target, encoded, readings)
