@@ -75,6 +75,11 @@ class ShownExample:
     mask: np.ndarray | None = None
     prompts: np.ndarray | None = None
 
+    @property
+    def empty(self) -> bool:
+        """It says that the structure isn't there: it has a mask, and nothing in it."""
+        return self.mask is not None and not self.mask.any()
+
 
 @dataclass(frozen=True, eq=False)
 class Request:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..core.context.example import Example, image_feature
 from ..core.errors import Cancelled, ContextError
+from ..core.predicting import ShownExample
 
 _MOST = 64
 
@@ -26,7 +27,7 @@ class Candidate:
 
 
 def find_slice(
-    image: Callable[[int], np.ndarray], count: int, examples: Sequence[Example], cancel: Callable[[], bool] = lambda: False
+    image: Callable[[int], np.ndarray], count: int, examples: Sequence[Example | ShownExample], cancel: Callable[[], bool] = lambda: False
 ) -> Candidate:
     """The slice that looks most like the examples.
 
@@ -44,7 +45,7 @@ def find_slice(
     if not len(examples):
         raise ContextError("Without an example there is nothing to find a slice by: accept a case first.")
     shown = [example for example in examples if not example.empty] or examples
-    features = np.stack([example.feature for example in shown])
+    features = np.stack([e.feature if isinstance(e, Example) else image_feature(e.image) for e in shown])
     step = -(-count // _MOST)
     scores: dict[int, float] = {}
 

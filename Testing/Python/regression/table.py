@@ -51,7 +51,7 @@ LINES = (
         "NaN and infinite values",
         (
             "core/test_imaging.py::test_nan_voxels_do_not_darken_their_neighbours",
-            "core/test_predictor.py::test_missing_inputs_are_zeros_and_broken_values_too",
+            "core/predictors/test_slices.py::test_missing_inputs_are_zeros_and_broken_values_too",
         ),
         "isfinite in scale_to_unit",
     ),
@@ -189,7 +189,7 @@ LINES = (
     Line(
         "the network is really run in context, with a stored reference output",
         (
-            "core/test_predictor.py::test_in_context_really_looks_at_the_context",
+            "core/predictors/test_slices.py::test_in_context_really_looks_at_the_context",
             "regression/test_lines.py::test_bundled_model_in_context_gives_the_stored_output",
         ),
         "passing the examples on in Predictor",

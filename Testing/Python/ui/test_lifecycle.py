@@ -186,11 +186,11 @@ def test_broken_prediction_is_told_and_the_next_one_works(opened):
     def fails(*_arguments, **_options):
         raise RuntimeError("the network exploded")
 
-    works, opened.predictor.predict = opened.predictor.predict, fails
+    works, opened.predictor.predict_batch = opened.predictor.predict_batch, fails
     opened.red.click(CENTRE)
     opened.settle()
     assert "exploded" in opened.effect.self().options.statusLabel.text
-    opened.predictor.predict = works
+    opened.predictor.predict_batch = works
     opened.red.click(off(4))
     opened.settle()
     assert opened.holds(opened.ct, off(4))
