@@ -72,33 +72,43 @@ def draw(theme: str, effect: bool) -> QtGui.QImage:
 
 
 def thumbnails() -> None:
-    """Pictures of the sample data, 260 x 280: one volume, and a mosaic of the cohort, with the labels outlined."""
-    cohort = ICONS.parent / "SampleCohort"
-    tiles = [_tile(path, cohort / "labels" / path.name) for path in sorted((cohort / "images").glob("*.nii.gz"))]
-    for name, columns, rows in (("SampleHippocampus", 1, 1), ("SampleCohort", 3, 3)):
-        image = QtGui.QImage(260, 280, QtGui.QImage.Format_RGB32)
-        image.fill(QtCore.Qt.black)
-        painter = QtGui.QPainter(image)
-        width, height = 260 // columns, 280 // rows
-        for index in range(columns * rows):
-            scaled = tiles[index].scaled(width - 4, height - 4, QtCore.Qt.KeepAspectRatio, QtCore.Qt.SmoothTransformation)
-            x = (index % columns) * width + (width - scaled.width()) // 2
-            painter.drawImage(x, (index // columns) * height + (height - scaled.height()) // 2, scaled)
-        painter.end()
-        image.save(str(ICONS / f"{name}.png"))
+    """Pictures of the sample data, 260 x 280: of each cohort one volume, and a mosaic of several, with the labels outlined."""
+    for folder, axis, one, several in (
+        ("SampleCohort", 1, "SampleHippocampus", "SampleCohort"),
+        ("SampleHeart", 0, "SampleHeart", "SampleHearts"),
+    ):
+        cohort = ICONS.parent / folder
+        tiles = [_tile(path, cohort / "labels" / path.name, axis) for path in sorted((cohort / "images").glob("*.nii.gz"))]
+        _mosaic(one, tiles, 1, 1)
+        _mosaic(several, tiles, 3, 3)
 
 
-def _tile(image_path: Path, label_path: Path) -> QtGui.QImage:
+def _mosaic(name: str, tiles: list[QtGui.QImage], columns: int, rows: int) -> None:
+    image = QtGui.QImage(260, 280, QtGui.QImage.Format_RGB32)
+    image.fill(QtCore.Qt.black)
+    painter = QtGui.QPainter(image)
+    width, height = 260 // columns, 280 // rows
+    for index in range(columns * rows):
+        scaled = tiles[index].scaled(width - 4, height - 4, QtCore.Qt.KeepAspectRatio, QtCore.Qt.SmoothTransformation)
+        x = (index % columns) * width + (width - scaled.width()) // 2
+        painter.drawImage(x, (index // columns) * height + (height - scaled.height()) // 2, scaled)
+    painter.end()
+    image.save(str(ICONS / f"{name}.png"))
+
+
+def _tile(image_path: Path, label_path: Path, axis: int) -> QtGui.QImage:
+    """The slice with most of the label along the array axis, the last row on top."""
     import numpy as np
     import SimpleITK as sitk
 
     volume = sitk.GetArrayFromImage(sitk.ReadImage(str(image_path))).astype(float)
     label = sitk.GetArrayFromImage(sitk.ReadImage(str(label_path))) > 0
-    index = int(label.sum((0, 2)).argmax())
-    grey, mask = volume[::-1, index, :], label[::-1, index, :]
+    index = int(label.sum(tuple(other for other in range(3) if other != axis)).argmax())
+    grey, mask = volume.take(index, axis)[::-1], label.take(index, axis)[::-1]
+    scale = max(1, 210 // max(grey.shape))
     grey = np.clip((grey - grey.min()) / max(np.percentile(grey, 99.5) - grey.min(), 1e-6), 0, 1) * 255
-    rgb = np.repeat(np.kron(grey, np.ones((6, 6)))[..., None], 3, 2).astype(np.uint8)
-    mask = np.kron(mask, np.ones((6, 6))).astype(bool)
+    rgb = np.repeat(np.kron(grey, np.ones((scale, scale)))[..., None], 3, 2).astype(np.uint8)
+    mask = np.kron(mask, np.ones((scale, scale))).astype(bool)
     inner = mask.copy()
     for axis in (0, 1):
         for shift in (-2, 2):

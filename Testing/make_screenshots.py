@@ -161,10 +161,13 @@ def take_demo(folder: Path, scratch: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from MultiverSegLib.cohort.results.html_report import draw_overlay, draw_plot
+    from MultiverSegLib.core.sample_cohorts import SAMPLE_COHORTS
     from MultiverSegLib.demo.page import plots
     from MultiverSegLib.demo.run import DemoRun, find_cases
 
-    run = DemoRun(find_cases(None), scratch, "auto", None, "hippocampus", "compact", "cpu", "most_similar", 16, 0)
+    run = DemoRun(
+        find_cases(SAMPLE_COHORTS["hippocampus"].path), scratch, "auto", None, "hippocampus", "compact", "cpu", "most_similar", 16, 0
+    )
     run.start()
     for _ in run.results():
         pass

@@ -233,10 +233,11 @@ def test_the_module_file_is_thin():
     assert len((ROOT / "MultiverSegSlicer" / "MultiverSegSlicer.py").read_text(encoding="utf-8").splitlines()) <= 200
 
 
-def test_sample_data_match_their_checksums():
+@pytest.mark.parametrize("name", ["SampleCohort", "SampleHeart"])
+def test_sample_data_match_their_checksums(name):
     import hashlib
 
-    folder = ROOT / "Resources" / "SampleCohort"
+    folder = ROOT / "Resources" / name
     lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     assert {name.strip() for _, name in (line.split(None, 1) for line in lines)} == {
         str(p.relative_to(folder).as_posix()) for p in folder.rglob("*.nii.gz")
@@ -245,7 +246,7 @@ def test_sample_data_match_their_checksums():
         assert hashlib.sha256((folder / name.strip()).read_bytes()).hexdigest() == digest
 
 
-@pytest.mark.parametrize("name", ["SampleHippocampus", "SampleCohort"])
+@pytest.mark.parametrize("name", ["SampleHippocampus", "SampleCohort", "SampleHeart", "SampleHearts"])
 def test_thumbnails_have_the_size_of_the_sample_data_module(name):
     data = (ROOT / "Resources" / "Icons" / f"{name}.png").read_bytes()
     assert struct.unpack(">II", data[16:24]) == (260, 280)

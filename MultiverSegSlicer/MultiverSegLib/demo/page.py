@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.sample_cohorts import sample_of
+
 if TYPE_CHECKING:
     from ..cohort.results.html_report import Curve, Plot
     from .run import DemoRun
@@ -115,15 +117,12 @@ def _running_mean(values: list[int]) -> list[float]:
 
 
 def _data_note(run: DemoRun) -> list[str]:
-    """Whoever passes pictures of the sample cohort on must name where they are from."""
-    from ..core.resources import resource_path
-
-    if not run.cases or resource_path("SampleCohort") not in run.cases[0].image.parents:
+    """Whoever passes pictures of a sample cohort on must name where they are from."""
+    sample = sample_of(run.cases[0].image) if run.cases else None
+    if sample is None:
         return []
-    return [
-        "Images and reference segmentations: Medical Segmentation Decathlon, Task04 Hippocampus (Antonelli et al., Nature Communications 13, 4128, 2022; "
-        "Simpson et al., arXiv:1902.09063), CC BY-SA 4.0. No model of this repository was trained on them."
-    ]
+    note = f"Images and reference segmentations: {sample.source} No model of this repository was trained on them."
+    return [note, sample.caution] if sample.caution else [note]
 
 
 def _clicks(outcome) -> str:

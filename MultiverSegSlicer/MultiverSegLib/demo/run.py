@@ -16,6 +16,7 @@ import typer
 from ..cli.console import NOTICE, say, written
 from ..cli.options import Device, Model, Strategy
 from ..core.errors import VolumeError
+from ..core.sample_cohorts import SAMPLE_COHORTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,13 +34,14 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     cohort: Annotated[
-        Path | None, typer.Option(help="Folder with images/ and labels/ of the same file names. Default: the sample cohort.")
+        Path | None, typer.Option(help="Folder with images/ and labels/ of the same file names. Default: a sample cohort.")
     ] = None,
+    sample: Annotated[str, typer.Option(help=f"Which sample cohort: {' or '.join(SAMPLE_COHORTS)}.")] = "hippocampus",
     out: Annotated[Path, typer.Option(help="Where the results and report.html go.")] = Path("demo-output"),
     cases: Annotated[int, typer.Option(min=1, help="At most so many cases.")] = 100,
     axis: Annotated[str, typer.Option(help="auto, or the array axis the slices follow: i, j or k.")] = "auto",
     label: Annotated[int | None, typer.Option(help="Value of the structure in the labels. Default: everything that is not 0.")] = None,
-    structure: Annotated[str, typer.Option(help="Name of the structure.")] = "hippocampus",
+    structure: Annotated[str | None, typer.Option(help="Name of the structure. Default: the sample cohort's.")] = None,
     model: Model = "compact",
     device: Device = "auto",
     strategy: Strategy = "most_similar",
@@ -58,7 +60,11 @@ def demo(
 
     if axis not in ("auto", "i", "j", "k"):
         raise typer.BadParameter("must be auto, i, j or k.", param_hint="--axis")
-    run = DemoRun(find_cases(cohort)[:cases], Path(out), axis, label, structure, model, device, strategy, cap, seed)
+    if sample not in SAMPLE_COHORTS:
+        raise typer.BadParameter(f"must be {' or '.join(SAMPLE_COHORTS)}.", param_hint="--sample")
+    folder = SAMPLE_COHORTS[sample].path if cohort is None else cohort
+    structure = structure or (SAMPLE_COHORTS[sample].structure if cohort is None else "structure")
+    run = DemoRun(find_cases(folder)[:cases], Path(out), axis, label, structure, model, device, strategy, cap, seed)
     run.start()
     say(f"{len(run.cases)} cases, structure {structure}, slices along {run.axis}, {run.predictor.description}")
     say(f"{'case':<20}{'clicks':>7}{'without context':>17}{'first Dice':>12}{'final Dice':>12}{'seconds':>9}")
@@ -137,15 +143,13 @@ class Pair:
         return f"{a.case:<20}{clicks:>7}{others:>17}{first:>12}{a.dice:>12.2f}{a.seconds:>9.1f}"
 
 
-def find_cases(folder: Path | None) -> list[DemoCase]:
+def find_cases(folder: Path) -> list[DemoCase]:
     """The image and label pairs of a cohort folder, in the order of their names.
 
     Raises:
         VolumeError: no pair is there.
     """
-    from ..core.resources import resource_path
-
-    folder = Path(folder) if folder is not None else resource_path("SampleCohort")
+    folder = Path(folder)
     images = sorted(p for p in (folder / "images").glob("*") if p.name.lower().endswith(_VOLUME_ENDINGS))
     cases = [DemoCase(p.name.split(".")[0], p, folder / "labels" / p.name) for p in images if (folder / "labels" / p.name).is_file()]
     if not cases:

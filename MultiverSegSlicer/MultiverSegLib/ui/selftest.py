@@ -184,7 +184,7 @@ class SelfTests(unittest.TestCase):
     def test_sample_data_are_registered(self) -> None:
         import SampleData
 
-        self.assertEqual(len(SampleData.SampleDataLogic.sampleDataSourcesByCategory("MultiverSeg")), 2)
+        self.assertEqual(len(SampleData.SampleDataLogic.sampleDataSourcesByCategory("MultiverSeg")), 4)
 
     def test_a_segment_comes_back_from_the_grid_where_it_was(self) -> None:
         volume, segmentation, segment_id, plane = self.case(0)

@@ -7,19 +7,32 @@ import re
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from MultiverSegLib.core.resources import resource_path
+from MultiverSegLib.core.sample_cohorts import SAMPLE_COHORTS, sample_of
 from MultiverSegLib.demo.run import MAX_CLICKS, find_cases
 
 
-def test_the_sample_cohort_is_complete():
-    cases = find_cases(None)
-    assert len(cases) >= 18
+@pytest.mark.parametrize(
+    "name, values, words",
+    [
+        ("hippocampus", {0, 1, 2}, ("CC BY-SA 4.0", "Medical Segmentation Decathlon")),
+        ("heart", {0, 1}, ("CC0 1.0", "Sunnybrook", "spacing is assumed")),
+    ],
+)
+def test_a_sample_cohort_is_complete(name, values, words):
+    sample = SAMPLE_COHORTS[name]
+    cases = find_cases(sample.path)
+    assert len(cases) == len(sample.images()) >= 18
     for case in cases:
         image, label = sitk.ReadImage(str(case.image)), sitk.ReadImage(str(case.label))
         assert image.GetSize() == label.GetSize() and image.GetDimension() == 3
-        assert set(np.unique(sitk.GetArrayViewFromImage(label))) == {0, 1, 2}
-    readme = (resource_path("SampleCohort") / "README.md").read_text(encoding="utf-8")
-    assert "CC BY-SA 4.0" in readme and "Medical Segmentation Decathlon" in readme
+        assert set(np.unique(sitk.GetArrayViewFromImage(label))) == values
+        assert sample_of(case.image) is sample
+    readme = (sample.path / "README.md").read_text(encoding="utf-8")
+    assert all(word in readme for word in words)
+
+
+def test_a_file_of_the_users_is_of_no_sample_cohort(tmp_path):
+    assert sample_of(tmp_path / "images" / "a.nii.gz") is None
 
 
 def test_a_cohort_from_start_to_report(command, checkpoint, tmp_path):
@@ -38,7 +51,7 @@ def test_a_cohort_from_start_to_report(command, checkpoint, tmp_path):
     assert "not for clinical decisions" in ran.out
     assert re.findall(r"^order (\d):", ran.out, re.M) == ["1", "2"], "two cases have two orders"
 
-    for case in find_cases(None)[:2]:
+    for case in find_cases(SAMPLE_COHORTS["hippocampus"].path)[:2]:
         image, result = sitk.ReadImage(str(case.image)), sitk.ReadImage(str(out / f"{case.name}.seg.nrrd"))
         assert result.GetSize() == image.GetSize() and np.allclose(result.GetOrigin(), image.GetOrigin())
         assert np.allclose(result.GetDirection(), image.GetDirection())
@@ -56,7 +69,7 @@ def test_a_cohort_from_start_to_report(command, checkpoint, tmp_path):
 def test_the_printed_dice_is_that_of_the_written_file(command, checkpoint, tmp_path):
     ran = command("demo", "--cases", 1, "--out", tmp_path, "--model", checkpoint, "--label", 1)
     assert ran.code == 0, ran.err
-    case = find_cases(None)[0]
+    case = find_cases(SAMPLE_COHORTS["hippocampus"].path)[0]
     truth = sitk.GetArrayFromImage(sitk.ReadImage(str(case.label))) == 1
     result = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / f"{case.name}.seg.nrrd"))) > 0
     axis = 2 - "ijk".index(re.search(r"slices along ([ijk])", ran.out)[1])

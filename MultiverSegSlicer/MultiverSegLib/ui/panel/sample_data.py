@@ -1,4 +1,4 @@
-"""Registers the bundled cohort with the Sample Data module. The files come with the extension, so this works offline."""
+"""Registers the bundled cohorts with the Sample Data module. The files come with the extension, so this works offline."""
 
 from __future__ import annotations
 
@@ -7,33 +7,26 @@ from pathlib import Path
 from slicer.i18n import tr as _
 
 from ...core.resources import resource_path
+from ...core.sample_cohorts import SAMPLE_COHORTS, SampleCohort
 
 CATEGORY = "MultiverSeg"
-_FOLDER = "SampleCohort"
-
-
-def checksums() -> dict[str, str]:
-    """Path below the cohort's folder -> SHA-256 in hex, as listed in its SHA256SUMS."""
-    lines = resource_path(_FOLDER, "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-    return {name.strip(): digest for digest, name in (line.split(None, 1) for line in lines if line.strip())}
-
-
-def image_files() -> list[Path]:
-    """The bundled volumes, in order."""
-    return [resource_path(_FOLDER) / name for name in sorted(checksums()) if name.startswith("images/")]
+#: Short name of a cohort -> its pictures below Resources/Icons: of one volume and of all.
+_PICTURES = {"hippocampus": ("SampleHippocampus.png", "SampleCohort.png"), "heart": ("SampleHeart.png", "SampleHearts.png")}
 
 
 def register() -> None:
-    """Add one entry for a single volume and one for the whole cohort."""
+    """Add one entry for a single volume and one for the whole cohort, of each cohort."""
+    for name, sample in SAMPLE_COHORTS.items():
+        files, (one, all_of_them) = sample.images(), _PICTURES[name]
+        title = _(sample.title)
+        _register(sample, _("{title} (one volume)").format(title=title), files[:1], one)
+        _register(sample, _("{title} cohort ({count} volumes)").format(title=title, count=len(files)), files, all_of_them)
+
+
+def _register(sample: SampleCohort, name: str, files: list[Path], thumbnail: str) -> None:
     import SampleData
 
-    files = image_files()
-    _register(SampleData, _("Hippocampus MRI (one volume)"), files[:1], "SampleHippocampus.png")
-    _register(SampleData, _("Hippocampus MRI cohort ({count} volumes)").format(count=len(files)), files, "SampleCohort.png")
-
-
-def _register(SampleData, name: str, files: list[Path], thumbnail: str) -> None:
-    digests = checksums()
+    digests = sample.checksums()
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
         sampleName=name,
