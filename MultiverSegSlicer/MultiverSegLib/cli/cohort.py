@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import MultiverSegError
-from . import cohort_care, cohort_results
+from . import cohort_care, cohort_results, cohort_review
 from .cohort_results import Folder
 from .console import say, step, warn, written
 from .options import Boxes, Device, Negatives, Points, Wait, known_strategy, label_value, typed_prompts
@@ -29,6 +29,7 @@ OneStructure = Annotated[str, typer.Option("--structure", "-s", help="Structure 
 
 def register(app: typer.Typer) -> None:
     cohort_care.register(commands)
+    cohort_review.register(commands)
     cohort_results.register(commands)
     app.add_typer(commands, name="cohort")
 
@@ -248,15 +249,18 @@ def accept(
     ] = None,
     segmentation: Annotated[Path | None, typer.Option(help="A segmentation made elsewhere (segments by name, or one label map).")] = None,
     proposal: Annotated[bool, typer.Option("--proposal", help="Accept the proposal as it is.")] = False,
+    absent: Annotated[bool, typer.Option("--absent", help="Accept that the structures are not in this case.")] = False,
     wait: Wait = 0,
 ) -> None:
-    """Accept a case: its result is saved, and its max slice becomes an example.
+    """Accept a case: its result is saved, and its max slice becomes an example (with --absent an empty one).
 
     Example: multiverseg cohort accept study p03 --segmentation p03.seg.nrrd
     """
     from ..mrml.headless import start
     from .cohort_work import bring_in, opened
 
+    if absent and (segmentation is not None or proposal):
+        raise typer.BadParameter("--absent accepts that there is nothing: give it without --segmentation and --proposal")
     start()
     with opened(folder, case, with_model=False, wait=wait) as work:
         names = [work.cohort.structure(s).name for s in structure] if structure else [s.name for s in work.cohort.structures]
@@ -265,9 +269,10 @@ def accept(
         if proposal:
             for name in names:
                 work.show_proposal(name)
-        accepted = work.accept(names if structure else None)
+        accepted = work.accept([], absent=names) if absent else work.accept(names if structure else None)
         written.add(f"{case}, accepted")
-        say(f"{case}: {', '.join(accepted)} accepted; the case is {work.cohort.case(case).status}")
+        how = "accepted as absent" if absent else "accepted"
+        say(f"{case}: {', '.join(accepted)} {how}; the case is {work.cohort.case(case).status}")
 
 
 @commands.command()

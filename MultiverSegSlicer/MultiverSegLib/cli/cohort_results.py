@@ -12,6 +12,7 @@ from .options import Device, one_of
 
 if TYPE_CHECKING:
     from ..cohort.store.cohort import Cohort
+    from ..cohort.store.records import Case
 
 Folder = Annotated[Path, typer.Argument(help="The cohort's folder (or its cohort.json).")]
 
@@ -112,7 +113,7 @@ def replay(
         raise typer.Exit(1)
 
 
-COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "agreement", "note")
+COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "agreement", "approved", "note")
 #: What a number in the table is, for who sees it first.
 AGREEMENT = "agreement: Dice of the first prediction with what was accepted from it (1: accepted as it was); not an accuracy"
 
@@ -142,8 +143,13 @@ def rows(cohort: Cohort) -> list[list[str]]:
                 _number(confidence),
                 _number(work.first_vs_accepted_dice),
             ]
-            found.append([*cells, case.note or work.doubt])
+            found.append([*cells, approval(case), case.remark(structure.name)])
     return found
+
+
+def approval(case: Case) -> str:
+    """Who approved the case, or "yes" where names are not recorded; empty: nobody."""
+    return (case.approved_by or "yes") if case.approved else ""
 
 
 def _number(value: float | None) -> str:

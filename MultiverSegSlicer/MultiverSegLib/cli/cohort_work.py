@@ -10,6 +10,7 @@ from typing import Any
 
 from ..cohort.store.cohort import Cohort
 from ..cohort.store.noticing import noting
+from ..cohort.store.reviewing import lost_approval
 from ..cohort.work.labels_to_context import plane_of_prompts
 from ..cohort.work.open_case import CaseWork
 from ..cohort.work.replay import Replay, replay
@@ -22,7 +23,7 @@ from ..mrml.extent import check_inside
 from ..mrml.masks import load_mask
 from ..mrml.slice_plane import SlicePlane
 from ..mrml.volumes import dimensions_of, ijk_to_ras
-from .console import step
+from .console import step, warn
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,14 @@ def opened(folder: Path, case: str, with_model: bool = True, device: str = "auto
     """A case, open for work; closed and its cohort saved at the end."""
     with Cohort.open(folder, wait=wait) as cohort:
         cohort.check_writable()
+        before = cohort.case(case)
         work = CaseWork(cohort, case, _predictor(cohort, device) if with_model else None)
         try:
             yield work
         finally:
             work.close()
+        if lost := lost_approval(before, cohort.case(case)):
+            warn(lost)
 
 
 def predict_case(

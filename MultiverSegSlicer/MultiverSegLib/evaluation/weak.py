@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.effort import BOX_S, CLICK_S, DRAWN_SLICE_S
 from .in_context import Draw, draw_contexts
 from .methods import MethodSpec, open_method
 from .protocols import BOX, POSITIVE, center, largest_component
@@ -20,8 +21,8 @@ from .users import USERS
 if TYPE_CHECKING:
     from .quick import EvaluationTask
 
-#: Seconds that an annotation takes (section 4 of WS-ICL): estimates of its authors, not measured here.
-SECONDS = {"points": 5.0, "boxes": 10.0, "mask": 80.0}
+#: Seconds that an annotation takes (see ``core.effort``).
+SECONDS = {"points": CLICK_S, "boxes": BOX_S, "mask": DRAWN_SLICE_S}
 SIZES = (1, 2, 4, 8, 16)
 COUNTS = (1, 2, 3, 5)
 #: Clicks on the target itself that are measured, without examples and with all of them.

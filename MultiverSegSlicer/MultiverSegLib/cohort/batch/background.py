@@ -283,4 +283,4 @@ class Background:
         return [entry[5:] for entry in wanted if not entry[0]], len(wanted)
 
     def _examples(self, structure: str) -> tuple[str, ...]:
-        return tuple(example.id for example in self.desk.contexts.get(structure).examples)
+        return tuple(example.id for example in self.desk.contexts.teaching(structure))

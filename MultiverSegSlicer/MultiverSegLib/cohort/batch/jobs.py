@@ -91,7 +91,7 @@ def jobs_for(cohort: Cohort, structures: Sequence[str] = (), kind: str = "slice"
     """
     contexts, jobs = Contexts(cohort), []
     for structure in [cohort.structure(name) for name in structures] or cohort.structures:
-        examples = tuple(example.id for example in contexts.get(structure.name).examples)
+        examples = tuple(example.id for example in contexts.teaching(structure.name))
         if not examples:
             raise CohortError(f"The context of {structure.name} is empty: accept a case, or take over existing labels, before propagating.")
         for case in cohort.cases:
@@ -214,11 +214,13 @@ def proposed(
     from ...core.selection import select
     from ...engine.volume_session import SliceStack
     from ...mrml.axes import voxel_axis
+    from ...mrml.measures import measures
 
     structure = structure_from_json(job.structure)
     settings = ImageSettings.from_json(dict(structure.image)) if structure.image else ImageSettings()
     examples = [e for e in _examples(job.context_folder, job.examples) if e.case != job.case]
-    stack = SliceStack(volume, voxel_axis(volume, structure.axis), settings, predictor.capabilities.size)
+    axis = voxel_axis(volume, structure.axis)
+    stack = SliceStack(volume, axis, settings, predictor.capabilities.size)
     proposal = propose(
         stack.image,
         len(stack),
@@ -232,7 +234,8 @@ def proposed(
     for index, result in proposal.results.items():
         pasted = stack.planes[index].paste(result.probability, volume)
         pasted.sheet.put(mask, np.uint8(1), pasted.mask)
-    return _facts(proposal, stack, settings), mask
+    sizes = {} if mask is None else measures(mask, volume.ijk_to_ras, axis)
+    return {**_facts(proposal, stack, settings), **sizes}, mask
 
 
 def proposal_file(job: Job, volume: PlainVolume, mask: np.ndarray | None) -> bytes:

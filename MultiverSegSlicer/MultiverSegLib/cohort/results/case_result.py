@@ -9,7 +9,7 @@ import numpy as np
 from ...core.errors import CohortError
 from ...mrml import paths
 from ..store.cohort import Cohort
-from ..store.records import Structure
+from ..store.records import ACCEPTED, Structure
 from ..work.case_nodes import CaseNodes
 
 
@@ -43,17 +43,37 @@ class CaseResult:
             self._nodes = CaseNodes(self.cohort, self.case_id)
         return self._nodes
 
+    @property
+    def absent(self) -> list[Structure]:
+        """The structures that were accepted as not being in this case."""
+        works = self.cohort.case(self.case_id).works
+        return [s for s in self.cohort.structures if s.name in works and works[s.name].absent and works[s.name].status == ACCEPTED]
+
     def filled_masks(self) -> list[tuple[Structure, np.ndarray]]:
         """The structures that have something in them, with their masks [k, j, i].
 
         Raises:
-            CohortError: all structures are empty.
+            CohortError: all structures are empty (or not in this case, which the message then says).
         """
-        found = [(structure, self.nodes.mask(structure.name) != 0) for structure in self.cohort.structures]
-        found = [(structure, mask) for structure, mask in found if mask.any()]
+        found = [(structure, mask) for structure, mask in self._masks() if mask.any()]
+        if not found and self.absent:
+            names = ", ".join(structure.name for structure in self.absent)
+            raise CohortError(f"There is nothing in case {self.case_id} to write: accepted as absent: {names}.")
         if not found:
             raise CohortError(f"The result of case {self.case_id} is empty.")
         return found
+
+    def known_masks(self) -> list[tuple[Structure, np.ndarray]]:
+        """``filled_masks`` with the empty masks of the structures that were accepted as not being in this case.
+
+        Raises:
+            CohortError: all structures are empty, and none was accepted as absent.
+        """
+        absent = self.absent
+        return [(s, mask) for s, mask in self._masks() if mask.any() or s in absent] if absent else self.filled_masks()
+
+    def _masks(self) -> list[tuple[Structure, np.ndarray]]:
+        return [(structure, self.nodes.mask(structure.name) != 0) for structure in self.cohort.structures]
 
     def target(self, folder: Path, name: str) -> Path:
         """The file ``name`` in ``folder``, which must not be one that the cohort reads.

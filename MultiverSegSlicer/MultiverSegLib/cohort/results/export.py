@@ -171,8 +171,11 @@ def _export_one(cohort: Cohort, case_id: str, formats: list[str], done: Exported
     if reasons:
         done.left_out[case_id] = "; ".join(reasons)
     open_structures = [s.name for s in cohort.structures if cohort.case(case_id).work(s.name).status != ACCEPTED]
-    if case_id in done.cases and open_structures:
-        done.remarks[case_id] = f"not accepted yet: {', '.join(open_structures)}."
+    remarks = [f"not accepted yet: {', '.join(open_structures)}"] if open_structures else []
+    if result.absent:
+        remarks.append(f"accepted as absent, so empty or left out: {', '.join(s.name for s in result.absent)}")
+    if case_id in done.cases and remarks:
+        done.remarks[case_id] = "; ".join(remarks) + "."
 
 
 def _count(things: Iterable[object], name: str) -> str:

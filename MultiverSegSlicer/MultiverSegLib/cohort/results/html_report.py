@@ -20,7 +20,7 @@ from ...core.resources import resource_path
 from ..store.files import write_atomically
 
 POSITIVE, NEGATIVE, BOX = "#2ecc40", "#ff3b30", "#ffd60a"
-OUTLINES = {"result": "#ffb000", "reference": "#4cc9f0"}
+OUTLINES = {"result": "#ffb000", "reference": "#4cc9f0", "proposal": "#ff7bd5"}
 LINES = ("#0b6bcb", "#d9822b", "#2a9d5c", "#8e44ad")
 _PICTURE_INCHES, _PICTURE_DPI = 3.0, 110
 _FINE = 8  # outlines follow pixel borders: masks are enlarged by this factor before they are traced
@@ -76,8 +76,30 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class ProposalCard:
+    """A picture of a proposal and what is said below it.
+
+    ``key`` names it for the command line; ``picture`` is a PNG in base64, or empty, then ``problem`` says why; ``acceptable``: as it is.
+    """
+
+    key: str
+    case: str
+    title: str = ""
+    picture: str = ""
+    problem: str = ""
+    confidence: float | None = None
+    size: str = ""
+    remarks: Sequence[str] = ()
+    acceptable: bool = True
+
+    @property
+    def confidence_text(self) -> str:
+        return "unknown" if self.confidence is None else f"{self.confidence:.2f}"
+
+
+@dataclass(frozen=True)
 class Report:
-    """What the page says, from top to bottom; texts are plain (HTML in them is escaped)."""
+    """What the page says, from top to bottom; texts are plain (HTML in them is escaped). ``proposals``: the first of ``proposal_count``."""
 
     title: str
     lead: str = ""
@@ -86,6 +108,8 @@ class Report:
     cases: Sequence[ReportCase] = ()
     notes: Sequence[str] = ()
     footer: str = ""
+    proposals: Sequence[ProposalCard] = ()
+    proposal_count: int = 0
 
 
 def write_report(path: str | Path, report: Report) -> Path:
@@ -100,14 +124,7 @@ def write_report(path: str | Path, report: Report) -> Path:
 
 def render_report(report: Report) -> str:
     """The page as text. Raises MultiverSegError when jinja2 or matplotlib is missing."""
-    try:
-        import jinja2
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MultiverSegError(f"A report needs the Python package {error.name}: install it (pip install {error.name}).") from error
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(
-        resource_path("Report", "report.html").read_text(encoding="utf-8")
-    )
+    template = page_template("report.html")
     cases = [(case, [(overlay, base64.b64encode(overlay_png(overlay)).decode()) for overlay in case.overlays]) for case in report.cases]
     return template.render(
         report=report,
@@ -115,8 +132,27 @@ def render_report(report: Report) -> str:
         cases=cases,
         columns=list(dict.fromkeys(column for case in report.cases for column in case.values)),
         legend=_legend(report.cases),
-        footer=report.footer or f"Made by MultiverSeg for 3D Slicer on {datetime.now():%Y-%m-%d %H:%M}.",
+        footer=report.footer or made_now(),
+        proposals=report.proposals,
+        proposal_count=report.proposal_count,
+        marking=False,
     )
+
+
+def page_template(name: str) -> Any:
+    """One of the pages in Resources/Report, to be rendered. Raises MultiverSegError when jinja2 or matplotlib is missing."""
+    try:
+        import jinja2
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MultiverSegError(f"A report needs the Python package {error.name}: install it (pip install {error.name}).") from error
+    pages = jinja2.FileSystemLoader(resource_path("Report"))
+    return jinja2.Environment(loader=pages, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True).get_template(name)
+
+
+def made_now() -> str:
+    """The line at a page's end."""
+    return f"Made by MultiverSeg for 3D Slicer on {datetime.now():%Y-%m-%d %H:%M}."
 
 
 def overlay_png(overlay: Overlay) -> bytes:
@@ -170,7 +206,8 @@ def draw_plot(axes: Any, plot: Plot) -> None:
         if curve.low is not None and curve.high is not None:
             axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
     axes.set(title=plot.title, xlabel=plot.x_label, ylabel=plot.y_label)
-    axes.set_ylim(0, plot.top)
+    flat = not any(value for curve in plot.curves for value in (*curve.y, *(curve.dots or ())))
+    axes.set_ylim(0, plot.top if plot.top is not None or not flat else 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if all(float(value).is_integer() for curve in plot.curves for value in (curve.y if curve.dots is None else curve.dots)):
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ... import __version__
+from ...core.effort import SOURCE, estimated_seconds
 from ...core.errors import MultiverSegError
 from ...core.notices import notice
 from ...core.prompts import Box, Prompts, Scribble
@@ -20,11 +21,15 @@ from ...mrml.masks import load_mask
 from ...mrml.slice_plane import SlicePlane
 from ..store.cohort import Cohort
 from ..store.cohort_contexts import Contexts
+from ..store.effort import WINDOW, Effort, minutes, untouched_along
 from ..store.files import write_atomically
 from ..store.order import progress
-from ..store.records import ACCEPTED, SKIPPED, TODO, Case
+from ..store.records import ACCEPTED, SKIPPED, TODO, Case, Work
+from ..store.reviewing import own_work
 from ..work.case_nodes import load_source
-from .html_report import Curve, Overlay, Plot, Report, ReportCase, write_report
+from .html_report import Curve, Overlay, Plot, ProposalCard, Report, ReportCase, write_report
+from .proposals import proposals
+from .proposals_page import proposal_cards
 
 _PICTURES = 200
 PROPOSED = "proposed"
@@ -32,16 +37,21 @@ PROPOSED = "proposed"
 ORIGINS = ("from results", "from existing labels", "from prompts only")
 LIMITS = (
     "Research software, not for clinical decisions. The model segments slices at 128 x 128 pixels; details finer than a pixel of that grid are "
-    "lost, and structures or modalities far from its training data may be segmented badly. An accepted result was accepted by one person and not "
-    "checked by a second one; a proposal was looked at by nobody."
+    "lost, and structures or modalities far from its training data may be segmented badly. {checked} A proposal was looked at by nobody."
 )
+_UNCHECKED = "An accepted result was accepted by one person and not checked by a second one."
+_CHECKED = "A result was accepted by one person; where it is not approved by another one, it was not checked by a second."
+#: So many proposals are shown in the report; the page of proposals shows all.
+_PROPOSALS = 24
 
 
-def write_cohort_report(cohort: Cohort, folder: Path | str, cases: list[ReportCase] | None = None) -> list[Path]:
+def write_cohort_report(
+    cohort: Cohort, folder: Path | str, cases: list[ReportCase] | None = None, cards: list[ProposalCard] | None = None
+) -> list[Path]:
     """Writes report.html, report.csv and methods.txt into ``folder`` and gives their paths.
 
     Args:
-        cases: what ``report_cases`` gave, where that was done before, case by case.
+        cases, cards: what ``report_cases`` and ``proposal_cards`` gave, where that was done before, one by one.
 
     Raises:
         MultiverSegError: nothing was done yet, or jinja2 or matplotlib is missing.
@@ -52,7 +62,12 @@ def write_cohort_report(cohort: Cohort, folder: Path | str, cases: list[ReportCa
     folder = Path(folder)
     write_atomically(folder / "report.csv", table_csv(cohort))
     write_atomically(folder / "methods.txt", methods_paragraph(cohort) + "\n")
-    return [write_report(folder / "report.html", build_report(cohort, cases)), folder / "report.csv", folder / "methods.txt"]
+    return [write_report(folder / "report.html", build_report(cohort, cases, cards)), folder / "report.csv", folder / "methods.txt"]
+
+
+def limits(cohort: Cohort) -> str:
+    """What a reader of the report has to know."""
+    return LIMITS.format(checked=_CHECKED if any(case.approved for case in cohort.cases) else _UNCHECKED)
 
 
 def report_cases(cohort: Cohort) -> Iterator[ReportCase]:
@@ -61,8 +76,8 @@ def report_cases(cohort: Cohort) -> Iterator[ReportCase]:
         yield _report_case(cohort, case, number < _PICTURES)
 
 
-def build_report(cohort: Cohort, cases: list[ReportCase] | None = None) -> Report:
-    """The page's content; ``cases``: its rows, where they are made already."""
+def build_report(cohort: Cohort, cases: list[ReportCase] | None = None, cards: list[ProposalCard] | None = None) -> Report:
+    """The page's content; ``cases``: its rows, ``cards``: its proposals, where they are made already."""
     done = progress(cohort.state)
     accepted = [case for case in cohort.cases if case.status == ACCEPTED]
     figures: dict[str, Any] = {
@@ -74,6 +89,13 @@ def build_report(cohort: Cohort, cases: list[ReportCase] | None = None) -> Repor
     if done.clicks_per_case is not None:
         figures["interactions a case"] = f"{done.clicks_per_case:.1f}"
         figures["active seconds a case"] = f"{done.seconds_per_case:.0f}"
+        effort = Effort.of(accepted)
+        figures["accepted untouched"] = effort.percent
+        figures["minutes of interaction, estimated"] = minutes(effort.estimated_s)
+        figures["minutes of active work, measured"] = minutes(effort.active_s)
+    approved = sum(case.approved for case in accepted)
+    if approved:
+        figures["approved by a reviewer"] = f"{approved} of {len(accepted)}"
     saved = [w.first_vs_accepted_dice for c in accepted for w in c.works.values() if w.first_vs_accepted_dice is not None]
     if saved:
         figures["first prediction vs. accepted (Dice)"] = f"{np.mean(saved):.3f}"
@@ -89,7 +111,9 @@ def build_report(cohort: Cohort, cases: list[ReportCase] | None = None) -> Repor
         figures=figures,
         plots=_plots(cohort),
         cases=list(report_cases(cohort)) if cases is None else cases,
-        notes=[methods_paragraph(cohort), LIMITS],
+        notes=[methods_paragraph(cohort), *_case_notes(cohort), limits(cohort)],
+        proposals=list(proposal_cards(cohort, _PROPOSALS)) if cards is None else cards,
+        proposal_count=len(proposals(cohort)),
     )
 
 
@@ -98,7 +122,8 @@ def table_csv(cohort: Cohort) -> str:
     kinds = sorted({kind for c in cohort.cases for w in c.works.values() for kind in w.interactions})
     columns = list(dict.fromkeys(name for case in cohort.cases for name in case.columns))
     head = ["case", "structure", "status", "who", "when", "interactions", *kinds, "active_seconds", "model", "context_size", "confidence"]
-    head += ["first_vs_accepted_dice", "slices", "area_mm2", "volume_ml", "note"]
+    head += ["first_vs_accepted_dice", "slices", "area_mm2", "volume_ml", "note", "estimated_seconds", "untouched", "absent"]
+    head += ["approved_by", "approved_when", "notes"]
     head += [f"table: {column}" if column in head else column for column in columns]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -117,6 +142,11 @@ def table_csv(cohort: Cohort) -> str:
                 w.area_mm2,
                 None if w.slices == 1 else w.volume_ml,
                 case.note or w.doubt,
+                estimated_seconds(w.interactions),
+                *("yes" if is_so else "" for is_so in (w.untouched, w.absent)),
+                case.approved_by,
+                case.approved_when,
+                " | ".join(str(note["text"]) for note in case.notes),
             ]
             writer.writerow([no_formula(v) for v in (*row, *(case.columns.get(c, "") for c in columns))])
     return out.getvalue()
@@ -187,6 +217,12 @@ def methods_paragraph(cohort: Cohort) -> str:
         what = _listed([f"{number} {_plural(kind, number)}" for kind, number in sorted(kinds.items())]) or "no interaction"
         seconds = np.mean([case.active_seconds for case in accepted])
         text += f" This took {what} in all, {sum(kinds.values()) / len(accepted):.1f} a case, and {seconds:.0f} s of active work a case on average."
+        effort = Effort.of(accepted)
+        text += (
+            f" The interactions would take {minutes(effort.estimated_s)} minutes ({SOURCE}); {minutes(effort.active_s)} minutes of active work were"
+            f" measured. {effort.percent} of the results were accepted as the model gave them, without any interaction."
+        )
+    text += _second_look(cohort, accepted, works)
     saved = [w.first_vs_accepted_dice for w in works if w.first_vs_accepted_dice is not None]
     if saved:
         text += f" The first prediction agreed with what was accepted from it with a Dice of {np.mean(saved):.2f} (SD {np.std(saved):.2f}, n = {len(saved)}), which tells how much was corrected, not how accurate the results are."
@@ -195,6 +231,35 @@ def methods_paragraph(cohort: Cohort) -> str:
         reasons = _listed(sorted({c.note for c in left if c.note}))
         text += f" {'One volume was' if len(left) == 1 else f'{len(left)} volumes were'} left out{f' ({reasons})' if reasons else ''}."
     return text
+
+
+def _second_look(cohort: Cohort, accepted: list[Case], works: list[Work]) -> str:
+    """Absence, and reviewers' approvals."""
+    text = ""
+    absent = [w for w in works if w.absent]
+    if absent:
+        text += f" {len(absent)} of the results {'says' if len(absent) == 1 else 'say'} that the structure is not in the volume."
+    approved = [case for case in accepted if case.approved]
+    if approved:
+        text += f" {len(approved)} of the {len(accepted)} accepted cases {'was' if len(approved) == 1 else 'were'} approved by a reviewer"
+        names = sorted({case.approved_by for case in approved if case.approved_by})
+        text += f" ({_listed(names)})" if names else ""
+        own = sum(own_work(case) for case in approved)
+        text += f", {own} of them by the person who had accepted it." if own else "."
+    return text
+
+
+def _case_notes(cohort: Cohort) -> list[str]:
+    """The notes about cases, a paragraph each."""
+    written = [(case.id, note) for case in cohort.cases for note in case.notes]
+    return [
+        f"{case}, {_moment(note['time'])}{', ' + note['who'] if note['who'] and cohort.setting('names') else ''}: {note['text']}"
+        for case, note in written
+    ]
+
+
+def _moment(when: str) -> str:
+    return when[:16].replace("T", " ")
 
 
 def _origins_sentence(cohort: Cohort) -> str:
@@ -215,6 +280,10 @@ def _plots(cohort: Cohort) -> list[Plot]:
     x = list(range(1, len(done) + 1))
     clicks = [Curve(s.name, x, [c.work(s.name).clicks for c in done]) for s in cohort.structures]
     plots = [Plot("Interactions a case", "case, in the order of acceptance", "interactions", clicks)]
+    along = [(s.name, *untouched_along(done, s.name)) for s in cohort.structures]
+    note = f"Percent of the last {WINDOW} results that were accepted as the model gave them; the dots are the single cases."
+    curves = [Curve(name, x, share, dots=single) for name, share, single in along]
+    plots.append(Plot("Accepted untouched", "case, in the order of acceptance", "%", curves, note, top=100))
     first = [
         Curve(s.name, [n for n, c in zip(x, done, strict=True) if c.work(s.name).first_vs_accepted_dice is not None], dice)
         for s in cohort.structures
@@ -241,11 +310,14 @@ def _report_case(cohort: Cohort, case: Case, with_pictures: bool) -> ReportCase:
         values[f"{prefix}interactions"] = w.clicks if worked else ""
         values[f"{prefix}first vs. accepted (Dice)"] = _text(w.first_vs_accepted_dice, 3)
         values[f"{prefix}area (mm²)"] = _text(w.area_mm2, 1)
-        values[f"{prefix}volume (ml)"] = "one slice" if w.slices == 1 else _text(w.volume_ml, 2)
+        one = "absent" if w.absent else "one slice" if w.slices == 1 else ""
+        values[f"{prefix}volume (ml)"] = one or _text(w.volume_ml, 2)
         values[f"{prefix}context"] = w.context_size if worked else ""
         if cohort.setting("names"):
             values[f"{prefix}who"] = w.who
-        values[f"{prefix}when"] = w.when[:16].replace("T", " ")
+        values[f"{prefix}when"] = _moment(w.when)
+    if any(other.approved for other in cohort.cases):
+        values["approved"] = (case.approved_by or "yes") if case.approved else ""
     values["active s"] = f"{case.active_seconds:.0f}" if case.active_seconds else ""
     values["note"] = case.note
     return ReportCase(case.id, values, _pictures(cohort, case) if with_pictures else ())
@@ -253,7 +325,7 @@ def _report_case(cohort: Cohort, case: Case, with_pictures: bool) -> ReportCase:
 
 def _pictures(cohort: Cohort, case: Case) -> list[Overlay]:
     """The accepted max slice of each structure with its prompts; none where the files are gone."""
-    done = [s for s in cohort.structures if case.work(s.name).status == ACCEPTED]
+    done = [s for s in cohort.structures if case.work(s.name).status == ACCEPTED and not case.work(s.name).absent]
     if not done:
         return []
     try:

@@ -46,6 +46,11 @@ class Contexts:
             self._open[key] = ContextSet(folder)
         return self._open[key]
 
+    def teaching(self, structure: str) -> list[Example]:
+        """The examples that proposals are made with; none where not a single one shows the structure: then nothing can be found by them."""
+        examples = list(self.get(structure).examples)
+        return [] if all(example.empty for example in examples) else examples
+
     def others(self, structure: str, case: str) -> list[Example]:
         """The examples of all cases but this one."""
         return [example for example in self.get(structure).examples if example.case != case]

@@ -32,6 +32,8 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "active": {**_CASE, "seconds": float},
     "accepted": _WORK,
     "reopened": _CASE,
+    "note": {**_CASE, "text": str},
+    "approved": {**_CASE, "approved": bool},
     "example added": {**_WORK, "example": str},
     "example removed": {"structure": str, "example": str},
     "noticed": {"texts": list[str]},
@@ -62,6 +64,8 @@ _KNOWN: dict[str, Any] = {
     "slices": int | None,
     "first_vs_accepted_dice": float | None,
     "saved_dice": float | None,
+    "absent": bool,
+    "via": str,
     "structures": list,
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...core.errors import CohortError
 from ...core.plugins import Plugin, Plugins
+from .effort import Effort
 from .records import ACCEPTED, SKIPPED, Case
 from .reducer import State
 
@@ -75,18 +76,21 @@ def previous_case(state: State, current: str) -> Case | None:
 @dataclass(frozen=True)
 class Progress:
     """How far the work has come. ``clicks_per_case`` and ``seconds_per_case`` are means over the accepted cases (None before the first);
-    ``seconds_left`` estimates from the last ten."""
+    ``untouched`` is the share of their results that were accepted as the model gave them; ``seconds_left`` estimates from the last ten."""
 
     done: int
     total: int
     clicks_per_case: float | None
     seconds_per_case: float | None
     seconds_left: float | None
+    untouched: float | None = None
 
     def __str__(self) -> str:
         text = f"{self.done} of {self.total}"
         if self.clicks_per_case is not None:
             text += f", {self.clicks_per_case:.1f} clicks a case"
+        if self.untouched is not None:
+            text += f", {100 * self.untouched:.0f} % accepted untouched"
         if self.seconds_left is not None and self.done < self.total:
             text += f", about {_duration(self.seconds_left)} left"
         return text
@@ -106,6 +110,7 @@ def progress(state: State) -> Progress:
         sum(case.clicks for case in accepted) / len(accepted),
         sum(case.active_seconds for case in accepted) / len(accepted),
         pace * (len(state.cases) - done),
+        Effort.of(accepted).share,
     )
 
 

@@ -27,6 +27,9 @@ _PROPOSAL = {
     "file": str,
     "index": int,
     "seq": int,
+    "area_mm2": float | None,
+    "volume_ml": float | None,
+    "slices": int | None,
 }
 _SETTINGS = {
     "model": str,
@@ -101,7 +104,8 @@ class Work:
 
     ``first_vs_accepted_dice``: agreement (Dice) of what the first prediction wrote on its slice with what was accepted there. It says how much
     was changed afterwards, nothing about how right the result is: a proposal accepted untouched has 1. ``doubt`` says why a result should be
-    looked at again (an example it was predicted with was removed, say).
+    looked at again (an example it was predicted with was removed, say). ``absent``: accepted as not there in this volume. ``via``: how it was
+    accepted where that was not in the open case ("review": from the page of proposals).
     """
 
     status: str = TODO
@@ -121,6 +125,8 @@ class Work:
     mask_sha256: str = ""
     proposal: Mapping[str, Any] = field(default_factory=dict)
     doubt: str = ""
+    absent: bool = False
+    via: str = ""
 
     @property
     def clicks(self) -> int:
@@ -132,10 +138,19 @@ class Work:
         """Whether somebody or the model has begun."""
         return bool(self.interactions or self.first_prediction)
 
+    @property
+    def untouched(self) -> bool:
+        """Whether it was accepted as the model gave it, without a single interaction."""
+        return self.status == ACCEPTED and self.first_prediction is not None and not self.interactions
+
 
 @dataclass(frozen=True)
 class Case:
-    """A volume of the cohort: ``id`` is its file-safe name, ``columns`` what a CSV said of it, ``works`` by structure name."""
+    """A volume of the cohort: ``id`` is its file-safe name, ``columns`` what a CSV said of it, ``works`` by structure name.
+
+    ``note`` belongs to the status (why it was skipped, say); ``notes`` are what people wrote about the case, each with "who", "time" and "text".
+    ``approved_when`` is set once a reviewer has approved what was accepted, ``approved_by`` says who, where names are recorded.
+    """
 
     id: str
     volume: Source
@@ -145,6 +160,9 @@ class Case:
     status: str = TODO
     note: str = ""
     active_seconds: float = 0.0
+    notes: tuple[Mapping[str, Any], ...] = ()
+    approved_by: str = ""
+    approved_when: str = ""
     works: Mapping[str, Work] = field(default_factory=dict)
 
     def work(self, structure: str) -> Work:
@@ -157,6 +175,17 @@ class Case:
     @property
     def clicks(self) -> int:
         return sum(work.clicks for work in self.works.values())
+
+    @property
+    def approved(self) -> bool:
+        """Whether a reviewer has approved the case as it is."""
+        return bool(self.approved_when)
+
+    def remark(self, structure: str) -> str:
+        """What there is to say of a structure in the case, in a line: why it is as it is, else the last note that somebody wrote."""
+        work = self.work(structure)
+        absent = "accepted as absent" if work.absent and work.status == ACCEPTED else ""
+        return self.note or work.doubt or absent or (str(self.notes[-1]["text"]) if self.notes else "")
 
     @property
     def open(self) -> bool:
@@ -183,10 +212,11 @@ def case_from_json(data: Any) -> Case:
     """Inverse of ``to_json``; CohortError for missing, unknown or mistyped fields, for statuses unknown, and for an id that is no file's name."""
     data = dict(data) if isinstance(data, Mapping) else {}
     check_id(data.get("id"))
-    check_fields(data, {"labels": list, "works": Mapping[str, Any]}, "cohort.json: a case")
+    check_fields(data, {"labels": list, "works": Mapping[str, Any], "notes": list[Mapping[str, str]]}, "cohort.json: a case")
     data["volume"] = source_from_json(data.get("volume"))
     data["labels"] = tuple(_build(Labels, entry, "label file of a case") for entry in data.get("labels", ()))
     data["works"] = {name: _work(entry) for name, entry in data.get("works", {}).items()}
+    data["notes"] = tuple(data.get("notes", ()))
     case = _build(Case, data, "case")
     if case.status not in STATUSES:
         raise CohortError(f"Case {case.id} has the unknown status {case.status!r}; known are {', '.join(STATUSES)}.")

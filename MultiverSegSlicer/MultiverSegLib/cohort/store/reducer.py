@@ -25,8 +25,11 @@ from .records import (
     structure_from_json,
 )
 
+_SIZES = ("area_mm2", "volume_ml", "slices")
 #: Why a result that was accepted is looked at again.
 CHANGED = "changed after it was accepted"
+#: What is said of a case that lost a reviewer's approval.
+NO_LONGER_APPROVED = "no longer approved: {what} after {who} approved it"
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,16 @@ class State:
         return self.structures[name]
 
     def with_case(self, case: Case) -> State:
+        """The state with ``case`` in place of the one of its id. What is not accepted (any more) is not approved either, and says so."""
+        if case.approved and case.status != ACCEPTED:
+            case = _not_approved(case, "changed")
         return replace(self, cases={**self.cases, case.id: case})
+
+
+def _not_approved(case: Case, what: str) -> Case:
+    """The case without its approval; its note says why, unless it says something else already."""
+    said = NO_LONGER_APPROVED.format(what=what, who=case.approved_by or "a reviewer")
+    return replace(case, approved_by="", approved_when="", note=case.note or said)
 
 
 def after(state: State, event: Event) -> State:
@@ -122,7 +134,7 @@ def _worked_on(case: Case, structure: str, **changes: Any) -> Case:
     if work.status in (TODO, ACCEPTED):
         changes["status"] = IN_PROGRESS
     if work.status == ACCEPTED:
-        changes["doubt"] = work.doubt or CHANGED
+        changes |= {"doubt": work.doubt or CHANGED, "absent": False, "via": ""}
     if case.status in (TODO, SKIPPED, ACCEPTED):
         case = replace(case, status=IN_PROGRESS)
     return case.with_work(structure, **changes)
@@ -163,11 +175,12 @@ def _predicted(state: State, event: Event) -> State:
     return state.with_case(_worked_on(case, event["structure"], **facts))
 
 
+_PROPOSED = ("kind", "model", "examples", "confidence", "informative", "signature", "known", "file", "index", *_SIZES)
+
+
 def _proposed(state: State, event: Event) -> State:
     case = state.case(event["case"])
-    proposal = {
-        k: event[k] for k in ("kind", "model", "examples", "confidence", "informative", "signature", "known", "file", "index") if k in event
-    }
+    proposal = {k: event[k] for k in _PROPOSED if k in event}
     return state.with_case(case.with_work(event["structure"], proposal={**proposal, "seq": event["seq"]}))
 
 
@@ -178,13 +191,17 @@ def _active(state: State, event: Event) -> State:
 
 def _accepted(state: State, event: Event) -> State:
     case = state.case(event["case"])
-    kept = ("first_vs_accepted_dice", "example", "area_mm2", "volume_ml", "slices", "mask_sha256")
-    changes = {k: event[k] for k in kept if k in event}
+    kept = ("first_vs_accepted_dice", "example", *_SIZES, "mask_sha256")
+    changes = {"absent": False, "via": "", **{k: event[k] for k in (*kept, "absent", "via") if k in event}}
     if "saved_dice" in event:  # as the first version called it
         changes.setdefault("first_vs_accepted_dice", event["saved_dice"])
+    work = case.work(event["structure"])
+    if changes.get("absent") and work.proposal and not work.proposal.get("file"):  # as the model said, too
+        changes["first_prediction"] = work.first_prediction or work.proposal["seq"]
     case = case.with_work(event["structure"], status=ACCEPTED, who=event["who"], when=event["time"], doubt="", proposal={}, **changes)
     done = all(case.work(name).status == ACCEPTED and not case.work(name).doubt for name in state.structures)
-    return state.with_case(replace(case, status=ACCEPTED if done else IN_PROGRESS, note=""))
+    case = replace(case, status=ACCEPTED if done else IN_PROGRESS, note="")
+    return state.with_case(_not_approved(case, "accepted anew") if case.approved else case)
 
 
 def _reopened(state: State, event: Event) -> State:
@@ -193,8 +210,23 @@ def _reopened(state: State, event: Event) -> State:
     for name in event.get("structures", tuple(case.works)):
         work = case.work(name)
         if work.status == ACCEPTED or work.example:
-            case = case.with_work(name, status=IN_PROGRESS, example="", doubt="")
+            case = case.with_work(name, status=IN_PROGRESS, example="", doubt="", absent=False, via="")
     return state.with_case(replace(case, status=IN_PROGRESS))
+
+
+def _note(state: State, event: Event) -> State:
+    case = state.case(event["case"])
+    note = {"who": event["who"], "time": event["time"], "text": event["text"]}
+    return state.with_case(replace(case, notes=(*case.notes, note)))
+
+
+def _approved(state: State, event: Event) -> State:
+    case = state.case(event["case"])
+    if not event["approved"]:
+        return state.with_case(replace(case, approved_by="", approved_when=""))
+    if case.status != ACCEPTED:
+        raise CohortError(f"Case {case.id} is {case.status}: only an accepted case can be approved.")
+    return state.with_case(replace(case, approved_by=event["who"], approved_when=event["time"]))
 
 
 def _example_added(state: State, event: Event) -> State:
@@ -238,6 +270,8 @@ _CHANGES: dict[str, Callable[[State, Event], State]] = {
     "active": _active,
     "accepted": _accepted,
     "reopened": _reopened,
+    "note": _note,
+    "approved": _approved,
     "example added": _example_added,
     "example removed": _example_removed,
 }

@@ -112,7 +112,8 @@ def plane_of_prompts(volume: Any, axis: str, settings: ImageSettings, prompts: P
 
 
 def _has_segmentation(cohort: Cohort, case: Case, structure: Structure) -> bool:
-    return case.work(structure.name).status == ACCEPTED or any(entry.structure == structure.name for entry in case.labels)
+    work = case.work(structure.name)
+    return (work.status == ACCEPTED and not work.absent) or any(entry.structure == structure.name for entry in case.labels)
 
 
 def _example(cohort: Cohort, case: Case, structure: Structure) -> Any:

@@ -26,6 +26,7 @@ from ...engine.slice_session import PredictionRequest, SliceSession, observers
 from ...mrml import labelmaps, markups, prompt_tags, segments, volumes
 from ...mrml.axes import axis_number, on_slice
 from ...mrml.masks import load_mask
+from ...mrml.measures import measures
 from ...mrml.slice_plane import SlicePlane
 from ..store.cohort import Cohort
 from ..store.cohort_contexts import Contexts
@@ -33,6 +34,7 @@ from ..store.files import save_with
 from ..store.mask_delta import apply_change, change_between, unpack_map
 from ..store.noticing import noting
 from ..store.records import ACCEPTED, NEEDS_REVIEW
+from .absence import example_of_absence
 from .case_nodes import CaseNodes, segment_slice
 from .case_session import CaseSession
 from .prefetch import Cut
@@ -215,30 +217,44 @@ class CaseWork:
         self._looked(structure, plane)
         return change
 
-    def accept(self, structures: Iterable[str] | None = None) -> list[str]:
-        """The person says that the given structures (None: all that are not empty) are done. Gives their names.
+    def accept(self, structures: Iterable[str] | None = None, absent: Iterable[str] = (), via: str = "") -> list[str]:
+        """The person says that the given structures (None: all that are not empty) are done. Returns their names.
 
         The segmentation and the prompts are saved, the max slice of each becomes an example (instead of an older one of this case), and
         the journal is told last, so that a crash in between is an accept that was not made.
 
+        Args:
+            absent: structures that are not in this volume: they are accepted as that, and an empty slice becomes the example.
+            via: how it was accepted where that was not in the open case ("review").
+
         Raises:
-            SegmentationError: a structure is empty.
+            SegmentationError: a structure is empty, or one that is said to be absent is not.
         """
+        gone = [self.cohort.structure(s).name for s in absent]
         chosen = [self.cohort.structure(s).name for s in structures] if structures is not None else self._segmented()
+        chosen = [*chosen, *(name for name in gone if name not in chosen)]
         for structure in chosen:
             self.note_edits(structure)
             self.recorder.prompted(structure, self.tagged(structure))
-        empty = [s for s in chosen if not self._masks[s].any()]
+        for name in gone:
+            if self._masks[name].any():
+                raise SegmentationError(
+                    f"{name} is segmented in {self.case_id}: erase it before it is accepted as absent, or accept it as it is."
+                )
+        empty = [s for s in chosen if s not in gone and not self._masks[s].any()]
         if empty or not chosen:
             raise SegmentationError(
-                f"{empty[0] if empty else 'Every structure'} is empty in {self.case_id}: segment something, or skip the case."
+                f"{empty[0] if empty else 'Every structure'} is empty in {self.case_id}: segment something, accept it as absent, "
+                "or skip the case."
             )
         self.nodes.save()
         for structure in chosen:
             self._save_prompts(structure)
-            example = self._example(structure)
+            facts = {**self._measures(structure), "absent": structure in gone or None, "via": via or None}
+            example = example_of_absence(self, structure) if structure in gone else self._example(structure)
             self.contexts.replace_case(structure, example)
-            facts = {"example": example.id, "first_vs_accepted_dice": self._first_vs_accepted_dice(structure), **self._measures(structure)}
+            kept = None if structure in gone else self._first_vs_accepted_dice(structure)
+            facts |= {"example": example.id, "first_vs_accepted_dice": kept}
             self.recorder.accepted(structure, self._masks[structure], **facts)
             prompt_tags.save_own(self.nodes.segmentation, self.nodes.segment_id(structure), Prompts())
         return chosen
@@ -359,16 +375,8 @@ class CaseWork:
         model = self.cohort.case(self.case_id).work(structure).model
         return example_of(nodes.volume, nodes.segmentation, nodes.segment_id(structure), plane, settings, self.case_id, structure, model)
 
-    def _measures(self, structure: str) -> dict[str, float]:
-        """Area of the max slice in mm², volume in ml and number of slices that hold the structure, counted in voxels."""
-        mask, matrix = self._masks[structure], volumes.ijk_to_ras(self.nodes.volume)
-        axis = axis_number(self.nodes.axis(structure))
-        areas = mask.sum(axis=tuple(a for a in range(3) if a != 2 - axis))
-        sides = [matrix[:3, a] for a in range(3) if a != axis]
-        pixel = float(np.linalg.norm(np.cross(*sides)))
-        volume = float(mask.sum() * abs(np.linalg.det(matrix[:3, :3])) / 1000)
-        count = int(np.count_nonzero(areas))
-        return {"area_mm2": round(float(areas.max() * pixel), 3), "volume_ml": round(volume, 5), "slices": count}
+    def _measures(self, structure: str) -> dict[str, Any]:
+        return measures(self._masks[structure], volumes.ijk_to_ras(self.nodes.volume), self.nodes.axis(structure))
 
     def _first_vs_accepted_dice(self, structure: str) -> float | None:
         """Dice of what the structure's first prediction in this case left on its slice against what is accepted there; None without one.

@@ -100,14 +100,14 @@ class Desk:
         case = previous_case(self._writable().state, self._current())
         return None if case is None else self.go_to(case.id)
 
-    def accept_and_next(self, structures: Iterable[str] | None = None, order: str = "") -> CaseWork | None:
-        """Accepts the open case and goes to the next.
+    def accept_and_next(self, structures: Iterable[str] | None = None, order: str = "", absent: Iterable[str] = ()) -> CaseWork | None:
+        """Accepts the open case (structures in ``absent`` as not there) and goes to the next.
 
         Raises:
             SegmentationError: nothing is segmented; the case stays open.
         """
         self._current()
-        self.work.accept(structures)
+        self.work.accept(structures, absent)
         return self.next(order)
 
     def skip_and_next(self, note: str = "", order: str = "") -> CaseWork | None:

@@ -51,8 +51,8 @@ def test_progress_says_what_is_left():
     assert str(progress(state(case("a"), case("b", SKIPPED)))) == "1 of 2"
     cases = [case(f"{n}", ACCEPTED, clicks=3, seconds=60.0) for n in range(10)] + [case(f"x{n}") for n in range(50)]
     cases[0] = case("0", ACCEPTED, clicks=4, seconds=60.0)
-    assert str(progress(state(*cases))) == "10 of 60, 3.1 clicks a case, about 50 min left"
-    assert str(progress(state(*cases[:10]))) == "10 of 10, 3.1 clicks a case"
+    assert str(progress(state(*cases))) == "10 of 60, 3.1 clicks a case, 0 % accepted untouched, about 50 min left"
+    assert str(progress(state(*cases[:10]))) == "10 of 10, 3.1 clicks a case, 0 % accepted untouched"
 
 
 def test_the_estimate_follows_the_recent_pace():

@@ -21,10 +21,10 @@ _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def write(result: CaseResult, folder: Path) -> list[Path]:
-    """One label map (values of the structures), or one file per structure where these overlap."""
+    """One label map (values of the structures), or one file per structure where these overlap; an absent structure's is empty."""
     import SimpleITK as sitk
 
-    masks, nodes = result.filled_masks(), result.nodes
+    masks, nodes = result.known_masks(), result.nodes
     overlap = np.sum([mask for _, mask in masks], axis=0).max() > 1
     if overlap:
         parts = {f"{nodes.case_id}.{file_safe(s.name)}.nii.gz": mask * np.uint16(s.value) for s, mask in masks}

@@ -16,12 +16,12 @@ from ..case_result import CaseResult
 def _write_surfaces(result: CaseResult, folder: Path, format: str) -> list[Path]:
     import vtk
 
-    nodes = result.nodes
+    masks, nodes = result.filled_masks(), result.nodes
     segmentation = nodes.segmentation
     if not segmentation.CreateClosedSurfaceRepresentation():
         raise CohortError(f"No surface can be made of the result of {nodes.case_id}.")
     files = []
-    for structure, _ in result.filled_masks():
+    for structure, _ in masks:
         surface = vtk.vtkPolyData()
         segmentation.GetClosedSurfaceRepresentation(nodes.segment_id(structure.name), surface)
         transform = vtk.vtkTransform()
