@@ -22,7 +22,7 @@ CONTRIBUTORS = "MultiverSeg for 3D Slicer contributors"
 DESCRIPTION = "Segment a cohort with clicks, boxes or strokes: every accepted case makes the next cheaper. Not for clinical decisions."
 DEPENDENCIES = ["PyTorch"]
 ICON = "Resources/Icons/MultiverSegSlicer.png"
-SCREENSHOTS = ["Docs/pictures/effect.png", "Docs/pictures/panel.png"]
+SCREENSHOTS = ["Docs/pictures/heart.png", "Docs/pictures/effect.png"]
 TIER = 1
 SCHEMA = "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/slicer-extension-catalog-entry-schema-v1.0.2.json#"
 

@@ -112,7 +112,7 @@ class Studio:
         if shown is not None:
             _scroll_to(shown)
         if in_slicer():
-            _dismiss_the_error_badge(self.host)
+            dismiss_the_error_badge(self.host)
         path = self.folder / f"{name}.png"
         self.host.process_events(0.2)
         self.host.render()
@@ -129,7 +129,7 @@ def _scroll_to(widget) -> None:
         area.ensureWidgetVisible(widget, 0, 0)
 
 
-def _dismiss_the_error_badge(host) -> None:
+def dismiss_the_error_badge(host) -> None:
     """What is in the application's log is printed here; the button that points at it is no part of the pictures."""
     import slicer
 
@@ -142,12 +142,18 @@ def _dismiss_the_error_badge(host) -> None:
 
 def keep(path: Path, taken_in: str) -> None:
     """Makes a new picture small and notes where it was taken and with which weights."""
-    import json
-
-    from MultiverSegLib.core.models.registry import Registry
     from PIL import Image
 
     Image.open(path).convert("RGB").save(path, optimize=True)  # in all its colours: fewer give blotches
+    note(path, taken_in)
+
+
+def note(path: Path, taken_in: str) -> None:
+    """Writes down beside a picture where it was taken and with which weights."""
+    import json
+
+    from MultiverSegLib.core.models.registry import Registry
+
     notes = path.parent / SOURCES
     known = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
     registry = Registry()
