@@ -46,6 +46,7 @@ class Proposal:
         to_review: somebody has put the case aside to be looked at.
         opened: the case was opened since, and nothing done in it.
         source: where the volume is, with its absolute path.
+        seq: number of the event that made it.
     """
 
     case: str
@@ -64,6 +65,7 @@ class Proposal:
     to_review: bool
     opened: bool
     source: Source = field(repr=False)
+    seq: int = 0
 
     def image(self, volume: PlainVolume | None = None) -> np.ndarray:
         """[128, 128] in 0..1: the slice as the model saw it.
@@ -140,4 +142,5 @@ def _row(cohort: Cohort, case: Case, structure: str) -> Proposal:
         to_review=case.status == NEEDS_REVIEW,
         opened=work.first_prediction is not None,
         source=replace(case.volume, path=path),
+        seq=proposal["seq"],
     )

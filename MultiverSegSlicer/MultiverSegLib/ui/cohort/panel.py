@@ -19,6 +19,7 @@ from .case_view import CaseView
 from .cohort_actions import CohortActions
 from .long_work import LongWork
 from .outcome import Outcome
+from .proposals_page import ProposalsPage
 from .results_gallery import ResultsGallery
 from .shelf import Shelf
 from .side import Side
@@ -58,8 +59,9 @@ class CohortPanel:
         self.table = CohortTable(layout, self.go_to, lambda: self.case_actions.show())
         watching = self.watching
         self.ahead = AheadBox(
-            layout, self.desk, self.panel.service, lambda: self.steps.chosen_order(), watching.may_show, watching.stepped, self.say
+            layout, self.desk, self.panel.service, lambda: self.steps.chosen_order(), watching.may_show, self._stepped, self.say
         )
+        self.proposals = ProposalsPage(layout, self)
         self.steps = Steps(layout, self)
         self.results = ResultsGallery(layout, self.go_to)
         self.case_actions = CaseActions(layout, self)
@@ -88,6 +90,7 @@ class CohortPanel:
         """The panel is about to be destroyed."""
         self.leave_open_work()
         self.ahead.close()
+        self.proposals.close()
         self.tasks.close()
         settings.use_contexts(None)
         self.panel.library.cohort = None
@@ -100,6 +103,7 @@ class CohortPanel:
         """Nothing that is under way for the open cohort may go on."""
         self.watching.stop()
         self.tasks.stop()
+        self.proposals.stop()
 
     # What the parts and the panel around ask for
 
@@ -185,9 +189,15 @@ class CohortPanel:
         self.structures.show()
         self.steps.show(cohort is not None and not cohort.read_only and case_id is not None)
         self.results.show(cohort, self.desk.contexts)
+        self.proposals.show()
         self.case_actions.show()
         self.cohort_actions.show()
         self.say(self._line())
+
+    def _stepped(self, proposed: list[str]) -> None:
+        """A moment has passed; ``proposed``: cases that got proposals in the background."""
+        self.watching.stepped(proposed)
+        self.proposals.stepped(proposed)
 
     def _work_changed(self) -> None:
         """Long work began or ended."""

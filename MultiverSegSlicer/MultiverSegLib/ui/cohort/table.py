@@ -5,6 +5,7 @@ from __future__ import annotations
 import qt
 from slicer.i18n import tr as _
 
+from ...cohort.store.records import ACCEPTED
 from ..shared.widgets import described
 from .words import STATES, Confidences, Mark, confidence_of, meaning, state_of, word
 
@@ -185,13 +186,26 @@ def cells(case, structure: str, known: Confidences) -> list[tuple]:
     kept = work.first_vs_accepted_dice
     return [
         (case.id, _about(case)),
-        (word(state), "\n".join(filter(None, (meaning(state), work.doubt or case.note)))),
+        (word(state) + _sign(case, structure, state), "\n".join(filter(None, (meaning(state), _second_look(case, structure))))),
         (structure, ""),
         (work.clicks, ""),
         (round(case.active_seconds), ""),
         (mark.sign or None, mark.tip),
         (None if kept is None else round(kept, 3), ""),
     ]
+
+
+def _sign(case, structure: str, state: str) -> str:
+    """What is beside the word of an accepted result: that it says "not there", and that a reviewer approved it."""
+    if state != ACCEPTED:
+        return ""
+    return (" (" + _("absent") + ")" if case.work(structure).absent else "") + (" ✓" if case.approved else "")
+
+
+def _second_look(case, structure: str) -> str:
+    work = case.work(structure)
+    approved = _("Approved by {who}, {when}.").format(who=case.approved_by or _("a reviewer"), when=_minute(case.approved_when))
+    return "\n".join(filter(None, (work.doubt or case.note, approved if case.approved else "")))
 
 
 def mark_of(case, structure: str, known: Confidences) -> Mark:
@@ -205,6 +219,7 @@ def _about(case) -> str:
     for name, work in case.works.items():
         if work.who and work.when:
             lines.append(_("{structure}: accepted by {who}, {when}").format(structure=name, who=work.who, when=_minute(work.when)))
+    lines += [_("Note: {text}").format(text=note["text"]) for note in case.notes]
     return "\n".join(filter(None, (*lines, case.note)))
 
 

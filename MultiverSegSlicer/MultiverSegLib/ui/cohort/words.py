@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from slicer.i18n import tr as _
 
+from ...cohort.results.proposals import Proposal
 from ...cohort.store.records import ACCEPTED, IN_PROGRESS, NEEDS_REVIEW, SKIPPED, STATUSES, TODO, Case
 
 PROPOSED = "proposed"
@@ -41,6 +42,27 @@ def meaning(state: str) -> str:
         NEEDS_REVIEW: _("Somebody, or a change elsewhere, asks for another look at it."),
     }
     return meanings[state]
+
+
+def size_of(row: Proposal) -> str:
+    """How large a proposal is: a volume in ml, or the area of its one slice."""
+    if not row.found:
+        return _("nothing found")
+    if row.volume_ml is not None:
+        return _("{volume:.2f} ml").format(volume=row.volume_ml)
+    if row.whole:
+        return _("whole volume")
+    return _("one slice") if row.area_mm2 is None else _("{area:.2f} cm²").format(area=row.area_mm2 / 100)
+
+
+def remarks_on(row: Proposal) -> list[str]:
+    """What else is to be known of a proposal."""
+    said = (
+        (_("made with an example that was taken out: have it proposed anew"), row.stale),
+        (_("put aside to be looked at again"), row.to_review),
+        (_("its case was opened since"), row.opened),
+    )
+    return [text for text, is_so in said if is_so]
 
 
 def state_of(case: Case, structure: str) -> str:

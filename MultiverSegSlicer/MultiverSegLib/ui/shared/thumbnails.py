@@ -15,8 +15,8 @@ def tooltip(example) -> str:
     )
 
 
-def thumbnail(example):
-    """QIcon of an example: its image in grey, the outline of its mask in green."""
+def thumbnail(example, size: int = THUMBNAIL):
+    """QIcon of an example (or whatever has an ``image`` and a ``mask``): its image in grey, the outline of its mask in green."""
     grey = np.clip(np.asarray(example.image) * 255, 0, 255).astype(np.uint8)
     rgb = np.repeat(grey[..., None], 3, axis=2)
     if example.mask is not None:
@@ -30,4 +30,4 @@ def thumbnail(example):
     header = f"P6 {width} {height} 255\n".encode()
     pixmap = qt.QPixmap()
     pixmap.loadFromData(qt.QByteArray(header + np.ascontiguousarray(rgb).tobytes()), "PPM")
-    return qt.QIcon(pixmap.scaled(THUMBNAIL, THUMBNAIL))
+    return qt.QIcon(pixmap.scaled(size, size))

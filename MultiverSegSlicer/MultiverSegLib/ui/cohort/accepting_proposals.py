@@ -1,0 +1,86 @@
+"""Accepts proposals one after the other while the user goes on looking: their volumes are read in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from slicer.i18n import tr as _
+
+from ...cohort.results.proposals import Proposal
+from ...cohort.work.prefetch import ReadAhead
+from ...cohort.work.reviewing import Reviewed, accept_proposal, accept_shown, checked
+from ...core.errors import CohortError, MultiverSegError
+from .long_work import InThread, Steps, Told
+
+
+class AcceptingProposals:
+    """``owner``: the CohortPanel; ``changed``: called after each case."""
+
+    def __init__(self, owner, changed) -> None:
+        self.owner, self._changed = owner, changed
+        self._waiting: dict[str, list[str]] = {}
+
+    def add(self, rows: Iterable[Proposal]) -> None:
+        """Accepts these too.
+
+        Raises:
+            MultiverSegError: something else is being done.
+        """
+        going_on = bool(self._waiting)
+        before = {case: list(names) for case, names in self._waiting.items()}
+        for row in rows:
+            names = self._waiting.setdefault(row.case, [])
+            if row.structure not in names:
+                names.append(row.structure)
+        if going_on:
+            return  # the steps that are under way come to them
+        try:
+            self.owner.tasks.start(self._steps(self.owner.desk), self._done)
+        except MultiverSegError:
+            self._waiting = before
+            raise
+
+    def forget(self) -> None:
+        """What was not accepted yet is not wanted any more."""
+        self._waiting = {}
+
+    def _steps(self, desk) -> Steps:
+        done, cohort = Reviewed(), desk.cohort
+        try:
+            while self._waiting:
+                case = next(iter(self._waiting))
+                yield Told(_("Accepting {case}").format(case=case), len(done.accepted), len(done.accepted) + len(self._waiting))
+                try:
+                    ahead = None
+                    if case != desk.case_id:
+                        reading = ReadAhead.of(cohort, case)
+                        ahead = yield InThread(lambda progress, reading=reading: reading.read())
+                    names = self._waiting[case]
+                    done.accepted[case] = (
+                        self._open(names) if case == desk.case_id else accept_proposal(cohort, case, names, desk.contexts, ahead)
+                    )
+                except MultiverSegError as error:
+                    done.left_out[case] = str(error)
+                self._waiting.pop(case, None)
+                self.owner.table.refresh(cohort, cohort.case(case))
+                self._changed()
+        finally:
+            self._waiting = {}
+        return done
+
+    def _open(self, names: list[str]) -> list[str]:
+        """Accepts proposals of the open case, which stays open."""
+        owner, work = self.owner, self.owner.desk.work
+        if owner.accepting.unanswered() or owner.panel.predict.busy:
+            raise CohortError(_("{case} is open, and something is being predicted in it: accept it there.").format(case=work.case_id))
+        for name in checked(work.cohort, work.case_id, names):
+            work.show_proposal(name)
+        return accept_shown(work, names)
+
+    def _done(self, done: Reviewed) -> None:
+        self.owner.update()
+        text = _("{count} proposals were accepted as they are.").format(count=sum(len(names) for names in done.accepted.values()))
+        if done.left_out:
+            self.owner.outcome.tell(text, done.left_out)
+        else:
+            self.owner.say(text)
