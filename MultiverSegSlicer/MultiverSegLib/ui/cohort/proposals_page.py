@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...cohort.results.proposals import Proposal, is_proposal, proposals
+from ...cohort.store.records import NEEDS_REVIEW
 from ...cohort.work.case_nodes import plain_of_scene
 from ...cohort.work.reviewing import send_to_review
 from ...core.errors import CohortError, MultiverSegError
@@ -18,7 +19,7 @@ from ..shared.service import END_S
 from ..shared.thumbnails import thumbnail
 from ..shared.widgets import button, described
 from .accepting_proposals import AcceptingProposals
-from .words import remarks_on, size_of
+from .words import remarks_on, size_of, word
 
 _PICTURE = 96
 _FROM = 0.9
@@ -304,7 +305,8 @@ def _about(row: Proposal) -> list[str]:
 def _text(row: Proposal, several: bool) -> str:
     """The lines below a picture."""
     sure = "" if row.confidence is None else f"{row.confidence:.2f}  "
-    return "\n".join([row.case, *([row.structure] if several else []), sure + size_of(row)])
+    aside = [word(NEEDS_REVIEW)] if row.to_review else []
+    return "\n".join([row.case, *([row.structure] if several else []), sure + size_of(row), *aside])
 
 
 def _blank():

@@ -82,6 +82,7 @@ def test_accepted_and_put_aside_by_keys_from_one_to_the_next(study):
     press(study, "R")
     assert cohort.case("p4").status == "needs review" and shown(study) == ["p3", "p4", "p1"]
     assert page._current_key() == ("p1", "blob") and table(study, 1)[4] == "look again"
+    assert page.list.item(1).text().endswith("look again")
     press(study, "Return")
     assert study.cohort.desk.case_id == "p1" and study.cohort.desk.work.nodes.mask("blob").any()
 
