@@ -138,6 +138,25 @@ def test_an_interrupted_demo_says_which_results_are_there(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(f"{p.name}" for p in tmp_path.glob("hippocampus_*.seg.nrrd"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no process of Windows sends itself this signal")
+def test_an_interrupt_waits_for_the_end_of_an_import(tmp_path):
+    """VTK's binary modules take the process down (SIGSEGV) when one comes in the middle of theirs."""
+    (tmp_path / "heavy.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nprint('whole', sum(range(10)), flush=True)\n"
+    )
+    (tmp_path / "run.py").write_text(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from MultiverSegLib.cli import main\n"
+        "def app(**_):\n    import heavy\n    time.sleep(20)\n    print('too late')\n"
+        "main.app = app\nmain.run()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)}
+    ran = subprocess.run([sys.executable, tmp_path / "run.py"], env=environment, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout) == (130, "whole 45\n")
+    assert ran.stderr == "interrupted: nothing was written.\n"
+
+
 def test_control_characters_do_not_reach_the_terminal(command, monkeypatch):
     def fail(**_):
         raise VolumeError("\x1b]0;owned\x07\x1b[2Jct\x9b31m.nrrd\r is \udce4 broken\u202e.")
