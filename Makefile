@@ -8,13 +8,19 @@ SHELL := /bin/sh
 VENV := .venv
 RUN := $(VENV)/bin/python
 
+# All tests run in as many processes as the machine has cores and memory for (Testing/Python/conftest.py), one thread each. What ARGS name, or want to
+# be asked at a terminal, runs in one.
+ONE := $(filter Testing/% %.py --pdb --trace -s -n% --numprocesses% --dist%,$(ARGS))
+PARALLEL := $(if $(ONE),,-n auto --dist loadfile)
+PYTEST := $(if $(ONE),,OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}) $(RUN) -m pytest $(PARALLEL)
+
 # A virtual environment keeps absolute paths: one that was copied or moved here with the folder is made anew.
 MOVED := $(shell if [ -f $(VENV)/.made-in ] && [ "$$(cat $(VENV)/.made-in)" != "$$(pwd -P)" ]; then rm -rf $(VENV); echo moved; fi)
 STALE := $(shell if [ -d $(VENV) ] && ! $(RUN) -c "" 2>/dev/null; then rm -rf $(VENV); echo stale; fi)
 
 help:
 	@echo "make demo    segment the sample cohort case by case and write demo-output/report.html"
-	@echo "make test    run all tests"
+	@echo "make test    run all tests, or those in ARGS=Testing/Python/core"
 	@echo "make coverage run all tests and say how much of the code they reach; fails below the floor in pyproject.toml"
 	@echo "make fuzz    read many thousand damaged files (minutes)"
 	@echo "make lint    check style (make format: repair it)"
@@ -28,12 +34,12 @@ demo: $(VENV)/.installed-run
 
 test: $(VENV)/.installed-dev
 	@echo "==> Running all tests"
-	@$(RUN) -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 coverage: $(VENV)/.installed-dev
 	@echo "==> Running all tests and measuring what they reach"
 	@$(RUN) -m coverage erase
-	@$(RUN) -m pytest --cov --cov-report= $(ARGS)
+	@$(PYTEST) --cov --cov-report= $(ARGS)
 	@$(RUN) -m coverage report
 
 fuzz: $(VENV)/.installed-dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,17 @@ _TESTING = Path(__file__).resolve().parent.parent
 sys.path.append(str(_TESTING))  # for `Host`; at the end, because Testing/packaging.py must not hide the library of that name
 
 from Host.fixtures import slicer_host  # noqa: E402, F401
+
+#: What one process of the tests takes at most, with room for the processes that some tests start.
+_GIB_A_PROCESS = 3
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For ``-n auto``: the cores this process may use, but no more processes than there is memory for now."""
+    import psutil
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, int(psutil.virtual_memory().available / 2**30 / _GIB_A_PROCESS)))
 
 
 @pytest.fixture
