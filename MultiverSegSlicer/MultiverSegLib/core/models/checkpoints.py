@@ -76,9 +76,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def load_checkpoint(path: str | Path) -> nn.Module:
     """The network of a checkpoint file; see ``load_network``."""
-    import torch
-
-    from ..networks import build_network
+    from ..networks import build_network, outline
 
     content = read_checkpoint(path)
     architecture, state = content["architecture"], content["model"]
@@ -93,7 +91,7 @@ def load_checkpoint(path: str | Path) -> nn.Module:
     if not isinstance(architecture, Mapping | str):
         raise CheckpointError(f"{path} has a malformed architecture: get the file again.")
     try:
-        with torch.device("meta"):  # compare before anything is allocated
+        with outline():  # compare before anything is allocated
             expected = {k: tuple(v.shape) for k, v in build_network(architecture).state_dict().items()}
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error

@@ -336,11 +336,9 @@ def _model(data: Any) -> ModelInfo:
 
 
 def _fits(network: Any, info: ModelInfo) -> bool:
-    import torch
+    from ..networks import build_network, outline
 
-    from ..networks import build_network
-
-    with torch.device("meta"):  # nothing is allocated
+    with outline():
         return not info.architecture or build_network(info.architecture).architecture == network.architecture
 
 

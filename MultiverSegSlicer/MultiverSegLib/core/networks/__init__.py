@@ -2,6 +2,7 @@
 
 from .build import PRESETS, CachingNetwork, Network, build_network
 from .multiverseg import MultiverSegNet
+from .outline import outline
 from .scribbleprompt import ScribblePromptUNet
 
-__all__ = ["PRESETS", "CachingNetwork", "MultiverSegNet", "Network", "ScribblePromptUNet", "build_network"]
+__all__ = ["PRESETS", "CachingNetwork", "MultiverSegNet", "Network", "ScribblePromptUNet", "build_network", "outline"]

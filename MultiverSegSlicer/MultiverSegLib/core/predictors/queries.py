@@ -133,9 +133,9 @@ def _cost(network: nn.Module) -> float:
     """Billions of operations of an automatic prediction."""
     import torch
 
-    from ..networks import build_network
+    from ..networks import build_network, outline
 
-    with torch.device("meta"):
+    with outline():
         twin: Any = build_network(network.architecture).eval().requires_grad_(False)
         image = torch.empty(1, 1, network.size, network.size)
         parameters = twin.sem_seg_head["predictor"]

@@ -151,9 +151,9 @@ def _cost(network: nn.Module) -> tuple[float, float]:
     """Billions of operations for a target with one example less that example's, and for an example."""
     import torch
 
-    from ..networks import build_network
+    from ..networks import build_network, outline
 
-    with torch.device("meta"):
+    with outline():
         twin: Any = build_network(network.architecture).eval().requires_grad_(False)
         image = torch.empty(1, 1, *(network.size,) * 3)
         entry = torch.empty(1, 1, network.context_channels, *(network.size,) * 3)

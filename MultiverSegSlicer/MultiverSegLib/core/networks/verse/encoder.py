@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -48,10 +49,12 @@ class RelativePosition(nn.Module):
 
     def __init__(self, heads: int) -> None:
         super().__init__()
-        self.relative_position_bias_table = nn.Parameter(0.02 * torch.randn((2 * _CELLS - 1) ** 2, heads))
-        cell = torch.stack(torch.meshgrid(torch.arange(_CELLS), torch.arange(_CELLS), indexing="ij"), dim=-1).flatten(0, 1)
-        apart = cell[:, None] - cell[None] + _CELLS - 1
-        self.register_buffer("relative_position_index", apart[..., 0] * (2 * _CELLS - 1) + apart[..., 1])
+        self.relative_position_bias_table = nn.Parameter(torch.empty((2 * _CELLS - 1) ** 2, heads))
+        nn.init.normal_(self.relative_position_bias_table, std=0.02)
+        cell = np.indices((_CELLS, _CELLS)).reshape(2, -1)
+        apart = cell[:, :, None] - cell[:, None] + _CELLS - 1
+        index = apart[0] * (2 * _CELLS - 1) + apart[1]
+        self.register_buffer("relative_position_index", torch.tensor(index.tolist()))
 
     def forward(self, height: int, width: int) -> Tensor:
         """[heads, height*width, 64]: for each pixel of a map, that of the cell it lies in."""
