@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.errors import SegmentationError
 from ..core.notices import notice
-from .labelmaps import lattice_offset, overlap, segment_voxels
+from .labelmaps import SegmentVoxels, lattice_offset, overlap, segment_voxels
 from .plain_volume import PlainVolume
 from .volume_files import read_plain
 from .volumes import dimensions_of, ijk_to_ras
@@ -74,11 +74,15 @@ def check_place(
         SegmentationError: nothing lies in the volume; or as many voxels as the volume has, in another place and partly outside, which is what
             a lost header looks like.
     """
+    check_voxels([segment_voxels(segmentation, segment_id) for segment_id in ids], volume, shape, path)
+
+
+def check_voxels(segments: Iterable[SegmentVoxels | None], volume: Volume, shape: tuple[int, ...] | None, path: Path) -> None:
+    """``check_place`` of voxels that are in no node; None is an empty segment."""
     matrix, dimensions = ijk_to_ras(volume), dimensions_of(volume)
     total = inside = 0
     elsewhere = 0.0
-    for segment_id in ids:
-        voxels = segment_voxels(segmentation, segment_id)
+    for voxels in segments:
         if voxels is None:
             continue
         mask = voxels.array == voxels.label

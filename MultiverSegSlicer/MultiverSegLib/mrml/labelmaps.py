@@ -34,13 +34,14 @@ class SegmentVoxels:
 
     Attributes:
         image: the vtkOrientedImageData, maybe shared with other segments; replaced by Slicer on undo and on its own edits, so never keep it.
+            None: the voxels were read from a file without a node.
         array: [k, j, i] view of its voxels.
         label: the segment's value in it.
         extent: (i0, i1, j0, j1, k0, k1), inclusive.
         lattice_to_ras: 4x4, lattice indices to world RAS in mm, parent transforms included.
     """
 
-    image: vtkOrientedImageData
+    image: vtkOrientedImageData | None
     array: np.ndarray
     label: int
     extent: tuple[int, ...]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +12,12 @@ import numpy as np
 from ..core.errors import SegmentationError
 from . import segments
 from .label_files import listed
+from .plain_segments import read_plain_segments
 
 if TYPE_CHECKING:
     from slicer import vtkMRMLSegmentationNode
 
-    from .plain_volume import Volume
+    from .plain_volume import PlainVolume, Volume
 
 #: As a label's value: every label of the file, merged.
 EVERY_LABEL = "*"
@@ -37,35 +40,56 @@ def load_mask(volume: Volume, path: str | Path, value: int | str | None = None, 
         segments.remove_node(node)
 
 
+def plain_mask(volume: PlainVolume, path: str | Path, value: int | str | None = None, structure: str = "") -> np.ndarray:
+    """``load_mask`` without a node, in any thread; not of .vtm files (see ``plain_segments.reads_plain``)."""
+    found = read_plain_segments(path, volume)
+    known = [_Known(s.segment_id, s.name, s.number, lambda s=s: s.empty) for s in found]
+    chosen = set(_chosen(known, path, value, structure))
+    return np.max([segment.on(volume) for segment in found if segment.segment_id in chosen], axis=0)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What of a segment says whether it is meant; ``number``: label value, of a DICOM SEG the segment's number."""
+
+    segment_id: str
+    name: str
+    number: int
+    is_empty: Callable[[], bool]
+
+
 def chosen_segments(node: vtkMRMLSegmentationNode, path: str | Path, value: int | str | None = None, structure: str = "") -> list[str]:
     """IDs of the segments that ``value`` means; without one, the segment called ``structure``, else the only one that is not empty.
 
     Raises:
         SegmentationError: none fits, or several are there and none has the name.
     """
-    names = {i: node.GetSegmentation().GetSegment(i).GetName() for i in segments.segment_ids(node)}
+    return _chosen([_known(node, segment_id) for segment_id in segments.segment_ids(node)], path, value, structure)
+
+
+def _chosen(known: list[_Known], path: str | Path, value: int | str | None, structure: str) -> list[str]:
+    names = [segment.name for segment in known]
     if value == EVERY_LABEL:
-        return list(names)
+        return [segment.segment_id for segment in known]
     if value is not None:
-        found = [i for i in names if _means(node, i, value)]
+        found = [s.segment_id for s in known if (s.name == value if isinstance(value, str) else s.number == value)]
         if not found:
             kind = "segment called" if isinstance(value, str) else "label"
-            raise SegmentationError(f"{path} holds no {kind} {value!r}: it has {listed(names.values())}.")
+            raise SegmentationError(f"{path} holds no {kind} {value!r}: it has {listed(names)}.")
         return found
-    named = [i for i, name in names.items() if structure and name == structure]
+    named = [segment.segment_id for segment in known if structure and segment.name == structure]
     if len(named) == 1:
         return named
-    filled = [i for i in names if not segments.is_empty(node, i)] if len(names) > 1 else list(names)
+    filled = [segment.segment_id for segment in known if len(known) == 1 or not segment.is_empty()]
     if len(filled) == 1 and not named:
         return filled
     what = f", {'several' if named else 'none'} called {structure}" if structure else ""
-    raise SegmentationError(f"{path} holds the segments {listed(names.values())}{what}: say which one is meant.")
+    raise SegmentationError(f"{path} holds the segments {listed(names)}{what}: say which one is meant.")
 
 
-def _means(node: vtkMRMLSegmentationNode, segment_id: str, value: int | str) -> bool:
+def _known(node: vtkMRMLSegmentationNode, segment_id: str) -> _Known:
     segment = node.GetSegmentation().GetSegment(segment_id)
-    if isinstance(value, str):
-        return segment.GetName() == value
-    if segment_id.startswith(segments.DICOM_SEGMENT):
-        return segment_id == f"{segments.DICOM_SEGMENT}{value}"
-    return segment.GetLabelValue() == value
+    number = segment_id.removeprefix(segments.DICOM_SEGMENT)
+    of_dicom = number != segment_id and number.isdecimal()
+    label = int(number) if of_dicom else int(segment.GetLabelValue())
+    return _Known(segment_id, segment.GetName(), label, lambda: segments.is_empty(node, segment_id))

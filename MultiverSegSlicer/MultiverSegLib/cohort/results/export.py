@@ -1,4 +1,4 @@
-"""Accepted results in other programs' formats (see ``formats``). Main thread.
+"""Accepted results in other programs' formats (see ``formats``). Any thread: no node is touched; give it a cohort of its own.
 
     done = export_cohort(cohort, "results", ["nifti", "dicom-seg"], progress=show, cancel=pressed)
     print(done)                  # 23 files of 12 cases in results; 1 case left out in part or whole: p03 (dicom-seg: Case p03 did not come from ...)
@@ -8,15 +8,17 @@ What a format needs beyond Slicer's packages says ``requirements.requirements``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...core.errors import CohortError, MultiverSegError
 from ...core.notices import notice
 from ...mrml import paths
+from ...mrml.plain_volume import PlainVolume
 from ..store.cohort import Cohort
 from ..store.records import ACCEPTED
+from ..work.case_nodes import plain_of_scene
 from .case_result import CaseResult
 from .formats import FORMATS
 
@@ -67,11 +69,13 @@ def export_case(cohort: Cohort, case_id: str, folder: Path | str, format: str = 
         CohortError: unknown format, no result, or the format can't hold or write it (not from DICOM, a package is missing, no rights ...).
     """
     write = FORMATS.get(format).run
-    result = CaseResult(cohort, case_id)
-    try:
-        return write(result, paths.absolute(folder, CohortError))
-    finally:
-        result.close()
+    return write(CaseResult(cohort, case_id, _of_scene(cohort, case_id)), paths.absolute(folder, CohortError))
+
+
+def _of_scene(cohort: Cohort, case_id: str) -> PlainVolume | None:
+    """The voxels of a case that is in the scene (main thread); None of others."""
+    case = cohort.case(case_id)
+    return plain_of_scene(case) if case.volume.kind == "scene" else None
 
 
 def export_cohort(
@@ -81,48 +85,24 @@ def export_cohort(
     progress: Callable[[str, int, int], None] = lambda case, done, total: None,
     cases: Iterable[str] | None = None,
     cancel: Callable[[], bool] = lambda: False,
+    volumes: Mapping[str, PlainVolume] | None = None,
 ) -> Exported:
-    """Does all of ``export_steps``.
-
-    Args:
-        progress: called before each case with its id, the number of cases done and that of all.
-
-    Raises:
-        CohortError: see ``export_steps``.
-    """
-    steps = export_steps(cohort, folder, formats, cases, cancel)
-    while True:
-        try:
-            progress(*next(steps))
-        except StopIteration as end:
-            return end.value
-
-
-def export_steps(
-    cohort: Cohort,
-    folder: Path | str,
-    formats: Iterable[str],
-    cases: Iterable[str] | None = None,
-    cancel: Callable[[], bool] = lambda: False,
-) -> Generator[tuple[str, int, int], None, Exported]:
     """Writes accepted cases in each of the formats; see ``export_case``. A case that can't be written doesn't stop the others.
 
     What is left out is told in the log, too.
 
     Args:
+        progress: called before each case with its id, the number of cases done and that of all.
         cases: ids of the cases; None: all that are accepted.
         cancel: asked before each file; once it says yes, the rest is left out. Files that are there by then are whole and stay.
-
-    Yields:
-        before each case: its id, the number of cases done and that of all.
+        volumes: the voxels of cases that are in the scene (``scene_volumes``), for a thread; None: this is the main thread, they are taken
+            from there.
 
     Raises:
         CohortError: nothing is accepted yet, an unknown case or format, or no file could be written at all (with the first reason).
     """
-    formats = [FORMATS.get(format) for format in formats]
-    chosen = [cohort.case(c).id for c in cases] if cases is not None else [case.id for case in cohort.cases if case.status == ACCEPTED]
-    if not chosen:
-        raise CohortError("No case is accepted yet: there is nothing to export.")
+    formats = [FORMATS.get(format).name for format in formats]
+    chosen = to_export(cohort, cases)
     done = Exported(paths.absolute(folder, CohortError))
     if cases is None:
         done.not_accepted = [case.id for case in cohort.cases if case.status != ACCEPTED]
@@ -131,8 +111,8 @@ def export_steps(
         if done.cancelled:
             done.left_out[case_id] = "cancelled before it"
             continue
-        yield case_id, number, len(chosen)
-        _export_one(cohort, case_id, [format.name for format in formats], done, cancel)
+        progress(case_id, number, len(chosen))
+        _export_one(cohort, case_id, formats, done, cancel, volumes)
     for case_id, reason in done.left_out.items():
         notice(f"{case_id} was left out: {reason}")
     for case_id, remark in done.remarks.items():
@@ -144,30 +124,46 @@ def export_steps(
     return done
 
 
-def _export_one(cohort: Cohort, case_id: str, formats: list[str], done: Exported, cancel: Callable[[], bool]) -> None:
-    """Writes one case in all formats and notes in ``done`` what came of it; its nodes are loaded once."""
+def to_export(cohort: Cohort, cases: Iterable[str] | None = None) -> list[str]:
+    """The ids of the given cases; None: of all that are accepted.
+
+    Raises:
+        CohortError: nothing is accepted yet, or an unknown case.
+    """
+    chosen = [cohort.case(c).id for c in cases] if cases is not None else [case.id for case in cohort.cases if case.status == ACCEPTED]
+    if not chosen:
+        raise CohortError("No case is accepted yet: there is nothing to export.")
+    return chosen
+
+
+def _export_one(
+    cohort: Cohort,
+    case_id: str,
+    formats: list[str],
+    done: Exported,
+    cancel: Callable[[], bool],
+    volumes: Mapping[str, PlainVolume] | None,
+) -> None:
+    """Writes one case in all formats and notes in ``done`` what came of it; its files are read once."""
     reasons: list[str] = []
     try:
-        result = CaseResult(cohort, case_id)
+        result = CaseResult(cohort, case_id, _of_scene(cohort, case_id) if volumes is None else volumes.get(case_id))
     except MultiverSegError as error:
         done.left_out[case_id] = str(error)
         return
-    try:
-        for name in formats:
-            done.cancelled = done.cancelled or cancel()
-            if done.cancelled:
-                reasons.append(f"{name}: cancelled before it")
-                continue
-            try:
-                files = FORMATS.get(name).run(result, done.folder)
-            except MultiverSegError as error:
-                reasons.append(f"{name}: {error}")
-                continue
-            done.files += files
-            if files and case_id not in done.cases:
-                done.cases.append(case_id)
-    finally:
-        result.close()
+    for name in formats:
+        done.cancelled = done.cancelled or cancel()
+        if done.cancelled:
+            reasons.append(f"{name}: cancelled before it")
+            continue
+        try:
+            files = FORMATS.get(name).run(result, done.folder)
+        except MultiverSegError as error:
+            reasons.append(f"{name}: {error}")
+            continue
+        done.files += files
+        if files and case_id not in done.cases:
+            done.cases.append(case_id)
     if reasons:
         done.left_out[case_id] = "; ".join(reasons)
     open_structures = [s.name for s in cohort.structures if cohort.case(case_id).work(s.name).status != ACCEPTED]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...core.errors import CohortError, SegmentationError
+from ...core.errors import CohortError, MultiverSegError, SegmentationError
 from ...mrml import dicom, labelmaps, paths, prompt_tags, segments, volume_files, volumes
 from ...mrml.axes import array_axis, voxel_axis
 from ...mrml.headers import check_header
@@ -77,6 +78,17 @@ def plain_of_scene(case: Case) -> PlainVolume:
     """
     node = _scene_volume(case.volume, case)
     return PlainVolume(volumes.array_of(node), volumes.ijk_to_ras(node), case.id)
+
+
+def scene_volumes(cohort: Cohort, cases: Iterable[str]) -> dict[str, PlainVolume]:
+    """``plain_of_scene`` of those of the cases that are in the scene, by id; those that can't be given are left out, and whoever reads them says
+    why. Main thread, the result in any."""
+    found = {}
+    for case in map(cohort.case, cases):
+        if case.volume.kind == "scene":
+            with suppress(MultiverSegError):
+                found[case.id] = plain_of_scene(case)
+    return found
 
 
 def _plain_frame(path: Path, frame: int, name: str) -> PlainVolume:

@@ -7,14 +7,17 @@ from pathlib import Path
 import qt
 from slicer.i18n import tr as _
 
-from ...cohort.results.export import export_steps
+from ...cohort.results.export import export_cohort, to_export
 from ...cohort.results.formats import FORMATS
 from ...cohort.results.report import report_cases, write_cohort_report
 from ...cohort.results.requirements import REPORT, missing, requirements
+from ...cohort.store.cohort import Cohort
+from ...cohort.work.case_nodes import scene_volumes
 from ...core.errors import CohortError
+from ...core.notices import notice, withheld
 from ..shared import packages
 from ..shared.widgets import button, combo, described
-from .long_work import Steps, Told
+from .long_work import InThread, Progress, Steps, Told
 
 _ALL, _ONE = "all", "one"
 
@@ -76,13 +79,21 @@ class ExportBox:
 
 
 def _exporting(cohort, folder: Path, formats: list[str], cases: list[str] | None) -> Steps:
-    steps = export_steps(cohort, folder, formats, cases)
-    while True:
-        try:
-            case, done, total = next(steps)
-        except StopIteration as end:
-            return end.value
-        yield Told(_("Exporting {case}").format(case=case), done, total)
+    """Reading, resampling and writing are done in a thread, which reads the cohort anew."""
+    voxels, text = scene_volumes(cohort, to_export(cohort, cases)), _("Exporting {case}")
+
+    def work(progress: Progress):
+        with withheld() as told, Cohort.open(cohort.folder, read_only=True) as own:
+
+            def tell(case: str, done: int, total: int) -> None:
+                progress.tell(text.format(case=case), done, total)
+
+            return export_cohort(own, folder, formats, tell, cases, progress.stopped, voxels), told
+
+    done, told = yield InThread(work)
+    for line in told:
+        notice(line)
+    return done
 
 
 def start_report(owner) -> None:

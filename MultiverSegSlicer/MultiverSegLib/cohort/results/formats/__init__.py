@@ -1,7 +1,7 @@
 """The formats in which results are exported, one file each.
 
 A format is a ``Plugin`` whose ``run`` is ``write(result: CaseResult, folder: Path) -> list[Path]``: it writes the result of one case into the
-folder (each file beside its final name, then renamed) and returns the files; it raises ``CohortError`` where it can't. ``needs`` names the
+folder (each file beside its final name, then renamed) and returns the files, in any thread and without a node; it raises ``CohortError`` where it can't. ``needs`` names the
 Python packages that it imports and Slicer doesn't bring, as pip takes them ("highdicom>=0.22"). A new one needs a file here and its entry in ``FORMATS``; another package
 adds one by the entry point ``multiverseg.export_formats``.
 """

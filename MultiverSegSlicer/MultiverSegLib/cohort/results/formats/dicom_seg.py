@@ -1,4 +1,4 @@
-"""The DICOM SEG of a case that came from DICOM images, made with highdicom. Main thread."""
+"""The DICOM SEG of a case that came from DICOM images, made with highdicom."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 
 from ....core.errors import CohortError
 from ....core.plugins import Plugin
-from ....mrml import dicom, paths, volumes
+from ....mrml import dicom, paths
 from ....mrml.dicom_frames import frame_order, read_dataset
+from ....mrml.plain_volume import PlainVolume
 from ...store.files import save_with
 from ...store.records import Structure
-from ...work.case_nodes import CaseNodes
 from ..case_result import CaseResult
 
 #: Attributes that must be there and may be empty (DICOM: type 2).
@@ -33,23 +33,23 @@ _MAY_BE_EMPTY = (
 
 def write(result: CaseResult, folder: Path) -> list[Path]:
     """One file with all structures, which refers to the images that the case's volume was made of."""
-    masks, nodes = result.filled_masks(), result.nodes
+    masks, volume = result.filled_masks(), result.volume
     target = result.target(folder, f"{result.case_id}.dcm")
     try:
         import highdicom
         import pydicom
     except ImportError as error:
         raise CohortError(f"DICOM SEG needs the Python package {error.name}: install it (pip install highdicom).") from error
-    case = nodes.cohort.case(nodes.case_id)
-    uids = (nodes.volume.GetAttribute("DICOM.instanceUIDs") or "").split()
+    case = result.cohort.case(result.case_id)
+    uids = volume.attributes.get("DICOM.instanceUIDs", "").split()
     if not uids:
         raise CohortError(
             f"Case {case.id} did not come from a DICOM series, which a DICOM SEG has to refer to: export it as nifti or seg.nrrd."
         )
-    images = _source_images(nodes.cohort.resolve(case.volume.path), uids)
+    images = _source_images(result.cohort.resolve(case.volume.path), uids)
     for image in images:
-        _fill_in(image, nodes.volume)
-    described = [_described(highdicom, number, nodes, structure) for number, (structure, _) in enumerate(masks, start=1)]
+        _fill_in(image, volume)
+    described = [_described(highdicom, number, result, structure) for number, (structure, _) in enumerate(masks, start=1)]
     try:
         segmentation = _segmentation(highdicom, images, _in_order_of_frames(images, masks), described)
     except Exception as error:  # highdicom checks the source images' attributes while it copies them
@@ -86,16 +86,16 @@ def _whole(value: Any) -> int:
         return 0
 
 
-def _fill_in(image: Any, volume: Any) -> None:
+def _fill_in(image: Any, volume: PlainVolume) -> None:
     """What anonymisation takes away and a DICOM SEG has to have: empty where the standard allows it, else from the volume."""
     for keyword in _MAY_BE_EMPTY:
         if keyword not in image:
             setattr(image, keyword, "")
     if image.get("SliceThickness") in (None, ""):
-        image.SliceThickness = f"{float(np.linalg.norm(volumes.ijk_to_ras(volume)[:3, 2])):.8g}"
+        image.SliceThickness = f"{float(np.linalg.norm(volume.ijk_to_ras[:3, 2])):.8g}"
     missing = [keyword for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID") if not image.get(keyword)]
     if missing:
-        raise CohortError(f"The DICOM images of {volume.GetName()} lack {', '.join(missing)}: export the case as nifti or seg.nrrd.")
+        raise CohortError(f"The DICOM images of {volume.name} lack {', '.join(missing)}: export the case as nifti or seg.nrrd.")
     if not image.get("FrameOfReferenceUID"):
         image.FrameOfReferenceUID = f"{image.SeriesInstanceUID}.1"[:64].rstrip(".")
 
@@ -135,10 +135,9 @@ def _source_images(folder: Path, uids: list[str]) -> list[Any]:
     return [found[uid] for uid in uids]
 
 
-def _described(highdicom: Any, number: int, nodes: CaseNodes, structure: Structure) -> Any:
-    segment = nodes.segmentation.GetSegmentation().GetSegment(nodes.segment_id(structure.name))
-    category, kind = terminology_codes(segment.GetTerminology() if hasattr(segment, "GetTerminology") else structure.terminology)
-    work = nodes.cohort.case(nodes.case_id).work(structure.name)
+def _described(highdicom: Any, number: int, result: CaseResult, structure: Structure) -> Any:
+    category, kind = terminology_codes(result.terminology(structure))
+    work = result.cohort.case(result.case_id).work(structure.name)
     algorithm = highdicom.AlgorithmIdentificationSequence(
         name=f"MultiverSeg {work.model or 'model'}"[:64],
         version=_version(),

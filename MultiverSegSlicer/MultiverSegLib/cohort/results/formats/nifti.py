@@ -9,7 +9,7 @@ import numpy as np
 
 from ....core.errors import CohortError, VolumeError
 from ....core.plugins import Plugin
-from ....mrml import paths, volumes
+from ....mrml import paths
 from ....mrml.headers import check_header
 from ...store.files import save_with
 from ...store.records import file_safe
@@ -24,18 +24,18 @@ def write(result: CaseResult, folder: Path) -> list[Path]:
     """One label map (values of the structures), or one file per structure where these overlap; an absent structure's is empty."""
     import SimpleITK as sitk
 
-    masks, nodes = result.known_masks(), result.nodes
+    masks, volume = result.known_masks(), result.volume
     overlap = np.sum([mask for _, mask in masks], axis=0).max() > 1
     if overlap:
-        parts = {f"{nodes.case_id}.{file_safe(s.name)}.nii.gz": mask * np.uint16(s.value) for s, mask in masks}
+        parts = {f"{result.case_id}.{file_safe(s.name)}.nii.gz": mask * np.uint16(s.value) for s, mask in masks}
     else:
-        parts = {f"{nodes.case_id}.nii.gz": np.sum([mask * np.uint16(s.value) for s, mask in masks], axis=0).astype(np.uint16)}
-    matrix = _RAS_TO_LPS @ volumes.ijk_to_ras(nodes.volume)
+        parts = {f"{result.case_id}.nii.gz": np.sum([mask * np.uint16(s.value) for s, mask in masks], axis=0).astype(np.uint16)}
+    matrix = _RAS_TO_LPS @ volume.ijk_to_ras
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     shear = float(np.abs((matrix[:3, :3] / spacing).T @ (matrix[:3, :3] / spacing) - np.eye(3)).max())
     if shear > _STRAIGHT:
         raise CohortError(
-            f"The volume of case {nodes.case_id} is sheared by {shear:.2g} (a tilted stack), which NIfTI does not hold: export it as seg.nrrd."
+            f"The volume of case {result.case_id} is sheared by {shear:.2g} (a tilted stack), which NIfTI does not hold: export it as seg.nrrd."
         )
     files = []
     for name, labels in parts.items():

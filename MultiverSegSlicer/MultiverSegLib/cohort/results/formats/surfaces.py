@@ -6,46 +6,39 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ....core.errors import CohortError
 from ....core.plugins import Plugin
+from ....mrml.surfaces import closed_surface
 from ...store.files import save_with
 from ...store.records import file_safe
 from ..case_result import CaseResult
 
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
 
 def _write_surfaces(result: CaseResult, folder: Path, format: str) -> list[Path]:
-    import vtk
-
-    masks, nodes = result.filled_masks(), result.nodes
-    segmentation = nodes.segmentation
-    if not segmentation.CreateClosedSurfaceRepresentation():
-        raise CohortError(f"No surface can be made of the result of {nodes.case_id}.")
     files = []
-    for structure, _ in masks:
-        surface = vtk.vtkPolyData()
-        segmentation.GetClosedSurfaceRepresentation(nodes.segment_id(structure.name), surface)
-        transform = vtk.vtkTransform()
-        transform.Scale(-1, -1, 1)
-        turned = vtk.vtkTransformPolyDataFilter()
-        turned.SetTransform(transform)
-        turned.SetInputData(surface)
-        target = result.target(folder, f"{nodes.case_id}.{file_safe(structure.name)}.{format}")
-        save_with(target, lambda path, turned=turned: _write_mesh(turned, path, format))
+    for structure, mask in result.filled_masks():
+        surface = closed_surface(mask, _RAS_TO_LPS @ result.volume.ijk_to_ras)
+        target = result.target(folder, f"{result.case_id}.{file_safe(structure.name)}.{format}")
+        save_with(target, lambda path, surface=surface: _write_mesh(surface, path, format))
         files.append(target)
     return files
 
 
-def _write_mesh(source: Any, path: str, format: str) -> None:
+def _write_mesh(surface: Any, path: str, format: str) -> None:
     import vtk
 
     writer = vtk.vtkSTLWriter() if format == "stl" else vtk.vtkOBJWriter()
     if format == "stl":
         writer.SetFileTypeToBinary()
         writer.SetHeader("MultiverSeg. SPACE=LPS")
-    writer.SetInputConnection(source.GetOutputPort())
+    writer.SetInputData(surface)
     writer.SetFileName(path)
     writer.Write()
-    if writer.GetErrorCode() or not _is_whole(Path(path), source.GetOutput(), format):  # vtkOBJWriter sets no code on a full disk
+    if writer.GetErrorCode() or not _is_whole(Path(path), surface, format):  # vtkOBJWriter sets no code on a full disk
         raise CohortError(f"{path} can't be written completely: check the disk space and your rights on its folder.")
 
 
