@@ -99,15 +99,14 @@ def measure(model: str, number: int, voxels: int, clicks: int, proposals: int = 
     scratch = tempfile.mkdtemp()
     qt.QSettings.setPath(qt.QSettings.NativeFormat, qt.QSettings.UserScope, scratch)
     host.load_module(ROOT / "MultiverSegSlicer" / "MultiverSegSlicer.py")
-    from MultiverSegLib.ui.shared import settings
-    from MultiverSegLib.ui.shared import user_contexts as contexts
+    from MultiverSegLib.ui.shared import contexts, settings
 
     settings.set_value("ContextsFolder", scratch)
     settings.set_value("Model", model)
     volume = scene(host, voxels)
     panel = host.open_module("MultiverSegSlicer").panel
     panel.parameters.structure = "ball"
-    examples(contexts.shared().context("ball"), number)
+    examples(contexts.shared().provider.context("ball"), number)
     effect = panel.editor.activeEffect().self()
     presenter = effect.presenter
     panel.editor.activeEffect().setParameter("Cap", number)

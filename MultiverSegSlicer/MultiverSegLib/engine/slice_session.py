@@ -13,7 +13,7 @@ Coordinates: prompts are in patient space (RAS, mm); images, channels and logits
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,11 +32,8 @@ from ..mrml.slice_plane import PastedSlice, SlicePlane, coverage_of
 from ..mrml.volumes import dimensions_of, ijk_to_ras
 from ..mrml.writing import SegmentWriter
 from .make_example import example_of, settings_of
+from .session_events import SessionEvents
 from .session_history import Inverse, Step, told_by_hand
-
-#: Called as ``observer(session, request, prediction)`` in the main thread: with (session, None, None) before a request reads the nodes, and with
-#: all three after a prediction was written. A cohort keeps its journal by it, whoever made the session.
-observers: list[Callable[[SliceSession, PredictionRequest | None, Any], None]] = []
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +83,7 @@ class SliceSession:
         mode: "replace", "add" or "remove" (see ``write_plane``).
         writer: how the segment is written (undo and masking of the host); None: plainly.
         strokes: painted scribbles that count as prompts too.
+        events: who is told of what the session does; None: nobody.
     """
 
     def __init__(
@@ -104,6 +102,7 @@ class SliceSession:
         mode: str = "replace",
         writer: SegmentWriter | None = None,
         strokes: Sequence[Strokes] = (),
+        events: SessionEvents | None = None,
     ) -> None:
         self.volume_node = volume_node
         self.segmentation_node = segmentation_node
@@ -117,6 +116,7 @@ class SliceSession:
         self.threshold = threshold
         self.mode = mode
         self.strokes = tuple(strokes)
+        self._events = events or SessionEvents()
         self._writer = writer or SegmentWriter()
         self._done = [Step(Prompts())]
         self._undone: list[Step] = []
@@ -158,7 +158,7 @@ class SliceSession:
             PromptError: neither prompts nor examples nor anything in the segment to start from, or a prompt that the model can't read.
             VolumeError, SegmentationError: the nodes are not usable.
         """
-        self._tell(None, None)
+        self._events.requesting.emit(self)
         self.cancel()
         able = self._fit_to_model()
         channels = self._channels()
@@ -194,7 +194,7 @@ class SliceSession:
             self._push(Step(self.prompts, self._done[-1].before))
         self._done[-1].prediction = prediction
         self._write(self._done[-1])
-        self._tell(request, prediction)
+        self._events.predicted.emit(self, request, prediction)
         return True
 
     def rethreshold(self, threshold: float) -> bool:
@@ -392,10 +392,6 @@ class SliceSession:
         size = sheets[0][0].size if sheets else self.plane.size
         covered = coverage_of(sheets, size)
         return covered if size == self.plane.size else to_size(covered, self.plane.size)
-
-    def _tell(self, request: PredictionRequest | None, prediction: Any) -> None:
-        for observer in tuple(observers):
-            observer(self, request, prediction)
 
     def _push(self, step: Step) -> None:
         self.cancel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ class CaseNodes:
     session; else empty. Existing label files are not shown: they are references or become context.
 
     A structure's segment is known by a tag of ours: one that is renamed gets its name back, one that is deleted comes back with what it had
-    (``remembered``: gives a structure's voxels, [k, j, i], as last looked at), and ``notes`` says so.
+    (see ``remember``), and ``notes`` says so.
 
     ``make_volume``: gives the volume's node where its voxels were read ahead.
     """
@@ -123,7 +123,7 @@ class CaseNodes:
         self.case_id = case_id
         self.volume, self._loaded = (make_volume(), True) if make_volume else load_source(cohort, cohort.case(case_id))
         self.segmentation: Any = None
-        self.remembered: Callable[[str], np.ndarray | None] = lambda structure: None
+        self._remembered: Mapping[str, np.ndarray] = {}
         self.notes: list[str] = []
         try:
             self.segmentation = self._open_segmentation()
@@ -131,13 +131,17 @@ class CaseNodes:
             self.close()
             raise
 
+    def remember(self, masks: Mapping[str, np.ndarray]) -> None:
+        """Structure -> its voxels [k, j, i] as last looked at; whoever gives them keeps them up to date."""
+        self._remembered = masks
+
     def segment_id(self, structure: str) -> str:
         """The structure's segment; made (with colour and terminology) where it is missing."""
         found = self._find(structure)
         if found is None:
             record: Structure = self.cohort.structure(structure)
             found = segments.add_segment(self.segmentation, structure, record.color, record.terminology or None)
-            mask = self.remembered(structure)
+            mask = self._remembered.get(structure)
             if mask is not None and mask.any():
                 segments.set_segment(self.segmentation, found, self.volume, mask)
                 self.notes.append(f"The segment {structure} belongs to the case and was put back; to empty it, erase what is in it.")

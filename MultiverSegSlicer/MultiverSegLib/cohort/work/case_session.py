@@ -34,6 +34,7 @@ class CaseSession(SliceSession):
             strategy=cohort.setting("strategy"),
             cap=cohort.setting("cap"),
             writer=work.writer,
+            events=work.events,
         )
 
     def store_prompts(self) -> None:

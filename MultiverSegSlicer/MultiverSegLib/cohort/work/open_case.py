@@ -22,7 +22,8 @@ from ...core.errors import CohortError, SegmentationError
 from ...core.imaging import ImageSettings
 from ...core.prompts import Prompts
 from ...engine.make_example import example_of
-from ...engine.slice_session import PredictionRequest, SliceSession, observers
+from ...engine.session_events import SessionEvents
+from ...engine.slice_session import PredictionRequest, SliceSession
 from ...mrml import labelmaps, markups, prompt_tags, segments, volumes
 from ...mrml.axes import axis_number, on_slice
 from ...mrml.masks import load_mask
@@ -51,6 +52,7 @@ class CaseWork:
         contexts: the cohort's contexts, shared between cases; None: opened anew.
         nodes: the case's nodes, if they were loaded ahead.
         clock: monotonic seconds.
+        events: of the sessions whose journal is kept, whoever makes them; None: only of those made by ``session``.
 
     Raises:
         CohortError, VolumeError, SegmentationError: read-only, no such case, or its files are missing or damaged.
@@ -65,7 +67,9 @@ class CaseWork:
         contexts: Contexts | None = None,
         nodes: CaseNodes | None = None,
         clock: Callable[[], float] = time.monotonic,
+        events: SessionEvents | None = None,
     ) -> None:
+        self.events = events or SessionEvents()
         self.cohort, self.case_id, self.predictor, self.writer = cohort, case_id, predictor, writer
         self._masks: dict[str, np.ndarray] = {}
         self._stamps: dict[str, int] = {}
@@ -83,8 +87,9 @@ class CaseWork:
             if nodes is not None:
                 nodes.close()
             raise
-        nodes.remembered = self._masks.get
-        observers.append(self.observe)
+        nodes.remember(self._masks)
+        self.events.requesting.connect(self._requesting)
+        self.events.predicted.connect(self._predicted)
 
     # --- predicting
 
@@ -160,16 +165,19 @@ class CaseWork:
         """The number of a session in the journal."""
         return self._numbers.setdefault(session, len(self._numbers) + self._first_number)
 
-    def observe(self, session: SliceSession, request: PredictionRequest | None, prediction: Any) -> None:
-        """Keeps the journal of every session on this case's segmentation, whoever made it (see ``session.observers``)."""
+    def _requesting(self, session: SliceSession) -> None:
+        """Keeps the journal of every session on this case's segmentation, whoever made it."""
         structure = self._structure_of(session)
         if structure is None:
             return
-        if request is None:
-            if isinstance(session, CaseSession):
-                session.store_prompts()
-            self.note_edits(structure, session.plane)
-            self.recorder.prompted(structure, self.tagged(structure))
+        if isinstance(session, CaseSession):
+            session.store_prompts()
+        self.note_edits(structure, session.plane)
+        self.recorder.prompted(structure, self.tagged(structure))
+
+    def _predicted(self, session: SliceSession, request: PredictionRequest, prediction: Any) -> None:
+        structure = self._structure_of(session)
+        if structure is None:
             return
         self.recorder.predicted(
             structure,
@@ -318,8 +326,8 @@ class CaseWork:
     # --- details
 
     def _let_go(self) -> None:
-        if self.observe in observers:
-            observers.remove(self.observe)
+        self.events.requesting.disconnect(self._requesting)
+        self.events.predicted.disconnect(self._predicted)
         for session in self._sessions:
             session.close()
 

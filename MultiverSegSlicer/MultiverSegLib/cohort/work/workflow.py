@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import CohortError, MultiverSegError
+from ...engine.session_events import SessionEvents
 from ...mrml.segments import SegmentWriter
 from ...mrml.volumes import node_of
 from ..store.cohort import Cohort
@@ -29,14 +30,21 @@ class Desk:
         predictor: for the sessions of cases; may be None where the host predicts itself.
         writer: how segments are written.
         clock: monotonic seconds, for the active time.
+        events: of the sessions on which the open case keeps its journal (see ``CaseWork``); None: only of those that the case makes.
     """
 
-    def __init__(self, predictor: Any = None, writer: SegmentWriter | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        predictor: Any = None,
+        writer: SegmentWriter | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        events: SessionEvents | None = None,
+    ) -> None:
         self.predictor, self.writer = predictor, writer
         self.cohort: Cohort | None = None
         self.contexts: Contexts | None = None
         self.work: CaseWork | None = None
-        self._clock = clock
+        self._clock, self._events = clock, events
         self._ahead: Ahead | None = None
 
     def open(self, folder: Path | str, who: str = "") -> Cohort:
@@ -80,7 +88,7 @@ class Desk:
         if ahead.volume is not None:
             nodes = CaseNodes(cohort, case_id, lambda: node_of(ahead.volume, ahead.window_level))
             keep(cohort, ahead.told, case_id)
-        self.work = CaseWork(cohort, case_id, self.predictor, self.writer, self.contexts, nodes, self._clock)
+        self.work = CaseWork(cohort, case_id, self.predictor, self.writer, self.contexts, nodes, self._clock, self._events)
         for structure in cohort.structures:
             seq, cut = ahead.proposals.get(structure.name, (None, None))
             current = cohort.case(case_id).work(structure.name).proposal.get("seq")

@@ -10,19 +10,18 @@ from slicer.i18n import tr as _
 from ...cohort.store.order import progress
 from ...cohort.work.workflow import Desk
 from ...core.errors import MultiverSegError
-from ..shared import settings
 from ..shared.widgets import described
 from .accepting import Accepting
 from .background_box import AheadBox
 from .case_actions import CaseActions
 from .case_view import CaseView
 from .cohort_actions import CohortActions
+from .cohort_contexts import CohortContexts
 from .long_work import LongWork
 from .outcome import Outcome
 from .proposals_page import ProposalsPage
 from .results_gallery import ResultsGallery
 from .shelf import Shelf
-from .side import Side
 from .steps import Steps
 from .structures import StructuresBox
 from .table import CohortTable
@@ -37,10 +36,11 @@ class CohortPanel:
     def __init__(self, ui, panel) -> None:
         self.ui = ui
         self.panel = panel
-        self.desk = Desk()
+        self.desk = Desk(events=panel.service.events)
+        self.contexts = CohortContexts(self.desk)
+        self.contexts.changed.connect(self.update)
         self._structure = ""
         self.accepting = Accepting(self)
-        self.side = Side(self.desk, self.update)
         self.view = CaseView(self)
         self.watching = Watching(self)
         self._make(ui.cohortCollapsibleButton.layout())
@@ -92,8 +92,7 @@ class CohortPanel:
         self.ahead.close()
         self.proposals.close()
         self.tasks.close()
-        settings.use_contexts(None)
-        self.panel.library.cohort = None
+        self.panel.contexts.use(None)
         try:
             self.desk.close()
         except MultiverSegError as error:  # no line is left to say it in
@@ -139,14 +138,6 @@ class CohortPanel:
         """A structure was named in the panel: if it is one of the cohort's, it is the one to work on."""
         if self.desk.work is not None and name in self.desk.cohort.state.structures and name != self.structure:
             self.choose_structure(name)
-
-    def remove_example(self, structure: str, example) -> bool:
-        """Takes an example out of the cohort's context and marks what was predicted with it; False where no cohort has that structure."""
-        if self.desk.cohort is None or structure not in self.desk.cohort.state.structures:
-            return False
-        self.desk.contexts.remove(structure, example.id)
-        self.update()
-        return True
 
     def take(self, cohort) -> None:
         """See ``Shelf``."""

@@ -7,7 +7,6 @@ from slicer.i18n import tr as _
 
 from ...cohort.store.cohort import Cohort
 from ...core.errors import MultiverSegError
-from ..shared import settings
 from ..shared.widgets import button, combo
 from .curve import remove_curve
 from .new import SOURCES, new_cohort, sample_cohort
@@ -61,11 +60,10 @@ class Shelf:
         """Works on an open cohort: its contexts become the panel's, its next case is opened."""
         owner = self.owner
         owner.leave_open_work()
+        owner.panel.contexts.use(None)  # while the cohort before is closed there are no others
         owner.desk.take(cohort)
-        settings.use_contexts(cohort.folder / "context")
-        owner.panel.library.cohort = owner.side
         owner.steps.choose_order(cohort.setting("order"))
-        owner.panel.library.forget()
+        owner.panel.contexts.use(owner.contexts)
         if not cohort.read_only:
             owner.ahead.warm_up()
             owner.open_case(owner.desk.next)
@@ -80,9 +78,7 @@ class Shelf:
         owner.leave_open_work()
         owner.ahead.stop()
         owner.guarded(owner.view.show_nothing)
-        settings.use_contexts(None)
-        owner.panel.library.cohort = None
-        owner.panel.library.forget()
+        owner.panel.contexts.use(None)
         self.closing(owner.desk.close)
 
     def closing(self, step) -> None:

@@ -101,7 +101,7 @@ class Steps:
         owner.guarded(lambda: owner.accepting.when_answered(self._accept_structure))
 
     def _accept_structure(self) -> None:
-        self.owner.side.accept(self.owner.structure)
+        self.owner.contexts.accept_structure(self.owner.structure)
         self.after_structure()
 
     def after_structure(self) -> None:

@@ -40,23 +40,15 @@ class Accepting:
             self.presenter.report(Status(str(error), problem=True))
 
     def _accept(self) -> Any:
-        presenter, library = self.presenter, self.presenter.library
+        presenter, contexts = self.presenter, self.presenter.contexts
         target, structure = presenter.required_target(), presenter.structure()
         if presenter.service.busy:
             raise SegmentationError(_("Slices are still being predicted: wait for them, or cancel that, before accepting."))
-        elsewhere = library.case_elsewhere(target.segmentation)
-        if elsewhere:
-            raise SegmentationError(
-                _("This segmentation belongs to case {case} of a cohort: open that case to accept it.").format(case=elsewhere)
-            )
-        if library.case_of(target.segmentation):
-            example = library.cohort.accept(library.structure_of(target.segmentation, target.segment_id))
-            presenter.refresh()
-        else:
-            example = presenter.session_here().accept(target.volume.GetName(), structure, max_slice_only=True)
-            if len(presenter.prompts()):
-                presenter.change_prompts(Prompts(), presenter.slice_node(), predict=False)
+        example = contexts.provider.accept(target.segmentation, target.segment_id, structure, presenter.session_here)
+        presenter.refresh()
+        if len(presenter.prompts()):
+            presenter.change_prompts(Prompts(), presenter.slice_node(), predict=False)
         text = _("Accepted: '{structure}' has {count} examples now.")
-        presenter.done(text.format(structure=structure, count=len(library.context(structure))))
-        library.notify()
+        presenter.done(text.format(structure=structure, count=len(contexts.provider.context(structure))))
+        contexts.changed.emit()
         return example

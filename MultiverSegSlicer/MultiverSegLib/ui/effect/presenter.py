@@ -21,8 +21,7 @@ from ...core.prompts import Prompt, Prompts
 from ...engine.slice_session import SliceSession
 from ...mrml import prompt_tags
 from ...mrml.slice_plane import SlicePlane
-from ..shared import options, settings, torch_setup
-from ..shared import user_contexts as contexts
+from ..shared import contexts, options, settings, torch_setup
 from ..shared.views import choose_slice_node
 from .accepting import Accepting
 from .ask_queue import AskQueue
@@ -48,7 +47,7 @@ class PromptPresenter(VTKObservationMixin):
         self.service = service
         self.report = report
         self.later = later
-        self.library = contexts.shared()
+        self.contexts = contexts.shared()
         self.display = PromptDisplay(slicer.mrmlScene)
         self._session: SliceSession | None = None
         self._session_key: Any = None
@@ -149,7 +148,7 @@ class PromptPresenter(VTKObservationMixin):
     def structure(self) -> str:
         """The cohort's structure that the segment stands for; else the one that the options name, else the segment's name."""
         target = self.target()
-        known = self.library.structure_of(target.segmentation, target.segment_id) if target is not None else ""
+        known = self.contexts.provider.structure_of(target.segmentation, target.segment_id) if target is not None else ""
         return known or self.editor.option("Structure") or (target.segment.GetName() if target is not None else "")
 
     def point_at(self, slice_node: Any) -> None:
@@ -169,7 +168,7 @@ class PromptPresenter(VTKObservationMixin):
 
     def structures(self) -> list[str]:
         """Structures that have examples."""
-        return self.library.structures()
+        return self.contexts.provider.structures()
 
     def required_target(self) -> Target:
         target = self.target()
@@ -344,6 +343,7 @@ class PromptPresenter(VTKObservationMixin):
             threshold=float(self.editor.option("Threshold")),
             writer=writer,
             strokes=strokes,
+            events=self.service.events,
         )
         session.prompts = prompt_tags.load(target.segmentation, target.segment_id)
         return session
@@ -353,7 +353,7 @@ class PromptPresenter(VTKObservationMixin):
         return list(self._context(self.required_target()).selection(image, self.editor.option("Selection"), int(self.editor.option("Cap"))))
 
     def _context(self, target: Target) -> Any:
-        return self.library.context_for(target.segmentation, self.structure())
+        return self.contexts.provider.context_for(target.segmentation, self.structure())
 
     def image_settings(self):
         """The engine's image settings that the options mean."""

@@ -8,8 +8,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from ...core.errors import MultiverSegError
-from ..shared import options, service
-from ..shared import user_contexts as contexts
+from ..shared import contexts, options, service
 from ..shared.widgets import choose, choose_or_add, described
 from .gallery import Gallery
 from .predict_box import PredictBox
@@ -35,8 +34,8 @@ class Panel(VTKObservationMixin):
         self._missed = False
         self._shown_structure = ""
         self._shown_volume = None
-        self.library = contexts.shared()
-        self.library.listeners.append(self._context_changed)
+        self.contexts = contexts.shared()
+        self.contexts.changed.connect(self._context_changed)
         self.service = service.shared()
         self._make_editor()
         for axis, text in (("axial", _("axial")), ("coronal", _("coronal")), ("sagittal", _("sagittal"))):
@@ -44,7 +43,7 @@ class Panel(VTKObservationMixin):
         self.setup = SetupBox(self.ui, self._setup_changed)
         self.gallery = Gallery(self.ui, self.context, self.show_example, self.remove_example)
         self.predict = PredictBox(self.ui, self)
-        self.uncertainty = UncertaintyBox(self.ui.editorCollapsibleButton.layout())
+        self.uncertainty = UncertaintyBox(self.ui.editorCollapsibleButton.layout(), self.service.events)
         self.cohort = make_cohort(self.ui, self)
         self.ui.structureComboBox.lineEdit().connect("editingFinished()", self._structure_edited)
         self.ui.structureComboBox.connect("activated(int)", lambda index: self._structure_edited())
@@ -110,7 +109,7 @@ class Panel(VTKObservationMixin):
         self.editor.installKeyboardShortcuts()
         self._set_parameters(self.logic.getParameterNode())
         self._choose_defaults()
-        self.library.forget()
+        self.contexts.provider.forget()
         self._update()
         self.setup.show_presence()
         self.cohort.enter()
@@ -141,8 +140,7 @@ class Panel(VTKObservationMixin):
         self._set_parameters(None)
         self.removeObservers()
         self.effects.disconnect("effectRegistered(QString)", self._effect_registered)
-        if self._context_changed in self.library.listeners:
-            self.library.listeners.remove(self._context_changed)
+        self.contexts.changed.disconnect(self._context_changed)
         self.predict.close()
         self.uncertainty.close()
         self.cohort.close()
@@ -224,7 +222,7 @@ class Panel(VTKObservationMixin):
 
     def _fill_structures(self) -> None:
         box = self.ui.structureComboBox
-        names = self.library.structures()
+        names = self.contexts.provider.structures()
         if [box.itemText(i) for i in range(box.count)] != ["", *names]:
             box.clear()
             box.addItem("")
@@ -246,7 +244,7 @@ class Panel(VTKObservationMixin):
             self._update()
 
     def _setup_changed(self) -> None:
-        self.library.forget()
+        self.contexts.provider.forget()
         if self.parameters is not None:
             self._update()
 
@@ -256,7 +254,7 @@ class Panel(VTKObservationMixin):
         """The ContextSet of the structure chosen now; None without a structure."""
         structure = self.structure()
         try:
-            return self.library.context(structure) if structure else None
+            return self.contexts.provider.context(structure) if structure else None
         except MultiverSegError as error:
             self.ui.statusLabel.text = str(error)
             return None
@@ -272,8 +270,7 @@ class Panel(VTKObservationMixin):
 
     def remove_example(self, example) -> None:
         """Take an example out; in a cohort this marks what was predicted with it."""
-        if not self.cohort.remove_example(self.structure(), example):
-            self.context().remove(example.id)
+        self.contexts.provider.remove(self.structure(), example)
 
     def show_example(self, example) -> None:
         """Show the slice of an example, if the volume of its case is in the scene."""

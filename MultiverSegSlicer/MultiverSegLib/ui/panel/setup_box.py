@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...core.errors import MultiverSegError
-from ..shared import service, settings, torch_setup
+from ..shared import contexts, service, settings, torch_setup
 from ..shared.widgets import choose, told
 
 
@@ -23,7 +23,7 @@ class SetupBox:
         self._asking = False
         self._fill_devices()
         self._fill_models()
-        ui.contextFolderLineEdit.currentPath = str(settings.own_contexts_folder())
+        ui.contextFolderLineEdit.currentPath = str(settings.contexts_folder())
         ui.weightsFolderLineEdit.text = str(service.registry().folder)
         ui.installTorchButton.connect("clicked()", self.install)
         ui.checkTorchButton.connect("clicked()", self.check)
@@ -34,7 +34,7 @@ class SetupBox:
         (self.folder_text,) = slicer.util.findChildren(ui.contextFolderLineEdit, className="QLineEdit")
         ui.contextFolderLineEdit.connect("currentPathChanged(QString)", lambda path: self.folder_text.modified or self._folder_chosen())
         self.folder_text.connect("editingFinished()", self._folder_chosen)
-        ui.openContextFolderButton.connect("clicked()", lambda: open_folder(settings.contexts_folder()))
+        ui.openContextFolderButton.connect("clicked()", lambda: open_folder(contexts.shared().provider.folder))
         ui.openWeightsFolderButton.connect("clicked()", lambda: open_folder(service.registry().folder))
         ui.clearWeightsButton.connect("clicked()", self.clear_weights)
         self.show_presence()
@@ -149,7 +149,7 @@ class SetupBox:
         """Use the folder in the line; one that does not exist is made, if the user says so. Else the line shows again what is used."""
         if self._asking:
             return  # the question took the focus from the line
-        line, before = self.ui.contextFolderLineEdit, settings.own_contexts_folder()
+        line, before = self.ui.contextFolderLineEdit, settings.contexts_folder()
         text = str(line.currentPath).strip()
         folder = Path(text).expanduser()
         self.folder_text.modified = False

@@ -14,7 +14,6 @@ from slicer.util import VTKObservationMixin
 from vtk.util.numpy_support import numpy_to_vtk
 
 from ...core.confidence import entropy_map
-from ...engine.slice_session import observers
 from ...mrml.labelmaps import labelmap_name
 from ..shared.widgets import described
 
@@ -129,9 +128,9 @@ class Overlay(VTKObservationMixin):
 
 class UncertaintyBox(VTKObservationMixin):
     """The switch with its legend, and what is shown: the newest prediction, or the proposal of the open case, as long as the segment is as
-    the model left it."""
+    the model left it. ``events``: see ``SessionEvents``."""
 
-    def __init__(self, layout) -> None:
+    def __init__(self, layout, events) -> None:
         VTKObservationMixin.__init__(self)
         self.overlay = Overlay()
         self._known = None
@@ -148,12 +147,12 @@ class UncertaintyBox(VTKObservationMixin):
         row.addStretch(1)
         layout.addLayout(row)
         self.check.connect("toggled(bool)", self._toggled)
-        observers.append(self._predicted)
+        self._events = events
+        events.predicted.connect(self._predicted)
 
     def close(self) -> None:
         """The panel is about to be destroyed."""
-        if self._predicted in observers:
-            observers.remove(self._predicted)
+        self._events.predicted.disconnect(self._predicted)
         self.forget()
 
     def forget(self) -> None:
@@ -173,9 +172,7 @@ class UncertaintyBox(VTKObservationMixin):
         self._show()
 
     def _predicted(self, session, request, prediction) -> None:
-        """See ``session.observers``."""
-        if request is not None:
-            self.set(session.plane, entropy_map(prediction.probability), session.segmentation_node, session.segment_id)
+        self.set(session.plane, entropy_map(prediction.probability), session.segmentation_node, session.segment_id)
 
     def _changed(self, caller, event) -> None:
         """Painted, undone, removed: the map is no longer that of what is seen."""

@@ -12,6 +12,7 @@ from ...core.errors import Cancelled
 from ...core.predicting import Cancel, Capabilities, Prediction, Predictor, Progress, Request
 from ...core.predictors import capabilities_of, open_predictor
 from ...core.worker import InferenceWorker
+from ...engine.session_events import SessionEvents
 from . import settings
 from .pulse import Pulse
 
@@ -98,7 +99,7 @@ class PredictionService:
     """Runs predictions of the chosen model on the chosen device in one long-lived thread, one after the other, and delivers what it finishes: what
     one part of the panel asks for does not drop what another one waits for.
 
-    ``pulse`` does the waiting; whoever has other workers joins it.
+    ``pulse`` does the waiting; whoever has other workers joins it. ``events`` are those of all sessions that predict with it.
     """
 
     def __init__(self, predictor: Predictor | None = None) -> None:
@@ -109,6 +110,7 @@ class PredictionService:
         self._current: Ticket | None = None
         self._queue: list[Ticket] = []
         self._leaving: list[InferenceWorker] = []
+        self.events = SessionEvents()
         self.pulse = Pulse()
         self.pulse.follow(self._workers, self.poll)
         slicer.app.connect("aboutToQuit()", self.finish)

@@ -20,21 +20,7 @@ def set_value(name: str, text: str) -> None:
     qt.QSettings().setValue(_PREFIX + name, str(text))
 
 
-_cohort_contexts: Path | None = None
-
-
-def use_contexts(folder: Path | None) -> None:
-    """While a cohort is open its own examples are used; None: those of the set-up box again."""
-    global _cohort_contexts
-    _cohort_contexts = folder
-
-
 def contexts_folder() -> Path:
-    """Where examples are kept now: in the open cohort, else in the user's own folder."""
-    return own_contexts_folder() if _cohort_contexts is None else _cohort_contexts
-
-
-def own_contexts_folder() -> Path:
     """Where the user's examples are kept without a cohort: a document folder of the user's, never inside the extension."""
     stored = value("ContextsFolder")
     if stored:

@@ -11,7 +11,6 @@ from MultiverSegLib.cohort.store.cohort_contexts import Contexts
 from MultiverSegLib.cohort.store.mask_delta import mask_sha256
 from MultiverSegLib.cohort.work.open_case import CaseWork
 from MultiverSegLib.core.context.context_set import Example
-from MultiverSegLib.engine.slice_session import observers
 from MultiverSegLib.mrml.segments import set_segment
 
 from ..volumes import ellipsoid, real_cohort
@@ -55,8 +54,6 @@ def accept(cohort, rows=0):
         paint(work, rows)
         work.accept()
     finally:
-        if work.observe in observers:
-            observers.remove(work.observe)
         work.nodes.close()
 
 

@@ -204,7 +204,7 @@ def test_accept_makes_an_example_of_the_largest_slice_and_ends_the_prompts(opene
     opened.red.click(off(0, 0, 4))
     opened.settle()
     opened.effect.self().accept()
-    context = opened.presenter.library.context(opened.presenter.structure())
+    context = opened.presenter.contexts.provider.context(opened.presenter.structure())
     (example,) = list(context)
     assert example.case == "CT" and np.asarray(example.mask).sum() > 300
     assert len(opened.prompts()) == 0 and opened.markups() == []

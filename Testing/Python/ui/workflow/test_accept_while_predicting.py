@@ -29,7 +29,7 @@ def test_e(opened):
     opened.effect.self().accept()
     assert "Then it is accepted" in status_line(opened)
     opened.predictor.go()
-    opened.host.wait_until(lambda: len(opened.presenter.library.context(opened.presenter.structure())) == 1, 60)
+    opened.host.wait_until(lambda: len(opened.presenter.contexts.provider.context(opened.presenter.structure())) == 1, 60)
     assert opened.mask(opened.ct).sum() > before and len(opened.prompts()) == 0
 
 

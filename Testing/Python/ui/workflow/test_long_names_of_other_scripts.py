@@ -16,7 +16,7 @@ def test_accept(opened, name):
     opened.red.click(CENTRE)
     opened.settle()
     opened.effect.self().accept()
-    library = opened.presenter.library
+    library = opened.presenter.contexts.provider
     assert len(library.context(name)) == 1 and library.structures() == [name]
     library.forget()
     assert len(library.context(name)) == 1
