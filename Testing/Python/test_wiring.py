@@ -68,6 +68,26 @@ def assigned_from_outside(tree: ast.Module) -> list[str]:
     return found
 
 
+#: Who keeps a journal of what sessions do, or makes them for the person, and so must be handed the events of those who predict.
+_HEAR = ("Desk", "SliceSession")
+
+
+def deaf(tree: ast.Module) -> list[str]:
+    """Calls in ``ui`` that make such an object without ``events``: its journal would miss what the effect predicts, and say nothing."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _HEAR]
+    return [f"{call.lineno}: {call.func.id}" for call in calls if "events" not in [keyword.arg for keyword in call.keywords]]
+
+
+def test_every_desk_and_session_of_the_panel_is_given_the_events():
+    wrong = [
+        f"{name_of(file)}:{entry}"
+        for file in FILES
+        if name_of(file).startswith("ui/") and name_of(file) != "ui/selftest.py"
+        for entry in deaf(ast.parse(file.read_text(encoding="utf-8")))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_no_module_keeps_functions_for_others_to_call():
     wrong = [f"{name_of(file)}:{entry}" for file in FILES for entry in lists_of_functions(ast.parse(file.read_text(encoding="utf-8")))]
     assert not wrong, "\n".join(wrong)
@@ -92,6 +112,7 @@ def test_the_rules_see_what_they_forbid():
         "1: observers",
         "2: kept",
     ]
+    assert deaf(ast.parse("desk = Desk()\nother = Desk(events=service.events)")) == ["1: Desk"]
     bad = (
         "from ..shared import settings\nsettings._folder = 1\ndef run(library):\n    library.accept = lambda s: s\n    library.count = 3\n"
     )

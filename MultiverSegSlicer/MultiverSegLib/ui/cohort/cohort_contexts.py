@@ -64,6 +64,11 @@ class CohortContexts(UserContexts):
         self.changed.emit()
         return self.desk.contexts.find(structure, self.desk.cohort.case(self.desk.case_id).work(structure).example)
 
+    def to_change(self, structure: str) -> ContextSet:
+        """Raises CohortError while somebody else holds the cohort."""
+        self.desk.cohort.check_writable()
+        return self.context(structure)
+
     def remove(self, structure: str, example: Example) -> None:
         """Marks what was predicted with the example, too."""
         if structure not in self.desk.cohort.state.structures:

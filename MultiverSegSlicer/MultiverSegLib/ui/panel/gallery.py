@@ -12,12 +12,13 @@ from ..shared.widgets import told
 
 
 class Gallery:
-    """``ui``: the named widgets; ``context``: function that returns the ContextSet of the structure chosen now, or None; ``show_plane`` and
-    ``remove_example``: functions of an example."""
+    """``ui``: the named widgets; ``context``: function that returns the ContextSet of the structure chosen now, or None; ``to_change``: the same
+    for a change, raises MultiverSegError where none is allowed; ``show_plane`` and ``remove_example``: functions of an example."""
 
-    def __init__(self, ui, context, show_plane, remove_example) -> None:
+    def __init__(self, ui, context, to_change, show_plane, remove_example) -> None:
         self.ui = ui
         self.context = context
+        self.to_change = to_change
         self.show_plane = show_plane
         self.remove_example = remove_example
         self._shown: list[str] = []
@@ -70,7 +71,7 @@ class Gallery:
             return
         row = self.ui.contextListWidget.currentRow
         with told(_("The order could not be changed.")):
-            self.context().move(selected[0].id, max(0, row - 1))
+            self.to_change().move(selected[0].id, max(0, row - 1))
         self.update()
         self.ui.contextListWidget.setCurrentRow(max(0, row - 1))
 
@@ -83,7 +84,7 @@ class Gallery:
         if not path:
             return
         with told(_("The file holds no examples that can be used.")):
-            self.context().import_zip(Path(str(path)))
+            self.to_change().import_zip(Path(str(path)))
         self.update()
 
     def export_zip(self) -> None:

@@ -41,7 +41,7 @@ class Panel(VTKObservationMixin):
         for axis, text in (("axial", _("axial")), ("coronal", _("coronal")), ("sagittal", _("sagittal"))):
             self.ui.axisComboBox.addItem(text, axis)
         self.setup = SetupBox(self.ui, self._setup_changed)
-        self.gallery = Gallery(self.ui, self.context, self.show_example, self.remove_example)
+        self.gallery = Gallery(self.ui, self.context, self.context_to_change, self.show_example, self.remove_example)
         self.predict = PredictBox(self.ui, self)
         self.uncertainty = UncertaintyBox(self.ui.editorCollapsibleButton.layout(), self.service.events)
         self.cohort = make_cohort(self.ui, self)
@@ -258,6 +258,10 @@ class Panel(VTKObservationMixin):
         except MultiverSegError as error:
             self.ui.statusLabel.text = str(error)
             return None
+
+    def context_to_change(self):
+        """The same for whoever is about to change it. Raises MultiverSegError where the cohort is held by somebody else."""
+        return self.contexts.provider.to_change(self.structure())
 
     def structure(self) -> str:
         """The structure's name: as chosen, else that of the selected segment."""

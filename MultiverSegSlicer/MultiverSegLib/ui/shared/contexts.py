@@ -53,6 +53,13 @@ class ContextProvider(Protocol):
             MultiverSegError: the segment is empty, or not one that can be accepted here.
         """
 
+    def to_change(self, structure: str) -> ContextSet:
+        """The context of a structure for whoever is about to change it: imports examples, puts them in another order.
+
+        Raises:
+            MultiverSegError: see ``context``; or it may not be changed.
+        """
+
     def remove(self, structure: str, example: Example) -> None:
         """Takes an example out of its structure's context.
 

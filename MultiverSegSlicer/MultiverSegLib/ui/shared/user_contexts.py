@@ -63,8 +63,11 @@ class UserContexts:
         slice_session = session()
         return slice_session.accept(slice_session.volume_node.GetName(), structure, max_slice_only=True)
 
+    def to_change(self, structure: str) -> ContextSet:
+        return self.context(structure)
+
     def remove(self, structure: str, example: Example) -> None:
-        self.context(structure).remove(example.id)
+        self.to_change(structure).remove(example.id)
 
     def forget(self) -> None:
         self._open.clear()
