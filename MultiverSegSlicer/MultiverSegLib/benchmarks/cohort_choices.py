@@ -159,10 +159,10 @@ _predictors: dict[tuple[str, str], Any] = {}
 def _start_worker() -> None:
     import signal
 
-    import torch
+    from ..core.devices import compute_on_threads
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C ends a worker without a word
-    torch.set_num_threads(1)
+    compute_on_threads(1)
 
 
 def _work(item: tuple[str, str, EvaluationTask, str, int]) -> tuple[str, Measured]:

@@ -11,10 +11,12 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from ..core.errors import MultiverSegError
+from ..core.plugins import Plugins
 from ..core.resources import resource_path
 
 PACKAGES = (
@@ -161,10 +163,12 @@ def _models() -> list[Check]:
 def _plugins() -> list[Check]:
     from ..cohort.results.formats import FORMATS
     from ..cohort.store.order import ORDERS
+    from ..core.families import FAMILIES
     from ..core.selection import STRATEGIES
 
     checks = []
-    for plugins in (STRATEGIES, ORDERS, FORMATS):
+    lists: tuple[Plugins[Any], ...] = (STRATEGIES, ORDERS, FORMATS, FAMILIES)
+    for plugins in lists:
         checks.append(Check(plugins.kind, "ok", ", ".join(plugins.names)))
         checks += [Check(plugins.kind, "warning", problem) for problem in plugins.problems]
     return checks

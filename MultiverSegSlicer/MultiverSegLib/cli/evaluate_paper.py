@@ -107,8 +107,7 @@ def speed(
 
     Example: [bold]multiverseg evaluate speed --simulations 4[/bold]
     """
-    import torch
-
+    from ..core.devices import compute_on_threads
     from ..core.errors import MultiverSegError
     from ..evaluation.methods import method_spec
     from ..evaluation.speed import alone, jobs_for_speed, measure, one_at_a_time, together
@@ -118,7 +117,7 @@ def speed(
     if user not in USERS:
         raise MultiverSegError(f"Unknown user {user!r}: use {', '.join(USERS)}.")
     task, spec = load_tasks(None, 1, images)[0], method_spec(model)
-    torch.set_num_threads(workers)
+    compute_on_threads(workers)
     whole = jobs_for_speed(task, spec, 1, simulations * workers, images, user)
     jobs = jobs_for_speed(task, spec, workers, simulations, images, user)
     ways = {

@@ -17,6 +17,13 @@ def _wait_passively() -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def compute_on_threads(count: int) -> None:
+    """Has predictions in this process computed on so many threads from now on: with one, the numbers are equal on every computer."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
 def find_device(name: str) -> Any:
     """The torch device of a name: auto (a CUDA GPU if there is one), cpu, cuda, cuda:1.
 

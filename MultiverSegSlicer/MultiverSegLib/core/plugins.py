@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from .errors import MultiverSegError
 
@@ -36,7 +36,10 @@ class Plugin:
     needs: tuple[str, ...] = ()
 
 
-class Plugins:
+Entry = TypeVar("Entry", bound=Plugin)
+
+
+class Plugins(Generic[Entry]):
     """The entries of one list: ours in order, then those of installed packages.
 
     Args:
@@ -44,18 +47,20 @@ class Plugins:
         group: group of entry points that adds entries.
         error: raised for an unknown name.
         own: our entries.
+        entry: the class that entries of other packages must be of, for lists whose entries say more than a ``Plugin`` does.
     """
 
-    def __init__(self, kind: str, group: str, error: type[MultiverSegError], own: Iterable[Plugin]) -> None:
+    def __init__(self, kind: str, group: str, error: type[MultiverSegError], own: Iterable[Entry], entry: type[Plugin] = Plugin) -> None:
         self.kind = kind
         self.group = group
         self._error = error
         self._own = tuple(own)
-        self._all: dict[str, Plugin] | None = None
+        self._entry = entry
+        self._all: dict[str, Entry] | None = None
         #: One line for each entry of another package that was left out.
         self.problems: list[str] = []
 
-    def __iter__(self) -> Iterator[Plugin]:
+    def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries().values())
 
     def __contains__(self, name: object) -> bool:
@@ -66,7 +71,7 @@ class Plugins:
         """The names, in the order of the list."""
         return tuple(self._entries())
 
-    def get(self, name: str) -> Plugin:
+    def get(self, name: str) -> Entry:
         """The entry of this name.
 
         Raises:
@@ -77,7 +82,7 @@ class Plugins:
             raise self._error(f"Unknown {self.kind} {name!r}: use one of {', '.join(entries)}.")
         return entries[name]
 
-    def _entries(self) -> dict[str, Plugin]:
+    def _entries(self) -> dict[str, Entry]:
         if self._all is None:
             entries = {plugin.name: plugin for plugin in self._own}
             for plugin in self._foreign():
@@ -88,7 +93,7 @@ class Plugins:
             self._all = entries
         return self._all
 
-    def _foreign(self) -> Iterator[Plugin]:
+    def _foreign(self) -> Iterator[Entry]:
         from importlib.metadata import entry_points
 
         for entry in entry_points(group=self.group):
@@ -97,7 +102,8 @@ class Plugins:
             except Exception as error:  # whatever a foreign package does when it is imported
                 self.problems.append(f"The {self.kind} {entry.name!r} can't be loaded ({entry.value}): {error}.")
                 continue
-            if isinstance(plugin, Plugin):
-                yield plugin
+            if isinstance(plugin, self._entry):
+                yield cast("Entry", plugin)
             else:
-                self.problems.append(f"The {self.kind} {entry.name!r} ({entry.value}) is no Plugin: see MultiverSegLib.core.plugins.")
+                kind = self._entry
+                self.problems.append(f"The {self.kind} {entry.name!r} ({entry.value}) is no {kind.__name__}: see {kind.__module__}.")

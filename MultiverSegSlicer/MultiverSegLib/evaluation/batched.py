@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from .queries import Entry, Query
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+
+    from ..core.networks import SliceNetwork
 
 #: Queries of one pass.
 BATCH = 32
@@ -43,8 +46,8 @@ class BatchedModel:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._device = torch.device(device)
-        network = model if hasattr(model, "forward") else load_network(model)
-        self._network: nn.Module = network.eval().to(self._device)
+        network = cast("SliceNetwork", load_network(model) if isinstance(model, str | Path) else model)
+        self._network = network.eval().to(self._device)
         self._images = _Memory(_KEPT_IMAGES)
         self._entries = _Memory(_KEPT_ENTRIES)
         self._readings = _Memory(4 * BATCH)
@@ -86,11 +89,11 @@ class BatchedModel:
 
     @property
     def _caches(self) -> bool:
-        return hasattr(self._network, "decode")
+        return self._network.encodes_images
 
     def _looks_twice(self, query: Query) -> bool:
         """Whether the mean with the turned image is taken, as the predictor of slices does where examples are all there is to go by."""
-        return bool(query.context) and query.prompts is None and query.logits is None and getattr(self._network, "looks_twice", False)
+        return bool(query.context) and query.prompts is None and query.logits is None and self._network.looks_twice
 
     def _pass(self, queries: Sequence[Query], twice: bool) -> Tensor:
         import torch

@@ -110,10 +110,11 @@ def open_method(spec: MethodSpec, device: str = "cpu") -> Method:
 
 def _open_model(name: str, device: str) -> Any:
     from ..core.models.loading import load_network
+    from ..core.networks import SliceNetwork
     from .batched import BatchedModel
 
     network = load_network(name)
-    if getattr(network, "dims", 2) == 2 and not getattr(network, "by_query", False):
+    if isinstance(network, SliceNetwork):
         return BatchedModel(network, device)
     from ..core.predictors import open_predictor
     from .seam import SeamModel

@@ -121,7 +121,7 @@ class RunConfig(_Section):
 
 
 class TrainConfig(_Section):
-    """The whole configuration. ``model`` is the description that ``core.networks.build_network`` takes."""
+    """The whole configuration. ``model`` is the description that ``core.families.build_network`` takes."""
 
     model: dict[str, Any]
     stages: list[StageConfig] = Field(min_length=1)

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import MultiverSegError
+from ..core.families import build_network
 from ..core.models.checkpoints import read_checkpoint, save_checkpoint
-from ..core.networks import build_network
+from ..core.networks import SliceNetwork
 from .batches import Batch, BatchMaker
 from .config import TrainConfig
 from .corpus import Corpus
@@ -67,7 +68,7 @@ class Trainer:
         self.fabric.launch()
         torch.manual_seed(config.run.seed)
         network = build_network(config.model)
-        if getattr(network, "context_channels", 0) != 5:
+        if not isinstance(network, SliceNetwork) or network.context_channels != 5:
             raise MultiverSegError("The training needs a network with context_channels: 5 (image, mask, box, positive, negative).")
         freeze_unused(network)
         if self.fabric.device.type == "cpu":

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import MultiverSegError
+from ..core.networks.cached import CachedContextNet
 from .config import TrainConfig
 from .interaction import bind
 
@@ -61,7 +62,7 @@ def copy_weights(network: nn.Module, weights: dict[str, Tensor], name: str = "Th
 
 def parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
     """The trained parameters; those of a pretrained encoder learn at ``encoder_share`` of the rate."""
-    encoder = {id(p) for p in network.encoder.parameters()} if hasattr(network, "encoder") else set()
+    encoder = {id(p) for p in network.encoder.parameters()} if isinstance(network, CachedContextNet) else set()
     trained = [p for p in network.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if id(p) not in encoder], "share": 1.0},

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ..core.errors import MultiverSegError
-from ..core.networks.cached import CachedContextNet, ImageEncoder, SameConv
+from ..core.networks.cached import CachedContextNet
+from ..core.networks.efficientnet import ImageEncoder, SameConv
 
 BATCH_NORM_EPSILON = 1e-3
 

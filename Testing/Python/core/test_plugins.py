@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from MultiverSegLib.cohort.results.formats import FORMATS
 from MultiverSegLib.cohort.store.order import ORDERS
 from MultiverSegLib.core.errors import ContextError
+from MultiverSegLib.core.families import FAMILIES
 from MultiverSegLib.core.plugins import Plugin, Plugins
 from MultiverSegLib.core.selection import STRATEGIES
 
@@ -60,7 +63,7 @@ def test_an_unknown_name_is_told_with_those_there_are(package):
         package("").get("theirs")
 
 
-@pytest.mark.parametrize("plugins", [STRATEGIES, ORDERS, FORMATS], ids=lambda plugins: plugins.kind)
+@pytest.mark.parametrize("plugins", [STRATEGIES, ORDERS, FORMATS, FAMILIES], ids=lambda plugins: plugins.kind)
 def test_every_entry_describes_itself(plugins):
     for plugin in plugins:
         assert plugin.name and plugin.title[0].isupper() and not plugin.title.endswith(".")
@@ -68,11 +71,14 @@ def test_every_entry_describes_itself(plugins):
     assert len({plugin.title for plugin in plugins}) == len(plugins.names)
 
 
+def blocks_of_the_page() -> list[str]:
+    page = Path(__file__).resolve().parents[3].joinpath("Docs", "bring-your-own.md").read_text(encoding="utf-8")
+    return [block.split("```")[0] for block in page.split("```python")[1:]]
+
+
 def test_the_page_says_how_and_its_example_runs(tmp_path, monkeypatch):
     """Docs/bring-your-own.md: the strategy in it is installed as it says and found by the list."""
-    page = Path(__file__).resolve().parents[3].joinpath("Docs", "bring-your-own.md").read_text(encoding="utf-8")
-    blocks = [block.split("```")[0] for block in page.split("```python")[1:]]
-    code = next(block for block in blocks if "PLUGIN" in block)
+    code = next(block for block in blocks_of_the_page() if "PLUGIN" in block)
     (tmp_path / "darkest.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
     import darkest
@@ -80,3 +86,34 @@ def test_the_page_says_how_and_its_example_runs(tmp_path, monkeypatch):
     images = [np.full((128, 128), value, np.float32) for value in (0.5, 0.1, 0.9)]
     examples = [type("Shown", (), {"image": image})() for image in images]
     assert darkest.PLUGIN.run(images[0], examples, 2) == [examples[1], examples[0]]
+
+
+def test_a_network_of_somebody_else_is_opened_like_ours(tmp_path):
+    """Docs/bring-your-own.md: its network is installed as a package, saved, added to the list of models, described, opened and asked."""
+    network, saving = (block for block in blocks_of_the_page() if "BrightAsAClick" in block)
+    assert len(network.splitlines()) <= 40
+    (tmp_path / "bright.py").write_text(network)
+    info = tmp_path / "bright-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bright\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[multiverseg.families]\nbright = bright:FAMILY\n")
+    check = """
+import numpy as np
+from MultiverSegLib.core.models.registry import Registry
+from MultiverSegLib.core.predicting import Request
+from MultiverSegLib.core.predictors import capabilities_of, open_predictor
+
+shelf = Registry("shelf")
+name = shelf.add_file("bright.pt")
+able = capabilities_of(name, shelf)
+assert (able.model, able.context, able.refines) == ("bright", "none", False), able
+image, prompts = np.full((128, 128), 0.2, np.float32), np.zeros((3, 128, 128), np.float32)
+image[40:60, 40:60] = 0.9
+prompts[1, 50, 50] = 1
+found = open_predictor(name, "cpu", registry=shelf).predict(Request(image, prompts))
+assert np.array_equal(found.mask(), image > 0.5) and found.model == "bright"
+"""
+    (tmp_path / "run.py").write_text("from bright import BrightAsAClick\n" + saving + check)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "run.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from MultiverSegLib.core.networks import build_network
+from MultiverSegLib.core.families import build_network
 from MultiverSegLib.training.batches import BatchMaker
 from MultiverSegLib.training.config import AbsenceConfig, StageConfig, parse_config
 from MultiverSegLib.training.corpus import Corpus, CorpusError

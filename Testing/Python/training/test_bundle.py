@@ -7,9 +7,9 @@ import pytest
 import SimpleITK as sitk
 import torch
 from MultiverSegLib.core.errors import MultiverSegError
+from MultiverSegLib.core.families import build_network
 from MultiverSegLib.core.models.checkpoints import save_checkpoint
 from MultiverSegLib.core.models.loading import load_network
-from MultiverSegLib.core.networks import build_network
 from MultiverSegLib.training.bundle import make_bundle
 from MultiverSegLib.training.smoke import SMOKE
 

@@ -24,7 +24,7 @@ def test_defaults_are_the_papers():
 
 @pytest.mark.parametrize("name", ["compact.yaml", "compact-finish.yaml", "crossblock.yaml", "paper.yaml"])
 def test_shipped_recipes_are_valid_and_build_their_networks(name):
-    from MultiverSegLib.core.networks import build_network
+    from MultiverSegLib.core.families import build_network
 
     config = load_config(resource_path("Training", name))
     assert config.data.licence == "bundle", "a shipped recipe trains what may be shipped"

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 from MultiverSegLib.core.errors import MultiverSegError
+from MultiverSegLib.core.families import build_network
 from MultiverSegLib.core.models.checkpoints import read_checkpoint
 from MultiverSegLib.core.models.loading import load_network
-from MultiverSegLib.core.networks import build_network
 from MultiverSegLib.training.config import parse_config
 from MultiverSegLib.training.corpus import Corpus
 from MultiverSegLib.training.interaction import Interaction

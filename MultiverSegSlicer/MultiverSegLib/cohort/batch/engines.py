@@ -22,12 +22,11 @@ _predictors: dict[tuple[str, str], Any] = {}
 
 def work(job: Job) -> Answer:
     """A job in a worker process: starts the host and the predictor once, computes on one thread so that every worker's numbers are equal."""
-    import torch
-
+    from ...core.devices import compute_on_threads
     from ...core.predictors import open_predictor
     from ...mrml.headless import start
 
-    torch.set_num_threads(1)
+    compute_on_threads(1)
     start()
     key = (job.model, job.device)
     if key not in _predictors:

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import CheckpointError
+from ..families import build_network, published_networks, recognise
 from ..files import replacing
-from .layouts import recognise, split_content
+from .layouts import split_content
 
 if TYPE_CHECKING:
     from torch import nn
-
-#: Networks whose published checkpoints are read, for messages.
-_FAMILIES = "MultiverSeg, UniverSeg, ScribblePrompt, VerSe or WS-ICL"
 
 
 def save_checkpoint(
@@ -63,7 +61,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is damaged or not a checkpoint: get the file again.") from error
     state, extra = split_content(content)
     if state is None:
-        raise CheckpointError(f"{path} holds no network weights: give a checkpoint of {_FAMILIES}.")
+        raise CheckpointError(f"{path} holds no network weights: give a checkpoint of {published_networks()}.")
     for name, value in state.items():
         if value.layout is not torch.strided or value.is_quantized or value.is_complex():
             raise CheckpointError(f"{path} holds weights of an unusual kind ({name}: {value.layout}, {value.dtype}): get the file again.")
@@ -76,7 +74,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def load_checkpoint(path: str | Path) -> nn.Module:
     """The network of a checkpoint file; see ``load_network``."""
-    from ..networks import build_network, outline
+    from ..networks import outline
 
     content = read_checkpoint(path)
     architecture, state = content["architecture"], content["model"]
@@ -86,7 +84,7 @@ def load_checkpoint(path: str | Path) -> nn.Module:
         except (IndexError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} has weights of shapes that no known network has: get the file again.") from error
         if known is None:
-            raise CheckpointError(f"{path} is of an unknown architecture: give a checkpoint of {_FAMILIES}.")
+            raise CheckpointError(f"{path} is of an unknown architecture: give a checkpoint of {published_networks()}.")
         architecture, state = known
     if not isinstance(architecture, Mapping | str):
         raise CheckpointError(f"{path} has a malformed architecture: get the file again.")

@@ -1,11 +1,7 @@
-"""Published checkpoints, which say little about themselves: where the weights are in the file, and which network they are of.
-
-Each family knows its own names; nothing here is about what the weights were trained for.
-"""
+"""Published checkpoints, which say little about themselves: where the weights are in the file. Which network they are of, ``core.families`` says."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 #: Where training programs keep the weights: plain scripts, then Lightning.
@@ -31,43 +27,8 @@ def split_content(content: Any) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     return _stripped(state), others
 
 
-def recognise(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """(architecture, the state dict that fits it) of published weights, by names and shapes; None if they are of no known network."""
-    from ..networks import PRESETS, neuroverse3d
-    from ..networks.verse import published
-
-    if "enc_blocks.0.cross.cross_conv.weight" in state:
-        return _crossblocks(state), dict(state)
-    if "downs.0.conv.0.weight" in state:
-        return PRESETS["scribbleprompt"], dict(state)
-    if architecture := neuroverse3d.architecture_of(state):
-        return architecture, dict(state)
-    if architecture := published.architecture_of(state):
-        return architecture, published.used_part(state)
-    return None
-
-
 def _stripped(state: dict[str, Any]) -> dict[str, Any]:
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
-
-
-def _crossblocks(state: Mapping[str, Any]) -> dict[str, Any]:
-    from ..networks import PRESETS
-
-    def widths(part: str) -> list[int]:
-        names = (f"{part}.{i}.cross.cross_conv.weight" for i in range(64))
-        return [len(state[name]) for name in names if name in state]
-
-    normed = any(".norml." in name for name in state)
-    inputs = state["enc_blocks.0.cross.cross_conv.weight"].shape[1]
-    context = 2
-    return {
-        **PRESETS["multiverseg" if normed else "universeg"],
-        "target_channels": inputs - context,
-        "context_channels": context,
-        "encoder_features": widths("enc_blocks"),
-        "decoder_features": widths("dec_blocks"),
-    }

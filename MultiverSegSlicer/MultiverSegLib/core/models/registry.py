@@ -336,7 +336,8 @@ def _model(data: Any) -> ModelInfo:
 
 
 def _fits(network: Any, info: ModelInfo) -> bool:
-    from ..networks import build_network, outline
+    from ..families import build_network
+    from ..networks import outline
 
     with outline():
         return not info.architecture or build_network(info.architecture).architecture == network.architecture

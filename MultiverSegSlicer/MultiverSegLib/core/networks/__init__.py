@@ -1,8 +1,8 @@
-"""The networks, one implementation each; needs torch. Every network is ``forward(target, context) -> logits`` (see ``Network``)."""
+"""The networks, one implementation each; needs torch. ``core.families`` builds them from descriptions and recognises their checkpoints."""
 
-from .build import PRESETS, CachingNetwork, Network, build_network
 from .multiverseg import MultiverSegNet
+from .network import Network, SliceNetwork
 from .outline import outline
 from .scribbleprompt import ScribblePromptUNet
 
-__all__ = ["PRESETS", "CachingNetwork", "MultiverSegNet", "Network", "ScribblePromptUNet", "build_network", "outline"]
+__all__ = ["MultiverSegNet", "Network", "ScribblePromptUNet", "SliceNetwork", "outline"]

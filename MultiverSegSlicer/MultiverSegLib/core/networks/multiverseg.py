@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .convolution import Parts, Upsampled
 from .crossblock import CrossBlock, halve
+from .network import SliceNetwork
 
 #: What one chunk of context features may take at full resolution in evaluation, in bytes, by device type. On a CPU, glibc
 #: gives blocks above 32 MiB back to the system at once, and faulting their pages in again costs as much as a convolution.
@@ -27,7 +28,7 @@ class OutConv(nn.Module):
         return self.conv(x)
 
 
-class MultiverSegNet(nn.Module):
+class MultiverSegNet(SliceNetwork):
     """Segments a target image given prompts and a context of examples.
 
     Args:
@@ -43,6 +44,7 @@ class MultiverSegNet(nn.Module):
     """
 
     family = "multiverseg"
+    reads_in_chunks = True
 
     def __init__(
         self,
@@ -63,7 +65,8 @@ class MultiverSegNet(nn.Module):
         self.target_channels, self.context_channels = int(target_channels), int(context_channels)
         self.encoder_features, self.decoder_features = tuple(encoder), tuple(decoder)
         self.norm, self.cross_activation = norm, bool(cross_activation)
-        self.chunk: int | None = None  # context entries per chunk; None: by CHUNK_BYTES in evaluation, all at once in training
+        self.widest = max(encoder + decoder)
+        self.chunk = None  # context entries per chunk; None: by CHUNK_BYTES in evaluation, all at once in training
 
         inputs = [(self.target_channels, self.context_channels), *((f, f) for f in encoder[:-1])]
         below = [encoder[-1], *decoder[:-1]]
@@ -76,7 +79,7 @@ class MultiverSegNet(nn.Module):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """Plain values from which ``networks.build_network`` builds an equal network."""
+        """Plain values from which ``families.build_network`` builds an equal network."""
         return {
             "family": self.family,
             "target_channels": self.target_channels,

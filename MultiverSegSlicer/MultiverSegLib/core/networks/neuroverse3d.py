@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import MultiverSegError
+from .network import Network
 
 
 class Encoded(NamedTuple):
@@ -76,7 +77,7 @@ def combined(readings: Iterable[Reading]) -> Reading:
     return total
 
 
-class Neuroverse3D(nn.Module):
+class Neuroverse3D(Network):
     """Segments a target volume given a context of volumes with masks or prompts.
 
     Args:
@@ -92,7 +93,6 @@ class Neuroverse3D(nn.Module):
     """
 
     family = "neuroverse3d"
-    dims = 3
     target_channels = 1
 
     def __init__(
@@ -122,7 +122,7 @@ class Neuroverse3D(nn.Module):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """Plain values from which ``networks.build_network`` builds an equal network."""
+        """Plain values from which ``families.build_network`` builds an equal network."""
         options = {
             name: getattr(self, name) for name in ("convolutions", "context_channels", "fold", "norm", "output", "size", "target_channels")
         }

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .convolution import Upsampled
+from .network import SliceNetwork
 
 
 class ConvPReLU(nn.Module):
@@ -23,7 +24,7 @@ class ConvPReLU(nn.Module):
         return self.conv(x)
 
 
-class ScribblePromptUNet(nn.Module):
+class ScribblePromptUNet(SliceNetwork):
     """U-Net of single convolutions. ``forward(target, context)`` takes a context for the common interface and ignores it.
 
     Args:
@@ -51,7 +52,7 @@ class ScribblePromptUNet(nn.Module):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """Plain values from which ``networks.build_network`` builds an equal network."""
+        """Plain values from which ``families.build_network`` builds an equal network."""
         return {"family": self.family, "target_channels": self.target_channels, "features": list(self.features)}
 
     def forward(self, target: Tensor, context: Tensor | None = None) -> Tensor:

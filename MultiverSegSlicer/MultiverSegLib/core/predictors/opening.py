@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError
+from ..families import FAMILIES, Loaded, family_of
 from ..models.loading import load_network
 from ..models.registry import Registry
 from ..predicting import Capabilities, Predictor, Request
-from .describing import describe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +23,7 @@ def open_predictor(
     """The predictor of a registered model, a checkpoint file or a network, whatever its kind.
 
     Args:
-        model: name in the registry, path of a checkpoint, or a network (see ``networks.Network``). Of a model with a partner for the empty context
+        model: name in the registry, path of a checkpoint, or a network of a known family (see ``core.families``). Of a model with a partner for the empty context
             (multiverseg-v1: scribbleprompt-v1) the partner predicts when there are no examples, as published; if its weights are not there, the
             model itself does, and says so.
         device: "auto" (a CUDA GPU if there is one), "cpu", "cuda", "cuda:1".
@@ -42,18 +42,8 @@ def open_predictor(
         network, name = load_network(model, registry), info.name if info else Path(model).stem
     else:
         network, name = model, type(model).__name__
-    if getattr(network, "dims", 2) == 3:
-        from .volumes import VolumePredictor
-
-        return VolumePredictor(network, name, device, precision, info)
-    if getattr(network, "by_query", False):
-        from .queries import QueryPredictor
-
-        return QueryPredictor(network, name, device, precision, info)
-    from .slices import SlicePredictor
-
-    partner, missing = _partner(info, registry)
-    return SlicePredictor(network, name, device, precision, info, partner, missing)
+    family = family_of(network.architecture)
+    return family.open(Loaded(network, name, info, *_partner(info, registry)), device, precision)
 
 
 def _partner(info: ModelInfo | None, registry: Registry) -> tuple[tuple[str, nn.Module] | None, str]:
@@ -73,8 +63,18 @@ def capabilities_of(model: str | Path, registry: Registry | None = None) -> Capa
         CheckpointError: unknown model, or its file must be read and is missing or damaged.
     """
     registry = registry or Registry()
-    found = describe(registry.get(str(model))) if registry.has(str(model)) else None
+    found = _described(registry.get(str(model))) if registry.has(str(model)) else None
     return found or open_predictor(model, "cpu", registry=registry).capabilities
+
+
+def _described(info: ModelInfo) -> Capabilities | None:
+    """The capabilities of a listed model but for cost and, unless its file is here, the weights' fingerprint; None if its list entry says too
+    little and the file must be read."""
+    name = info.architecture.get("family")
+    if name not in FAMILIES:
+        return None
+    family = FAMILIES.get(str(name))
+    return family.describe(info.name, {**family.defaults, **info.architecture}, info)
 
 
 def warm_up(predictor: Predictor) -> None:

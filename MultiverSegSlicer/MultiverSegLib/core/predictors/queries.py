@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..devices import check_cancel
+from ..families.describing import of_structures
 from ..predicting import Cancel, Capabilities, Cost, Prediction, Progress, Query, Request
-from .describing import of_structures
-from .running import RunningNetwork, gflop
+from .running import RunningNetwork, gflop, without_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -133,10 +133,10 @@ def _cost(network: nn.Module) -> float:
     """Billions of operations of an automatic prediction."""
     import torch
 
-    from ..networks import build_network, outline
+    from ..networks import outline
 
     with outline():
-        twin: Any = build_network(network.architecture).eval().requires_grad_(False)
+        twin = without_weights(network)
         image = torch.empty(1, 1, network.size, network.size)
         parameters = twin.sem_seg_head["predictor"]
     query = (parameters.query_feat.weight[None, : network.queries], parameters.query_embed.weight[None, : network.queries])

@@ -15,6 +15,8 @@ from ..predicting import ShownExample
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..networks import SliceNetwork
+
 #: Channels of an example, in the order the networks read them; a network reads the first few.
 CONTEXT_CHANNELS = ("image", "mask", "box", "positive", "negative")
 #: Examples whose encoding is kept, for networks that can reuse it.
@@ -36,7 +38,7 @@ class _Kept:
 
 
 class Reading:
-    """Asks networks (see ``networks.CachingNetwork``) on one device, and keeps what can be used again."""
+    """Asks networks (see ``networks.SliceNetwork``) on one device, and keeps what can be used again."""
 
     def __init__(self, device: Any) -> None:
         #: Where the networks are; whoever moves them says so here.
@@ -49,10 +51,10 @@ class Reading:
         self._encodings.clear()
         self._kept = None
 
-    def look(self, network: Any, target: Tensor, examples: Sequence[ShownExample]) -> tuple[Tensor, Tensor | None]:
-        """target [B,5,n,n] -> logits [B,1,n,n] and of presence [B]; see ``networks.CachingNetwork`` for ``looks_twice``."""
+    def look(self, network: SliceNetwork, target: Tensor, examples: Sequence[ShownExample]) -> tuple[Tensor, Tensor | None]:
+        """target [B,5,n,n] -> logits [B,1,n,n] and of presence [B]; see ``networks.SliceNetwork`` for ``looks_twice``."""
         logits, present = self._look(network, target, examples)
-        if examples and getattr(network, "looks_twice", False):
+        if examples and network.looks_twice:
             alone = ~target[:, 1:].flatten(1).any(1)  # nothing but the examples says what is wanted
             if alone.any():
                 turned, again = self._look(network, target[alone].flip(_TURNED), examples, _TURNED)
@@ -62,20 +64,20 @@ class Reading:
         return logits, present
 
     def _look(
-        self, network: Any, target: Tensor, examples: Sequence[ShownExample], flip: tuple[int, ...] = _UPRIGHT
+        self, network: SliceNetwork, target: Tensor, examples: Sequence[ShownExample], flip: tuple[int, ...] = _UPRIGHT
     ) -> tuple[Tensor, Tensor | None]:
         """``flip``: axes along which the target was flipped, and the examples are to be."""
-        if hasattr(network, "decode"):
+        if network.encodes_images:
             return _decoded(network, target, *self._read(network, target, examples, flip))
         if not examples:
             return network(target, None), None
-        if hasattr(network, "encode_context"):
+        if network.encodes_examples:
             features = tuple(f.expand(len(target), *f.shape[1:]) for f in self._encoded(network, examples, flip))
             return network.forward_with_features(target, features), None
         context = self._context(network, examples)
         return network(target, context.expand(len(target), *context.shape[1:])), None
 
-    def _context(self, network: Any, examples: Sequence[ShownExample]) -> Tensor:
+    def _context(self, network: SliceNetwork, examples: Sequence[ShownExample]) -> Tensor:
         """[1,N,Cc,n,n]; a missing mask or missing prompts are zeros."""
         import torch
 
@@ -88,7 +90,7 @@ class Reading:
                 entry[2:] = example.prompts
         return torch.from_numpy(context[:, :, : network.context_channels]).to(self.device)
 
-    def _encoded(self, network: Any, examples: Sequence[ShownExample], flip: tuple[int, ...] = _UPRIGHT) -> list[Tensor]:
+    def _encoded(self, network: SliceNetwork, examples: Sequence[ShownExample], flip: tuple[int, ...] = _UPRIGHT) -> list[Tensor]:
         """The encodings of the examples, each [1,N,...]; an example is encoded once, and once more where it is flipped."""
         import torch
 
@@ -106,7 +108,7 @@ class Reading:
         return features
 
     def _read(
-        self, network: Any, target: Tensor, examples: Sequence[ShownExample], flip: tuple[int, ...]
+        self, network: SliceNetwork, target: Tensor, examples: Sequence[ShownExample], flip: tuple[int, ...]
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The images' encodings and what they read from the examples; those of a single upright image are kept for the next click on it."""
         image, ids = target[:, :1], tuple(e.id for e in examples)
@@ -121,7 +123,7 @@ class Reading:
             self._kept.ids, self._kept.readings = ids, network.read(self._kept.encoded, tuple(features))
         return self._kept.encoded, self._kept.readings
 
-    def _no_examples(self, network: Any, target: Tensor) -> tuple[Tensor, ...]:
+    def _no_examples(self, network: SliceNetwork, target: Tensor) -> tuple[Tensor, ...]:
         """The encoding of the dummy entry, which is always the same."""
         key = "", _UPRIGHT
         if key not in self._encodings:
@@ -130,8 +132,10 @@ class Reading:
         return self._encodings[key]
 
 
-def _decoded(network: Any, target: Tensor, encoded: tuple[Tensor, ...], readings: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:
+def _decoded(
+    network: SliceNetwork, target: Tensor, encoded: tuple[Tensor, ...], readings: tuple[Tensor, ...]
+) -> tuple[Tensor, Tensor | None]:
     """The logits, and those of presence from a network that can say."""
-    if hasattr(network, "decode_with_presence"):
+    if network.says_presence:
         return network.decode_with_presence(target, encoded, readings)
     return network.decode(target, encoded, readings), None

@@ -11,15 +11,14 @@ import numpy as np
 from ..calibration import Calibration, expected_dice
 from ..devices import check_cancel, device_name, find_device, out_of_memory
 from ..errors import DeviceError
+from ..families.describing import of_slices
 from ..grid import GRID_SHAPE, GRID_SIZE
 from ..predicting import Cancel, Capabilities, Prediction, Progress, Request, ShownExample
-from .describing import of_slices
 from .slice_reading import Reading
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from ..models.registry import ModelInfo
+    from ..networks import SliceNetwork
 
 #: Channels of a target, in the order the networks read them; a network reads the first few.
 TARGET_CHANNELS = ("image", "box", "positive", "negative", "logits")
@@ -29,7 +28,7 @@ class SlicePredictor:
     """See ``core.predicting.Predictor``. Examples that a network can't read are refused, not left out.
 
     Args:
-        network: see ``networks.Network``.
+        network: see ``networks.SliceNetwork``.
         name: of the model.
         device, precision: see ``open_predictor``.
         info: what the registry says of the model; None: nothing.
@@ -45,12 +44,12 @@ class SlicePredictor:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: SliceNetwork,
         name: str,
         device: str = "auto",
         precision: str = "auto",
         info: ModelInfo | None = None,
-        partner: tuple[str, nn.Module] | None = None,
+        partner: tuple[str, SliceNetwork] | None = None,
         missing: str = "",
     ) -> None:
         if precision not in ("auto", "fp32", "bf16", "fp16"):
@@ -128,7 +127,7 @@ class SlicePredictor:
             part.append(request)
         return part
 
-    def _choose(self, examples: Sequence[ShownExample]) -> tuple[str, nn.Module, str]:
+    def _choose(self, examples: Sequence[ShownExample]) -> tuple[str, SliceNetwork, str]:
         if examples or not (self._partner or self._missing):
             return self._name, self._network, ""
         if self._partner is not None:
@@ -141,7 +140,9 @@ class SlicePredictor:
 
     # --- computing
 
-    def _forward(self, network: nn.Module, targets: np.ndarray, examples: Sequence[ShownExample]) -> tuple[np.ndarray, list[float | None]]:
+    def _forward(
+        self, network: SliceNetwork, targets: np.ndarray, examples: Sequence[ShownExample]
+    ) -> tuple[np.ndarray, list[float | None]]:
         """targets [B,5,n,n] -> logits [B,n,n] and the probabilities of presence."""
         import torch
 
@@ -175,7 +176,7 @@ class SlicePredictor:
             return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
         return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self._precision]
 
-    def _placed(self, network: nn.Module) -> nn.Module:
+    def _placed(self, network: SliceNetwork) -> SliceNetwork:
         import torch
 
         network = network.eval().to(self._device)
@@ -185,12 +186,11 @@ class SlicePredictor:
         """On a CPU, larger batches only help networks whose features fit the cache."""
         if self._device.type == "cuda":
             return 16
-        widths = [*getattr(self._network, "encoder_features", ()), *getattr(self._network, "decoder_features", ())] or [32]
-        return min(8, max(1, (16 << 20) // (4 * max(widths) * GRID_SIZE**2)))
+        return min(8, max(1, (16 << 20) // (4 * self._network.widest * GRID_SIZE**2)))
 
     # --- out of memory
 
-    def _retreat(self, network: nn.Module, problem: Exception) -> None:
+    def _retreat(self, network: SliceNetwork, problem: Exception) -> None:
         """Make the next try need less memory: smaller batches, smaller pieces of the context, the CPU."""
         self._reading.forget()
         if self._device.type == "cuda":
@@ -199,7 +199,7 @@ class SlicePredictor:
             torch.cuda.empty_cache()
         if self.batch_size > 1:
             self.batch_size //= 2
-        elif getattr(network, "chunk", 1) != 1:
+        elif network.reads_in_chunks and network.chunk != 1:
             network.chunk = 1
         elif self._device.type != "cpu":
             self._retreat_to_cpu()
@@ -216,8 +216,7 @@ class SlicePredictor:
         if self._partner is not None:
             self._partner = self._partner[0], self._placed(self._partner[1])
         for network in (self._network, *(self._partner or ())[1:]):
-            if hasattr(network, "chunk"):
-                network.chunk = None
+            network.chunk = None
         if self._precision != "fp32":
             self._precision = "auto"
         self.batch_size = self._fitting_batch()

@@ -9,15 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..devices import check_cancel
 from ..errors import MultiverSegError
+from ..families.describing import of_volumes
 from ..predicting import PROMPTS, Cancel, Capabilities, Cost, Prediction, Progress, Request, ShownExample
-from .describing import of_volumes
-from .running import RunningNetwork, gflop
+from .running import RunningNetwork, gflop, without_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -151,10 +151,10 @@ def _cost(network: nn.Module) -> tuple[float, float]:
     """Billions of operations for a target with one example less that example's, and for an example."""
     import torch
 
-    from ..networks import build_network, outline
+    from ..networks import outline
 
     with outline():
-        twin: Any = build_network(network.architecture).eval().requires_grad_(False)
+        twin = without_weights(network)
         image = torch.empty(1, 1, *(network.size,) * 3)
         entry = torch.empty(1, 1, network.context_channels, *(network.size,) * 3)
     with torch.inference_mode():

@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 from ...cohort.batch.background import Background
 from ...core.errors import MultiverSegError
-from ..shared import settings, torch_setup
+from ..shared import settings
 from ..shared.service import END_S
 from ..shared.widgets import choose, combo, described
 
@@ -22,7 +22,7 @@ class AheadBox:
 
     def __init__(self, layout, desk, service, order, may_show, stepped, told) -> None:
         self.background = Background(
-            desk, service.courteous, lambda: service.predictor.capabilities.model, torch_setup.installed, may_show, service.load
+            desk, service.courteous, lambda: service.predictor.capabilities.model, lambda: service.ready, may_show, service.load
         )
         self._desk, self._order, self._stepped, self._told = desk, order, stepped, told
         row = qt.QHBoxLayout()

@@ -253,7 +253,7 @@ class PromptPresenter(VTKObservationMixin):
             MultiverSegError: nothing is selected, the slice misses the volume, or there is nothing to go by.
         """
         target = self.required_target()
-        if not torch_setup.installed():
+        if not self.service.ready:
             raise MultiverSegError(torch_setup.diagnose().text + " " + _("The button is in the set-up box of the module MultiverSeg."))
         slice_node = slice_node or self.slice_node()
         self._slice_node = slice_node

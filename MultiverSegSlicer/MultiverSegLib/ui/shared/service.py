@@ -13,7 +13,7 @@ from ...core.predicting import Cancel, Capabilities, Prediction, Predictor, Prog
 from ...core.predictors import capabilities_of, open_predictor
 from ...core.worker import InferenceWorker
 from ...engine.session_events import SessionEvents
-from . import settings
+from . import settings, torch_setup
 from .pulse import Pulse
 
 #: How often background work looks whether the person's predictions are finished, in seconds.
@@ -126,6 +126,11 @@ class PredictionService:
     def needs_torch(self) -> bool:
         """Whether a prediction is made in this process by PyTorch; not if a predictor was handed in that works elsewhere."""
         return self._predictor is None or self._lazy is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether what the predictor needs is installed; another one than ours needs no PyTorch here."""
+        return not self.needs_torch or torch_setup.installed()
 
     @property
     def description(self) -> str:

@@ -9,11 +9,12 @@ import jsonschema
 import pytest
 import torch
 from MultiverSegLib.core.errors import Cancelled, CheckpointError
+from MultiverSegLib.core.families import build_network
 from MultiverSegLib.core.models import registry as registry_module
 from MultiverSegLib.core.models.checkpoints import read_checkpoint, save_checkpoint
 from MultiverSegLib.core.models.loading import load_network
 from MultiverSegLib.core.models.registry import Registry
-from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet, build_network
+from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet
 from MultiverSegLib.core.resources import resource_path
 
 

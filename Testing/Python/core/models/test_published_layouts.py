@@ -7,11 +7,11 @@ import os
 import pytest
 import torch
 from MultiverSegLib.core.errors import CheckpointError
+from MultiverSegLib.core.families import build_network
 from MultiverSegLib.core.imaging import ImageSettings
 from MultiverSegLib.core.models.checkpoints import read_checkpoint
 from MultiverSegLib.core.models.loading import load_network
 from MultiverSegLib.core.models.registry import Registry
-from MultiverSegLib.core.networks import build_network
 from MultiverSegLib.core.networks.neuroverse3d import Neuroverse3D
 from MultiverSegLib.core.networks.verse import Verse
 from MultiverSegLib.core.predictors import open_predictor

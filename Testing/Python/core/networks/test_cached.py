@@ -2,9 +2,11 @@
 
 import pytest
 import torch
-from MultiverSegLib.core.networks import build_network
-from MultiverSegLib.core.networks.build import CachingNetwork
-from MultiverSegLib.core.networks.cached import CachedContextNet, ImageEncoder, prototypes, reduced
+from MultiverSegLib.core.families import build_network
+from MultiverSegLib.core.networks.cached import CachedContextNet, reduced
+from MultiverSegLib.core.networks.efficientnet import ImageEncoder
+from MultiverSegLib.core.networks.example_reading import prototypes
+from MultiverSegLib.core.networks.network import SliceNetwork
 
 SMALL = {"family": "cached", "widths": [8, 12, 16, 24, 32], "value_channels": 16, "heads": 2, "dim": 8, "match": 4}
 
@@ -29,7 +31,7 @@ def inputs(n, size=64, batch=2):
 
 
 def test_it_is_a_caching_network_that_describes_itself(network):
-    assert isinstance(network, CachingNetwork)
+    assert isinstance(network, SliceNetwork) and network.encodes_images
     again = build_network(network.architecture)
     assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in network.state_dict().items()}
     assert sum(p.numel() for p in CachedContextNet().parameters()) * 2 < 4e6
@@ -225,9 +227,9 @@ def test_full_resolution_features_see_lines_of_one_pixel(fuller):
 
 @pytest.mark.parametrize("most", [0, 1 << 13])
 def test_attention_is_torchs_own(monkeypatch, most):
-    from MultiverSegLib.core.networks import cached
+    from MultiverSegLib.core.networks import example_reading
 
-    monkeypatch.setattr(cached, "_MOST_KEYS", most)
+    monkeypatch.setattr(example_reading, "_MOST_KEYS", most)
     q, k, v = torch.randn(2, 3, 5, 8), torch.randn(2, 3, 7, 8), torch.randn(2, 3, 7, 4)
     expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0)
-    assert torch.allclose(cached.attend(q, k, v), expected, atol=1e-5)
+    assert torch.allclose(example_reading.attend(q, k, v), expected, atol=1e-5)

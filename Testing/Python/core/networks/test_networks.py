@@ -2,7 +2,8 @@ import pytest
 import torch
 from core.reference_network import cross_network, scribbleprompt_unet
 from MultiverSegLib.core.errors import CheckpointError
-from MultiverSegLib.core.networks import MultiverSegNet, Network, ScribblePromptUNet, build_network
+from MultiverSegLib.core.families import build_network
+from MultiverSegLib.core.networks import MultiverSegNet, Network, ScribblePromptUNet
 from MultiverSegLib.core.networks.convolution import PartConvolution, Upsampled, convolve
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from core.networks.reference_rule import error, image, layout, mask, reference
 from MultiverSegLib.core.errors import MultiverSegError
-from MultiverSegLib.core.networks import build_network
+from MultiverSegLib.core.families import build_network
 from MultiverSegLib.core.networks.neuroverse3d import Neuroverse3D, architecture_of, combined
 
 pytestmark = pytest.mark.usefixtures("one_thread")

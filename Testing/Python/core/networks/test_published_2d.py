@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from core.networks.reference_rule import error, image, layout, mask, normal, reference, uniform
-from MultiverSegLib.core.networks import build_network
+from MultiverSegLib.core.families import build_network
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TOLERANCE = 2e-5

@@ -7,7 +7,7 @@ import pytest
 import torch
 from core.networks.reference_rule import error, image, layout, parameter, reference
 from MultiverSegLib.core.errors import MultiverSegError
-from MultiverSegLib.core.networks import build_network
+from MultiverSegLib.core.families import build_network
 from MultiverSegLib.core.networks.verse import ObjectQuery, Verse
 from MultiverSegLib.core.networks.verse.published import architecture_of, used_part
 

@@ -12,9 +12,10 @@ from MultiverSegLib.core.asking import ask, ask_each
 from MultiverSegLib.core.calibration import Calibration, expected_dice
 from MultiverSegLib.core.context.context_set import Example
 from MultiverSegLib.core.errors import Cancelled, CheckpointError, DeviceError, MultiverSegError
+from MultiverSegLib.core.families import build_network
 from MultiverSegLib.core.models.checkpoints import save_checkpoint
 from MultiverSegLib.core.models.registry import Registry
-from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet, build_network
+from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet, SliceNetwork
 from MultiverSegLib.core.predicting import Predictor, Query, Request, ShownExample
 from MultiverSegLib.core.predictors import open_predictor, slice_reading, warm_up
 
@@ -155,8 +156,9 @@ def test_pair_without_its_partner_says_so(pair, tmp_path):
 def test_encoded_examples_are_reused(monkeypatch):
     monkeypatch.setattr(slice_reading, "_ENCODED_AT_ONCE", 2)
 
-    class Caching(torch.nn.Module):
+    class Caching(SliceNetwork):
         target_channels, context_channels, architecture = 5, 5, {}
+        encodes_examples = True
         encoded, passes = 0, []
 
         def encode_context(self, context):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...errors import MultiverSegError
+from ..network import Network
 from .clicks import ClickEncoder, click_map
 from .decoder import Decoder
 from .encoder import ImageEncoder
@@ -32,7 +33,7 @@ class ObjectQuery(NamedTuple):
     embedding: Tensor
 
 
-class Verse(nn.Module):
+class Verse(Network):
     """Segments an image given a structure's query, clicks, or both.
 
     Args:
@@ -49,8 +50,6 @@ class Verse(nn.Module):
     """
 
     family = "verse"
-    dims = 2
-    by_query = True
     target_channels, context_channels = 1, 0
 
     def __init__(
@@ -115,7 +114,7 @@ class Verse(nn.Module):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """Plain values from which ``networks.build_network`` builds an equal network."""
+        """Plain values from which ``families.build_network`` builds an equal network."""
         return {
             "family": self.family,
             "structures": list(self.structures),

@@ -13,28 +13,6 @@ if TYPE_CHECKING:
 
 #: Kinds of prompts in a list of models -> channels of the seam.
 _CHANNELS = {"box": ("box",), "point": ("positive", "negative"), "scribble": ("positive", "negative")}
-#: What the families read where a description leaves it out, as the networks' own defaults.
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "multiverseg": {"target_channels": 5, "context_channels": 2},
-    "cached": {"target_channels": 5, "context_channels": 5},
-    "scribbleprompt": {"target_channels": 5, "context_channels": 0},
-    "neuroverse3d": {"context_channels": 2, "size": 128},
-    "verse": {"size": 256, "queries": 4},
-}
-
-
-def describe(info: ModelInfo) -> Capabilities | None:
-    """The capabilities of a listed model but for cost and, unless its file is here, the weights' fingerprint; None if its list entry says too
-    little and the file must be read."""
-    family = str(info.architecture.get("family", ""))
-    if family not in _DEFAULTS:
-        return None
-    found = {**_DEFAULTS[family], **info.architecture}
-    if family == "verse":
-        return of_structures(info.name, found, info)
-    if family == "neuroverse3d":
-        return of_volumes(info.name, found["size"], found["context_channels"], info)
-    return of_slices(info.name, found["target_channels"], found["context_channels"], info)
 
 
 def of_slices(name: str, target_channels: int, context_channels: int, info: ModelInfo | None) -> Capabilities:
