@@ -276,5 +276,5 @@ def test_the_package_never_takes_the_published_packages_name():
 
 def test_a_relative_import_is_resolved():
     """The walker itself: dots count from the file's package."""
-    names = {e.name for e in IMPORTS[LIB / "core" / "prompts.py"]}
-    assert "MultiverSegLib.core.errors.PromptError" in names
+    names = {e.name for e in IMPORTS[LIB / "core" / "prompts" / "point.py"]}
+    assert {"MultiverSegLib.core.drawing.set_pixels", "MultiverSegLib.core.prompts.prompt.Prompt"} <= names

@@ -371,7 +371,6 @@ def _overlay(session: Any, truth: np.ndarray, outcome: Outcome) -> Overlay:
     import numpy as np
 
     from ..cohort.results.html_report import Overlay
-    from ..core.prompts import Point
     from ..mrml.axes import on_slice
 
     plane = session.plane
@@ -381,7 +380,7 @@ def _overlay(session: Any, truth: np.ndarray, outcome: Outcome) -> Overlay:
     window = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
     offset = np.array([rows[0], cols[0]])
     clicks = {
-        sign: [plane.to_grid(p.position)[:2] - offset for p in session.prompts if isinstance(p, Point) and p.positive is sign]
+        sign: [plane.to_grid(place)[:2] - offset for p in session.prompts if p.positive is sign for place in p.points_ras()]
         for sign in (True, False)
     }
     whole = np.zeros(session.voxels().shape, np.uint8)

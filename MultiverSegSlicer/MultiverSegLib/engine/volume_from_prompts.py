@@ -11,7 +11,7 @@ from ..core.context.example import Example
 from ..core.context.showing import shown_example
 from ..core.imaging import ImageSettings
 from ..core.predicting import Predictor
-from ..core.prompts import Box, Prompts
+from ..core.prompts import Prompts
 from ..core.selection import select
 from ..mrml.segments import SegmentWriter
 from ..mrml.slice_plane import SlicePlane
@@ -26,10 +26,10 @@ def prompts_by_slice(planes: Sequence[SlicePlane], prompts: Prompts) -> tuple[di
 
     A box says on its middle slice where the structure is; elsewhere it only bounds the slices, since the structure is narrower towards its ends.
     """
-    others = Prompts(tuple(p for p in prompts if not isinstance(p, Box)))
+    others = Prompts(tuple(p for p in prompts if not p.bounds))
     given = {n: channels for n, plane in enumerate(planes) if (channels := plane.rasterize(others)).any()}
     crossed: set[int] = set()
-    for box in (p for p in prompts if isinstance(p, Box)):
+    for box in (p for p in prompts if p.bounds):
         channels = {n: c for n, plane in enumerate(planes) if (c := plane.rasterize(Prompts((box,)))).any()}
         if channels:
             crossed |= set(channels)

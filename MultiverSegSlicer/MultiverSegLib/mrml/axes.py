@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.errors import PromptError
 from ..core.grid import ANATOMICAL, AXES
-from ..core.prompts import Box, Point, Prompt, Prompts
+from ..core.prompts import Prompts
 from .volumes import ijk_to_ras
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def axis_of_prompts(prompts: Prompts, matrix: np.ndarray) -> str:
     own = own_axis(matrix)
     if not len(prompts):
         return own
-    places = [to_ijk(points_of(p), matrix) for p in prompts]
+    places = [to_ijk(p.points_ras(), matrix) for p in prompts]
     flat = [_is_flat(np.concatenate(places), axis) for axis in range(3)]
     if not any(flat):  # prompts on several slices: each stroke may still lie in one
         flat = [all(_is_flat(place, axis) for place in places) for axis in range(3)]
@@ -118,6 +118,7 @@ def slice_of_prompts(prompts: Prompts, matrix: np.ndarray, dimensions: tuple[int
         PromptError: none of these slices is in the volume.
 
     Example:
+        >>> from MultiverSegLib.core.prompts import Point
         >>> clicks = Prompts((Point((0, 0, 6)), Point((5, 0, 6)), Point((0, 0, 9))))
         >>> slice_of_prompts(clicks, np.diag([1.0, 1.0, 3.0, 1.0]), (8, 8, 8), "k")
         2
@@ -127,8 +128,8 @@ def slice_of_prompts(prompts: Prompts, matrix: np.ndarray, dimensions: tuple[int
     number = axis_number(axis)
     votes: Counter[int] = Counter()
     for prompt in prompts:
-        weight = len(prompts) + 1 if getattr(prompt, "positive", True) else 1
-        votes[_nearest(to_ijk(points_of(prompt), matrix)[:, number].mean())] += weight
+        weight = len(prompts) + 1 if prompt.positive else 1
+        votes[_nearest(to_ijk(prompt.points_ras(), matrix)[:, number].mean())] += weight
     inside = {index: weight for index, weight in votes.items() if 0 <= index < dimensions[number]}
     if not inside:
         missed = max(votes, key=lambda index: votes[index])
@@ -146,25 +147,16 @@ def slices_of_prompts(prompts: Prompts, matrix: np.ndarray, dimensions: tuple[in
     Slices outside of the volume are left out.
 
     Example:
+        >>> from MultiverSegLib.core.prompts import Point
         >>> clicks = Prompts((Point((0, 0, 9)), Point((0, 0, 6)), Point((0, 0, 900))))
         >>> slices_of_prompts(clicks, np.diag([1.0, 1.0, 3.0, 1.0]), (8, 8, 8), "k")
         [2, 3]
     """
     number, found = axis_number(axis), set()
     for prompt in prompts:
-        along = to_ijk(points_of(prompt), matrix)[:, number]
-        found |= {_nearest(along.mean())} if isinstance(prompt, Box) else {_nearest(value) for value in along}
+        along = to_ijk(prompt.points_ras(), matrix)[:, number]
+        found |= {_nearest(along.mean())} if prompt.bounds else {_nearest(value) for value in along}
     return sorted(index for index in found if 0 <= index < dimensions[number])
-
-
-def points_of(prompt: Prompt) -> np.ndarray:
-    """Points in RAS mm, [n, 3], that stand for a prompt: a click, the points of a stroke, the eight corners of a box."""
-    if isinstance(prompt, Point):
-        return np.array([prompt.position])
-    if isinstance(prompt, Box):
-        signs = np.array([[a, b, c] for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c in (-0.5, 0.5)])
-        return np.array(prompt.center) + (signs * prompt.size) @ np.array(prompt.axes)
-    return np.array(prompt.points)
 
 
 def to_ijk(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:

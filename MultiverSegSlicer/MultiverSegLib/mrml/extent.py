@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.errors import PromptError
 from ..core.prompts import Prompts
-from .axes import points_of, to_ijk
+from .axes import to_ijk
 
 
 def check_inside(prompts: Prompts, matrix: np.ndarray, dimensions: tuple[int, int, int], volume: str) -> None:
@@ -17,7 +17,7 @@ def check_inside(prompts: Prompts, matrix: np.ndarray, dimensions: tuple[int, in
     """
     if not len(prompts):
         return
-    points = [points_of(p) for p in prompts]
+    points = [p.points_ras() for p in prompts]
     if any(_inside(p, matrix, dimensions) for p in points):
         return
     flips = {

@@ -12,14 +12,13 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import numpy as np
 
 from ..core.errors import PromptError, VolumeError
-from ..core.prompts import Box, Point, Prompt, Prompts
+from ..core.prompts import Prompts
 from .labelmaps import segment_voxels
 from .volumes import local_to_world
 
@@ -30,26 +29,21 @@ TAG = "MultiverSegPrompt.Prompts"
 STRUCTURE_TAG = "MultiverSeg.Structure"
 
 
-def normalized(prompts: Prompts) -> Prompts:
-    """The prompts as they will be read back: coordinates to 0.001 mm."""
-    return Prompts.from_json(_rounded(prompts.to_json()))
-
-
 def encode(prompts: Prompts, geometry: str = "") -> str:
     """Text without ``|`` (which would cut a tag short when it is written to a file). ``geometry``: the segmentation's grid, as Slicer writes it."""
-    content = {"prompts": _rounded(prompts.to_json()), "geometry": geometry}
+    content = {"prompts": prompts.to_json(), "geometry": geometry}
     return base64.urlsafe_b64encode(zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 9)).decode()
 
 
 def decode(text: str) -> tuple[Prompts, str]:
-    """Inverse of ``encode`` (coordinates to 0.001 mm); also reads what the first version wrote, a bare list.
+    """Inverse of ``encode``; also reads what the first version wrote, a bare list.
 
     Raises:
         PromptError: the text is damaged.
 
     Example:
         >>> from MultiverSegLib.core.prompts import Point
-        >>> prompts, _ = decode(encode(Prompts((Point((12.0, -4.5, 30.00049)),))))
+        >>> prompts, _ = decode(encode(Prompts((Point((12.0, -4.5, 30.0)),))))
         >>> prompts.items[0].position
         (12.0, -4.5, 30.0)
     """
@@ -63,7 +57,7 @@ def decode(text: str) -> tuple[Prompts, str]:
 
 def load(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> Prompts:
     """The prompts of a segment where they are now (RAS, mm); none if there is no such segment or its tag is damaged."""
-    return moved(load_own(segmentation, segment_id), _to_world(segmentation)) if segmentation is not None else Prompts()
+    return load_own(segmentation, segment_id).moved(_to_world(segmentation)) if segmentation is not None else Prompts()
 
 
 def load_own(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> Prompts:
@@ -72,7 +66,7 @@ def load_own(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> Prompts:
         prompts, then = decode(text_of(segmentation, segment_id))
     except PromptError:
         return Prompts()
-    return moved(prompts, _hardened(segmentation, segment_id, then))
+    return prompts.moved(_hardened(segmentation, segment_id, then))
 
 
 def text_of(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> str:
@@ -83,7 +77,7 @@ def text_of(segmentation: vtkMRMLSegmentationNode, segment_id: str) -> str:
 
 def save(segmentation: vtkMRMLSegmentationNode, segment_id: str, prompts: Prompts) -> None:
     """Writes (or, when empty, removes) the prompts (RAS, mm) of a segment and tells its observers."""
-    save_own(segmentation, segment_id, moved(prompts, np.linalg.inv(_to_world(segmentation))))
+    save_own(segmentation, segment_id, prompts.moved(np.linalg.inv(_to_world(segmentation))))
 
 
 def save_own(segmentation: vtkMRMLSegmentationNode, segment_id: str, prompts: Prompts) -> None:
@@ -107,35 +101,6 @@ def mark_structure(segment: vtkSegment, structure: str) -> None:
     """Says which structure of a cohort a segment stands for."""
     if structure_of(segment) != structure:
         segment.SetTag(STRUCTURE_TAG, quote(structure, safe=" "))
-
-
-def moved(prompts: Prompts, matrix: np.ndarray) -> Prompts:
-    """The prompts after a linear transform (4 x 4); a box stays a box, with axes at right angles."""
-    if np.array_equal(matrix, np.eye(4)):
-        return prompts
-    return Prompts(tuple(_moved(prompt, np.asarray(matrix, float)) for prompt in prompts))
-
-
-def _moved(prompt: Prompt, matrix: np.ndarray) -> Prompt:
-    linear = matrix[:3, :3]
-
-    def point(place: Any) -> tuple[float, float, float]:
-        return _triple(linear @ place + matrix[:3, 3])
-
-    if isinstance(prompt, Point):
-        return replace(prompt, position=point(prompt.position))
-    if isinstance(prompt, Box):
-        sides = linear @ np.asarray(prompt.axes, float).T
-        left, _, right = np.linalg.svd(sides)
-        size = np.asarray(prompt.size) * np.linalg.norm(sides, axis=0)
-        axes = tuple(_triple(axis) for axis in (left @ right).T)
-        return Box(point(prompt.center), _triple(size), axes)
-    return replace(prompt, points=tuple(map(point, prompt.points)), width=prompt.width * float(np.cbrt(abs(np.linalg.det(linear)))))
-
-
-def _triple(values: np.ndarray) -> tuple[float, float, float]:
-    first, second, third = (float(value) for value in values)
-    return first, second, third
 
 
 def _to_world(segmentation: vtkMRMLSegmentationNode) -> np.ndarray:
@@ -187,11 +152,3 @@ def _tag(segment: vtkSegment, name: str) -> str:
 
     value = vtk.reference("")
     return str(value) if segment.GetTag(name, value) else ""
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 3) if abs(value) > 1 else round(value, 9)
-    if isinstance(value, dict):
-        return {k: _rounded(v) for k, v in value.items()}
-    return [_rounded(v) for v in value] if isinstance(value, (list, tuple)) else value

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from MultiverSegLib.core.encoding import BOX, NEGATIVE, POSITIVE, average_mask, encode_prompts, pool_mask
+from MultiverSegLib.core.encoding import average_mask, encode_prompts, pool_mask
 from MultiverSegLib.core.errors import PromptError
-from MultiverSegLib.core.prompts import Box, Point, Prompts, Scribble
+from MultiverSegLib.core.prompts import BOX, NEGATIVE, POSITIVE, Box, Point, Prompts, Scribble
 
 STEP = 2.0
 # columns run to L, rows to P, as on an axial slice at S = 50

@@ -186,7 +186,7 @@ def test_a_transform_that_is_not_finite_is_told(host, tmp_path):
     import slicer
     import vtk
     from MultiverSegLib.core.prompts import Box, Prompts
-    from MultiverSegLib.mrml.markups import prompts_from_markups, prompts_to_markups
+    from MultiverSegLib.mrml.prompt_markups import prompts_from_markups, prompts_to_markups
 
     above = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     matrix = vtk.vtkMatrix4x4()

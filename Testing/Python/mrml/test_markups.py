@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from MultiverSegLib.core.errors import PromptError
 from MultiverSegLib.core.prompts import Box, Point, Prompts, Scribble
-from MultiverSegLib.mrml.markups import load_prompts, prompts_from_markups, prompts_to_markups, save_prompts
+from MultiverSegLib.mrml.markups import load_prompts, save_prompts
+from MultiverSegLib.mrml.prompt_markups import prompts_from_markups, prompts_to_markups
 from volume_cases import rotation, vtk_matrix
 
 MOVE = np.eye(4)
@@ -72,12 +73,12 @@ def test_parent_transforms_count_for_every_kind(host):
             node.AddControlPoint(corner)
     for corner in corners[:2]:
         line.AddControlPoint(corner)
-    assert np.allclose([p.position for p in prompts_from_markups(fiducial)], [moved(c) for c in corners])
+    assert np.allclose([p.position for p in prompts_from_markups(fiducial)], [moved(c) for c in corners], rtol=0, atol=6e-4)
     curve.SetCurveTypeToLinear()
     (stroke,) = prompts_from_markups(curve)
-    assert np.allclose(stroke.points, [moved(c) for c in corners], atol=1e-4)
+    assert np.allclose(stroke.points, [moved(c) for c in corners], rtol=0, atol=6e-4)
     assert not stroke.filled
-    assert np.allclose(prompts_from_markups(line).items[0].points, [moved(c) for c in corners[:2]])
+    assert np.allclose(prompts_from_markups(line).items[0].points, [moved(c) for c in corners[:2]], rtol=0, atol=6e-4)
     (outline,) = prompts_from_markups(closed)
     assert outline.filled
     points = np.array(outline.points)

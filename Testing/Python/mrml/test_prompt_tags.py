@@ -22,7 +22,7 @@ def test_prompts_survive_their_text(items):
     text = prompt_tags.encode(prompts)
     assert "|" not in text and "\n" not in text, "a tag is cut at a bar when it is written to a file"
     back, _ = prompt_tags.decode(text)
-    assert back == prompt_tags.normalized(prompts) == prompt_tags.normalized(back)
+    assert back == prompts
     for before, after in zip(prompts, back, strict=True):
         if isinstance(before, Point):
             assert np.allclose(before.position, after.position, atol=1e-3)

@@ -9,10 +9,9 @@ import pytest
 import slicer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from MultiverSegLib.core.encoding import POSITIVE
 from MultiverSegLib.core.errors import PromptError, VolumeError
 from MultiverSegLib.core.imaging import ImageSettings
-from MultiverSegLib.core.prompts import Point
+from MultiverSegLib.core.prompts import POSITIVE, Point
 from MultiverSegLib.mrml.segments import add_segment, get_segment, new_segmentation, write_plane
 from MultiverSegLib.mrml.slice_plane import SlicePlane
 from volume_cases import VolumeCase, planes_through, rotation, volume_cases, vtk_matrix

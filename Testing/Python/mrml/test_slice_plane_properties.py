@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from MultiverSegLib.core.encoding import NEGATIVE, POSITIVE
 from MultiverSegLib.core.errors import VolumeError
-from MultiverSegLib.core.prompts import Point
+from MultiverSegLib.core.prompts import NEGATIVE, POSITIVE, Point
 from MultiverSegLib.mrml.segments import add_segment, get_segment, new_segmentation, set_segment, write_plane
 from MultiverSegLib.mrml.slice_plane import SlicePlane, planes_of
 from volume_cases import ORDERS, VolumeCase, planes_through, reordered, volume_cases

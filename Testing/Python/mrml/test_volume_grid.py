@@ -6,10 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from MultiverSegLib.core.encoding import BOX, NEGATIVE, POSITIVE
 from MultiverSegLib.core.errors import PromptError, VolumeError
 from MultiverSegLib.core.imaging import ImageSettings
-from MultiverSegLib.core.prompts import Box, Point, Scribble
+from MultiverSegLib.core.prompts import BOX, NEGATIVE, POSITIVE, Box, Point, Scribble
 from MultiverSegLib.core.volume_encoding import soft_ball
 from MultiverSegLib.mrml.plain_volume import PlainVolume
 from MultiverSegLib.mrml.segments import add_segment, new_segmentation, set_segment

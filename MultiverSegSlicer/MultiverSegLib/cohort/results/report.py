@@ -15,7 +15,7 @@ from ... import __version__
 from ...core.effort import SOURCE, estimated_seconds
 from ...core.errors import MultiverSegError
 from ...core.notices import notice
-from ...core.prompts import Box, Prompts, Scribble
+from ...core.prompts import Prompts
 from ...mrml import segments
 from ...mrml.masks import load_mask
 from ...mrml.slice_plane import SlicePlane
@@ -369,13 +369,16 @@ def _drawn(prompts: Prompts, plane: SlicePlane) -> dict[str, Any]:
     for prompt in prompts:
         if not plane.holds(prompt):
             continue
-        if isinstance(prompt, Box):
-            rows, cols = np.nonzero(plane.rasterize([prompt])[0])
+        if prompt.bounds:
+            rows, cols = np.nonzero(plane.rasterize([prompt])[prompt.channel])
             drawn["boxes"].append((rows.min(), cols.min(), rows.max(), cols.max()))
-        elif isinstance(prompt, Scribble):
-            drawn["scribbles"].append(([plane.to_grid(p)[:2] for p in prompt.points], prompt.positive))
+            continue
+        outline = prompt.outline()
+        points = [plane.to_grid(p)[:2] for p in outline.points]
+        if len(points) > 1:
+            drawn["scribbles"].append((points + points[: outline.closed], prompt.positive))
         else:
-            drawn["positive" if prompt.positive else "negative"].append(plane.to_grid(prompt.position)[:2])
+            drawn["positive" if prompt.positive else "negative"].append(points[0])
     return drawn
 
 

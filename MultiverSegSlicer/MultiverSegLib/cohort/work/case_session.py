@@ -40,7 +40,7 @@ class CaseSession(SliceSession):
     def store_prompts(self) -> None:
         """Puts the session's prompts beside those of other slices in the segment's tag."""
         nodes, segment_id = self.work.nodes, self.segment_id
-        own = prompt_tags.normalized(self.prompts)
+        own = self.prompts
         others = [p for p in prompt_tags.load(nodes.segmentation, segment_id) if p not in self._stored.items and p not in own.items]
         self._stored = own
         prompt_tags.save(nodes.segmentation, segment_id, Prompts((*others, *own)))

@@ -199,7 +199,7 @@ class PromptPresenter(VTKObservationMixin):
         While a prediction runs, a prompt on its slice belongs to the same step, and one on another slice becomes a step when it is written.
         """
         target = self.required_target()
-        before, prompts = self.prompts(), prompt_tags.normalized(prompts)
+        before = self.prompts()
         changed = Prompts(tuple([p for p in prompts if p not in before.items] + [p for p in before if p not in prompts.items]))
         added = tuple(p for p in prompts if p not in before.items)
         again = self.queue.take_back(changed)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import slicer
 
-from ...core.prompts import Box, Point, Prompt, Prompts, Scribble
+from ...core import prompts as kinds
+from ...core.prompts import Prompt, Prompts
 
 ATTRIBUTE = "MultiverSegPrompt"
 POSITIVE, NEGATIVE, BOX = (0.18, 0.80, 0.44), (0.91, 0.30, 0.24), (0.95, 0.77, 0.06)
+_COLOURS = {kinds.BOX: BOX, kinds.POSITIVE: POSITIVE, kinds.NEGATIVE: NEGATIVE}
 #: Width of strokes and of box outlines, in percent of the view's size; points are drawn larger.
 LINE_SIZE, POINT_SIZE = 0.5, 2.0
 #: Glyph size of a line's control points, which only the line should be seen of.
@@ -23,7 +25,7 @@ class PromptDisplay:
 
     def __init__(self, scene) -> None:
         self.scene = scene
-        self._points: dict[bool, str] = {}
+        self._points: dict[int, str] = {}  # by channel
         self._lines: dict[Prompt, str] = {}
         self._shown: Prompts | None = None
         self._preview: str = ""
@@ -52,14 +54,15 @@ class PromptDisplay:
         """Make the markups equal to the prompts; nodes of prompts that stay are kept."""
         if prompts == self._shown and self._alive():
             return
-        wanted = [p for p in prompts if not isinstance(p, Point)]
+        outlines = {prompt: prompt.outline() for prompt in prompts}
+        wanted = [p for p, outline in outlines.items() if len(outline.points) > 1]
         for prompt in [p for p in self._lines if p not in wanted]:
             self._remove(self._lines.pop(prompt))
         for prompt in wanted:
             if prompt not in self._lines or self.scene.GetNodeByID(self._lines[prompt]) is None:
                 self._lines[prompt] = self._add_line(prompt)
-        for positive in (True, False):
-            self._show_points(positive, [p.position for p in prompts if isinstance(p, Point) and p.positive is positive])
+        for channel in _COLOURS:
+            self._show_points(channel, [o.points[0] for p, o in outlines.items() if p.channel == channel and len(o.points) == 1])
         self._shown = prompts
 
     def clear(self) -> None:
@@ -74,14 +77,14 @@ class PromptDisplay:
     def _alive(self) -> bool:
         return all(self.scene.GetNodeByID(i) is not None for i in [*self._points.values(), *self._lines.values()])
 
-    def _show_points(self, positive: bool, positions: list) -> None:
+    def _show_points(self, channel: int, positions: list) -> None:
         if not positions:
-            self._remove(self._points.pop(positive, ""))
+            self._remove(self._points.pop(channel, ""))
             return
-        node = self.scene.GetNodeByID(self._points.get(positive, ""))
+        node = self.scene.GetNodeByID(self._points.get(channel, ""))
         if node is None:
-            node = self._add(_POINTS, "positive points" if positive else "negative points", POSITIVE if positive else NEGATIVE)
-            self._points[positive] = node.GetID()
+            node = self._add(_POINTS, "negative points" if channel == kinds.NEGATIVE else "positive points", _COLOURS[channel])
+            self._points[channel] = node.GetID()
         shown = [tuple(node.GetNthControlPointPositionWorld(i)) for i in range(node.GetNumberOfControlPoints())]
         if shown == positions:
             return
@@ -94,19 +97,12 @@ class PromptDisplay:
         node.EndModify(was)
 
     def _add_line(self, prompt: Prompt) -> str:
-        if isinstance(prompt, Scribble):
-            colour = POSITIVE if prompt.positive else NEGATIVE
-            if len(prompt.points) < 2:
-                node, points = self._add(_POINTS, "scribble", colour), prompt.points
-            else:
-                kind = "vtkMRMLMarkupsClosedCurveNode" if prompt.filled else "vtkMRMLMarkupsCurveNode"
-                node, points = self._add(kind, "scribble", colour), prompt.points
-        else:
-            node, points = self._add("vtkMRMLMarkupsClosedCurveNode", "box", BOX), box_corners(prompt)
-        if hasattr(node, "SetCurveTypeToLinear"):
-            node.SetCurveTypeToLinear()
+        outline = prompt.outline()
+        kind = "vtkMRMLMarkupsClosedCurveNode" if outline.closed else "vtkMRMLMarkupsCurveNode"
+        node = self._add(kind, prompt.kind, _COLOURS[prompt.channel])
+        node.SetCurveTypeToLinear()
         was = node.StartModify()
-        for point in points:
+        for point in outline.points:
             node.AddControlPointWorld(list(point))
         node.EndModify(was)
         return node.GetID()
@@ -161,11 +157,3 @@ def remove_markups(scene, node) -> None:
         if display is not None:
             scene.RemoveNode(display)
     scene.RemoveNode(node)
-
-
-def box_corners(box: Box) -> list[tuple[float, float, float]]:
-    """The outline of a box in the plane of its first two axes, (R, A, S) in mm."""
-    centre = box.center
-    right, up = ([a * size / 2 for a in axis] for axis, size in zip(box.axes[:2], box.size[:2], strict=True))
-    signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
-    return [tuple(c + sx * r + sy * u for c, r, u in zip(centre, right, up, strict=True)) for sx, sy in signs]

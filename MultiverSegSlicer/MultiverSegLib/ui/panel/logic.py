@@ -14,7 +14,7 @@ from ...engine.slice_session import SliceSession, Strokes
 from ...mrml import segments
 from ...mrml.axes import array_axis, axis_number, slices_of_prompts, voxel_axis
 from ...mrml.labelmaps import segment_voxels
-from ...mrml.markups import prompts_from_markups
+from ...mrml.prompt_markups import prompts_from_markups
 from ...mrml.slice_plane import SlicePlane
 from ...mrml.volumes import dimensions_of, ijk_to_ras
 
