@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -336,14 +336,10 @@ class Capabilities:
             MultiverSegError: malformed data.
         """
         try:
-            found = Capabilities(**data)
-            return replace(
-                found,
-                **{name: tuple(getattr(found, name)) for name in ("prompts", "needs")},
-                structures=tuple(Structure(**s) for s in found.structures),
-                cost=Cost(**found.cost),
-            )
-        except (TypeError, ValueError) as error:
+            lists = {name: tuple(data[name]) for name in ("prompts", "needs") if name in data}
+            structures = tuple(Structure(**s) for s in data.get("structures", ()))
+            return Capabilities(**{**data, **lists, "structures": structures, "cost": Cost(**data.get("cost", {}))})
+        except (TypeError, ValueError, AttributeError) as error:
             raise MultiverSegError(f"Malformed description of a model: {error}.") from error
 
 

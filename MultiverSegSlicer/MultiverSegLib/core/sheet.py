@@ -61,9 +61,18 @@ class Sheet:
         extent = np.maximum(high - low, 0)
         to_sheet = to_plane.copy()
         to_sheet[:, 2] -= low
-        height = tuple(float(-distance[part] / distance[axis]) for part in (3, u, v))
+        constant, per_u, per_v = (float(-distance[part] / distance[axis]) for part in (3, u, v))
         aside = (float(ijk_to_grid[0, axis]), float(ijk_to_grid[1, axis]))
-        return Sheet(axis, (int(low[0]), int(low[1])), (int(extent[1]), int(extent[0])), dimensions[axis], height, to_sheet, aside, size)
+        return Sheet(
+            axis,
+            (int(low[0]), int(low[1])),
+            (int(extent[1]), int(extent[0])),
+            dimensions[axis],
+            (constant, per_u, per_v),
+            to_sheet,
+            aside,
+            size,
+        )
 
     @property
     def grid_shape(self) -> tuple[int, int]:
@@ -115,16 +124,16 @@ class Sheet:
         """[v, u] of ``array`` [k, j, i]: nearest voxel of each column, 0 outside. A copy."""
         if self.empty:
             return np.zeros(self.shape, array.dtype)
-        if self.level:
-            return array[self._slices(self._level_index())].copy()
+        if self.level and (index := self._level_index()) is not None:
+            return np.array(array[self._slices(index)])
         return np.where(self.inside, array[self._gather(self.indices)], array.dtype.type(0))
 
     def put(self, array: np.ndarray, values: np.ndarray, where: np.ndarray) -> None:
         """Write ``values`` [v, u] into the voxels of ``array`` [k, j, i] where ``where`` [v, u]; nothing else changes."""
         if self.empty:
             return
-        if self.level:
-            np.copyto(array[self._slices(self._level_index())], values, where=where, casting="unsafe")
+        if self.level and (index := self._level_index()) is not None:
+            np.copyto(array[self._slices(index)], values, where=where, casting="unsafe")
             return
         rows, cols = np.nonzero(where & self.inside)
         place = self._places(rows, cols)

@@ -58,7 +58,7 @@ def find_slice(
     look(range(step // 2, count, step))
     while step > 1:
         step = -(-step // 2)
-        best = max(scores, key=scores.get)
+        best = max(scores, key=lambda index: scores[index])
         look([i for i in (best - step, best + step) if 0 <= i < count and i not in scores])
-    best = max(scores, key=scores.get)
+    best = max(scores, key=lambda index: scores[index])
     return Candidate(best, scores[best])

@@ -30,11 +30,11 @@ def prompts_by_slice(planes: Sequence[SlicePlane], prompts: Prompts) -> tuple[di
     given = {n: channels for n, plane in enumerate(planes) if (channels := plane.rasterize(others)).any()}
     crossed: set[int] = set()
     for box in (p for p in prompts if p.bounds):
-        channels = {n: c for n, plane in enumerate(planes) if (c := plane.rasterize(Prompts((box,)))).any()}
-        if channels:
-            crossed |= set(channels)
-            middle = sorted(channels)[len(channels) // 2]
-            given[middle] = np.maximum(given.get(middle, 0), channels[middle])
+        found = {n: drawn for n, plane in enumerate(planes) if (drawn := plane.rasterize(Prompts((box,)))).any()}
+        if found:
+            crossed |= set(found)
+            middle = sorted(found)[len(found) // 2]
+            given[middle] = np.maximum(given.get(middle, 0), found[middle])
     return given, (min(crossed), max(crossed)) if crossed else None
 
 

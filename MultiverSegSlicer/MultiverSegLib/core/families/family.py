@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..errors import CheckpointError
 from ..plugins import Plugin
 from .describing import of_slices
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from ..models.registry import ModelInfo
     from ..predicting import Capabilities, Predictor
+
+N = TypeVar("N", bound="nn.Module")
 
 #: Plain values that describe a network: its "family" and the options that the family builds it with.
 Architecture = Mapping[str, Any]
@@ -37,6 +40,16 @@ class Loaded:
     partner: tuple[str, nn.Module] | None = None
     missing: str = ""
 
+    def of_kind(self, kind: type[N]) -> N:
+        """The network, which must be of this class.
+
+        Raises:
+            CheckpointError: it is of another one.
+        """
+        if not isinstance(self.network, kind):
+            raise CheckpointError(f"The network of {self.name} is no {kind.__name__}: its family must say how it is opened.")
+        return self.network
+
 
 def _unknown(state: Mapping[str, Any]) -> None:
     """Recognises nothing: checkpoints of the family carry their architecture."""
@@ -44,10 +57,17 @@ def _unknown(state: Mapping[str, Any]) -> None:
 
 
 def as_slices(loaded: Loaded, device: str, precision: str) -> Predictor:
-    """The predictor of a ``networks.SliceNetwork``."""
+    """The predictor of a ``networks.SliceNetwork``.
+
+    Raises:
+        CheckpointError: the network is of another kind.
+    """
+    from ..networks import SliceNetwork
     from ..predictors.slices import SlicePredictor
 
-    return SlicePredictor(loaded.network, loaded.name, device, precision, loaded.info, loaded.partner, loaded.missing)
+    partner = None if loaded.partner is None else (loaded.partner[0], Loaded(loaded.partner[1], loaded.partner[0]).of_kind(SliceNetwork))
+    network = loaded.of_kind(SliceNetwork)
+    return SlicePredictor(network, loaded.name, device, precision, loaded.info, partner, loaded.missing)
 
 
 def described_as_slices(name: str, architecture: Architecture, info: ModelInfo | None) -> Capabilities | None:

@@ -49,9 +49,10 @@ def describe(name: str, architecture: Architecture, info: ModelInfo | None) -> C
 
 def open_volumes(loaded: Loaded, device: str, precision: str) -> Predictor:
     """See ``Family.open``."""
+    from ..networks.neuroverse3d import Neuroverse3D
     from ..predictors.volumes import VolumePredictor
 
-    return VolumePredictor(loaded.network, loaded.name, device, precision, loaded.info)
+    return VolumePredictor(loaded.of_kind(Neuroverse3D), loaded.name, device, precision, loaded.info)
 
 
 FAMILY = Family(

@@ -52,9 +52,10 @@ def describe(name: str, architecture: Architecture, info: ModelInfo | None) -> C
 
 def open_queries(loaded: Loaded, device: str, precision: str) -> Predictor:
     """See ``Family.open``."""
+    from ..networks.verse import Verse
     from ..predictors.queries import QueryPredictor
 
-    return QueryPredictor(loaded.network, loaded.name, device, precision, loaded.info)
+    return QueryPredictor(loaded.of_kind(Verse), loaded.name, device, precision, loaded.info)
 
 
 FAMILY = Family(

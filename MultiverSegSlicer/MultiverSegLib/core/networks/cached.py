@@ -6,18 +6,16 @@ prediction costs about the same whatever the size of the cohort. Prompts and pre
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .efficientnet import WIDTHS, ImageEncoder
-from .example_reading import Matcher, Reader, pooled, prototypes
+from .example_reading import Matcher, Reader, pooled, prototypes, zero_init
 from .fine import FineFeatures, PresenceHead, Refinement
 from .network import SliceNetwork
-
-Weighted = TypeVar("Weighted", nn.Conv2d, nn.Linear)
 
 
 class ConvNormAct(nn.Module):
@@ -36,14 +34,6 @@ def dilate_prompts(prompts: Tensor) -> Tensor:
     """Surrounds every click and stroke [B,C,H,W] by two fainter disks: a single pixel says little to a 3x3 convolution."""
     near = F.max_pool2d(prompts.contiguous(), 3, 1, 1)
     return prompts + 0.5 * near + 0.25 * F.max_pool2d(near, 5, 1, 2)
-
-
-def zero_init(module: Weighted) -> Weighted:
-    """The same module with weights and bias of zero: what it adds to a network begins as nothing, so that older weights go on learning."""
-    nn.init.zeros_(module.weight)
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
-    return module
 
 
 def reduced(x: Tensor, factor: int, first_prompt: int) -> Tensor:
@@ -124,9 +114,7 @@ class CachedContextNet(SliceNetwork):
         self.annotate4 = ConvNormAct(24 + f4, v4)
         self.readers = nn.ModuleList([Reader(f8, v, heads, dim), Reader(f16, v, heads, dim), Reader(f4 + f8 + f16, v4, heads, dim)])
         self.matchers = nn.ModuleList([Matcher(f2, match), Matcher(f4, match)])
-        self.own_matchers = nn.ModuleList([Matcher(f2, match), Matcher(f4, match)])
-        for matcher in self.own_matchers:
-            zero_init(matcher.make[-1])
+        self.own_matchers = nn.ModuleList([Matcher(f2, match, zero=True), Matcher(f4, match, zero=True)])
         self.own_readings = nn.ModuleList([zero_init(nn.Conv2d(v, v, 1)), zero_init(nn.Conv2d(v, v, 1)), zero_init(nn.Conv2d(v4, w4, 1))])
         self.fine_reading = zero_init(nn.Conv2d(v4, w4, 1))
         self.down = nn.ModuleList(
@@ -205,7 +193,8 @@ class CachedContextNet(SliceNetwork):
         """[M,1,h,w] on the network's grid -> features at 1/2, 1/4, 1/8 and 1/16, and keys at 1/8, 1/16 and 1/4."""
         f2, f4, f8, f16 = self.encoder(image)
         column = torch.cat([f4, *(F.interpolate(f, size=f4.shape[-2:], mode="bilinear", align_corners=False) for f in (f8, f16))], 1)
-        return f2, f4, f8, f16, self.readers[0].embed(f8), self.readers[1].embed(f16), self.readers[2].embed(column)
+        keys = [cast(Reader, reader).embed(x) for reader, x in zip(self.readers, (f8, f16, column), strict=True)]
+        return f2, f4, f8, f16, *keys
 
     def _annotate(self, shown: Tensor, clicks: Tensor, encoded: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """image, mask, box [M,3,h,w] and clicks [M,2,h,w] with the image's features -> values at 1/8, 1/16 and 1/4."""

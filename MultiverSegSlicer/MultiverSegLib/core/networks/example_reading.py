@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,17 @@ from torch.nn import functional as F
 
 #: Up to so many keys the weights of all of them are held at once on a CPU.
 _MOST_KEYS = 1 << 13
+
+
+Weighted = TypeVar("Weighted", nn.Conv2d, nn.Linear)
+
+
+def zero_init(module: Weighted) -> Weighted:
+    """The same module with weights and bias of zero: what it adds to a network begins as nothing, so that older weights go on learning."""
+    nn.init.zeros_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module
 
 
 class Reader(nn.Module):
@@ -76,12 +88,16 @@ def prototypes(features: Tensor, annotation: Tensor) -> Tensor:
 
 
 class Matcher(nn.Module):
-    """Compares target features with the examples' prototypes through a 1x1 convolution whose weights are made from the prototypes."""
+    """Compares target features with the examples' prototypes through a 1x1 convolution whose weights are made from the prototypes.
 
-    def __init__(self, channels: int, outputs: int) -> None:
+    ``zero``: it begins by adding nothing.
+    """
+
+    def __init__(self, channels: int, outputs: int, zero: bool = False) -> None:
         super().__init__()
         self.channels, self.outputs = channels, outputs
-        self.make = nn.Sequential(nn.Linear(5 * (channels + 1), 64), nn.LeakyReLU(0.01), nn.Linear(64, outputs * (channels + 1)))
+        first, last = nn.Linear(5 * (channels + 1), 64), nn.Linear(64, outputs * (channels + 1))
+        self.make = nn.Sequential(first, nn.LeakyReLU(0.01), zero_init(last) if zero else last)
 
     def forward(self, features: Tensor, prototype: Tensor) -> Tensor:
         """features [B,C,h,w], prototype [B,5,C+1] -> [B,outputs,h,w]."""

@@ -8,7 +8,7 @@ is computed alone, and the means can be kept while another example changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +26,10 @@ class Encoded(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """Mean features of ``count`` examples, coarsest first, each [B,c,...]."""
+    """Mean features of ``examples`` examples, coarsest first, each [B,c,...]."""
 
     means: tuple[Tensor, ...]
-    count: int
+    examples: int
 
 
 class Conv3d(nn.Conv3d):
@@ -39,7 +39,9 @@ class Conv3d(nn.Conv3d):
         direct = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32 and torch.backends.mkldnn.is_available()
         if not direct:
             return super().forward(x)
-        return torch.mkldnn_convolution(x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups)
+        return torch.mkldnn_convolution(
+            x, self.weight, self.bias, cast(tuple[int, ...], self.padding), self.stride, self.dilation, self.groups
+        )
 
 
 class Unit(nn.Module):
@@ -69,8 +71,8 @@ def combined(readings: Iterable[Reading]) -> Reading:
         if total is None:
             total = reading
             continue
-        count = total.count + reading.count
-        part = reading.count / count
+        count = total.examples + reading.examples
+        part = reading.examples / count
         total = Reading(tuple(torch.lerp(a, b, part) for a, b in zip(total.means, reading.means, strict=True)), count)
     if total is None:
         raise MultiverSegError("A volume is segmented after examples: give at least one, or prompts on the volume itself.")
@@ -169,7 +171,7 @@ class Neuroverse3D(Network):
         """target [B,1,D,H,W] -> what reading an example and decoding need of it."""
         part = self.target_encoder
         x, skips = part["target_embedding"](self._folded(target)), []
-        for block, down in zip(part["enc_blocks"], part["downsample_blocks"], strict=True):
+        for block, down in zip(_blocks(part, "enc_blocks"), _blocks(part, "downsample_blocks"), strict=True):
             x = block["target_conv"](x)
             skips.append(x)
             x = _halved(x, down, "target_linear_layer")
@@ -179,27 +181,28 @@ class Neuroverse3D(Network):
         """Means over the examples of a context [B,n,Cc,D,H,W], n >= 1, for the target that ``encode_target`` encoded."""
         part, count = self.context_unet, context.shape[1]
         entries = context.flatten(0, 1).to(encoded.bottom)
-        x, skips = part["context_embedding"]["module"](self._folded(entries)), []
-        for level, block in enumerate(part["enc_blocks"]):
-            x = block["context_conv"]["module"](x)
+        x, skips = part.get_submodule("context_embedding.module")(self._folded(entries)), []
+        downs = _blocks(part, "downsample_blocks")
+        for level, block in enumerate(_blocks(part, "enc_blocks")):
+            x = block.get_submodule("context_conv.module")(x)
             if level == len(encoded.skips):
                 break
-            x = F.gelu(x + _joint(block["combine_conv_context"]["module"], x, encoded.skips[level]))
+            x = F.gelu(x + _joint(_convolution(block, "combine_conv_context.module"), x, encoded.skips[level]))
             skips.append(x)
-            x = _halved(x, part["downsample_blocks"][level], "context_linear_layer", "module")
+            x = _halved(x, downs[level], "context_linear_layer.module")
         features = [_mean(x, count)]
-        for up, block in zip(part["upsample_blocks"], part["dec_blocks"], strict=True):
-            x = block["context_conv"]["module"](_doubled(up["context_conv_layer"]["module"], x, skips.pop()))
+        for up, block in zip(_blocks(part, "upsample_blocks"), _blocks(part, "dec_blocks"), strict=True):
+            x = block.get_submodule("context_conv.module")(_doubled(_convolution(up, "context_conv_layer.module"), x, skips.pop()))
             features.append(_mean(x, count))
         return Reading(tuple(features), count)
 
     def decode(self, encoded: Encoded, reading: Reading) -> Tensor:
         """The output [B,1,D,H,W] for a target and what it read from its examples."""
         part, means = self.target_decoder, iter(reading.means)
-        x = _informed(part["enc_blocks"][0], encoded.bottom, next(means))
-        for up, block, skip in zip(part["upsample_blocks"], part["dec_blocks"], encoded.skips[::-1], strict=True):
-            x = _informed(block, _doubled(up["target_conv_layer"], x, skip), next(means))
-        return self._unfolded(part["output_block"]["block"](x))
+        x = _informed(_blocks(part, "enc_blocks")[0], encoded.bottom, next(means))
+        for up, block, skip in zip(_blocks(part, "upsample_blocks"), _blocks(part, "dec_blocks"), encoded.skips[::-1], strict=True):
+            x = _informed(block, _doubled(_convolution(up, "target_conv_layer"), x, skip), next(means))
+        return self._unfolded(part.get_submodule("output_block.block")(x))
 
     def logits(self, output: Tensor) -> Tensor:
         """Logits of an output of ``forward``: a probability of more than 0.5 is a regression of more than 0.5, and 0..1 becomes -4..4."""
@@ -297,12 +300,17 @@ def _wrapped(module: nn.Module, wrapped: bool = True) -> nn.Module:
     return nn.ModuleDict({"module": module}) if wrapped else module
 
 
-def _halved(x: Tensor, down: nn.Module, *names: str) -> Tensor:
-    if not len(down):
-        return F.max_pool3d(x, 2)
-    for name in names:
-        down = down[name]
-    return down(x)
+def _blocks(part: nn.ModuleDict, name: str) -> list[nn.ModuleDict]:
+    """The blocks of a part of the network, each a container of modules by their published names."""
+    return [cast(nn.ModuleDict, block) for block in cast(nn.ModuleList, part[name])]
+
+
+def _convolution(block: nn.Module, name: str) -> nn.Conv3d:
+    return cast(nn.Conv3d, block.get_submodule(name))
+
+
+def _halved(x: Tensor, down: nn.ModuleDict, name: str) -> Tensor:
+    return cast(Tensor, down.get_submodule(name)(x)) if len(down) else F.max_pool3d(x, 2)
 
 
 def _joint(convolution: nn.Conv3d, entries: Tensor, target: Tensor) -> Tensor:
@@ -319,10 +327,10 @@ def _doubled(convolution: nn.Conv3d, x: Tensor, skip: Tensor) -> Tensor:
     return doubled + F.conv3d(skip, weight[:, c:], convolution.bias)
 
 
-def _informed(block: nn.Module, x: Tensor, mean: Tensor) -> Tensor:
+def _informed(block: nn.ModuleDict, x: Tensor, mean: Tensor) -> Tensor:
     """A block of the target's decoder: its unit, then what the examples say, context first."""
     x = block["target_conv"](x)
-    return F.gelu(x + _joint(block["combine_conv_target"]["module"], mean, x))
+    return F.gelu(x + _joint(_convolution(block, "combine_conv_target.module"), mean, x))
 
 
 def _mean(x: Tensor, count: int) -> Tensor:

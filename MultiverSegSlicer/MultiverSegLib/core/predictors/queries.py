@@ -19,9 +19,8 @@ from ..predicting import Cancel, Capabilities, Cost, Prediction, Progress, Query
 from .running import RunningNetwork, gflop, without_weights
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from ..models.registry import ModelInfo
+    from ..networks.verse import Verse
 
 #: Click queries at the most; a long stroke is stood for by some of its pixels, and shown to the pixels as a whole.
 MOST_CLICKS = 24
@@ -36,7 +35,7 @@ class _Kept:
 class QueryPredictor:
     """See ``core.predicting.Predictor``. The image's encoding is kept for the next structure or click on it."""
 
-    def __init__(self, network: nn.Module, name: str, device: str = "auto", precision: str = "auto", info: ModelInfo | None = None) -> None:
+    def __init__(self, network: Verse, name: str, device: str = "auto", precision: str = "auto", info: ModelInfo | None = None) -> None:
         self._run = RunningNetwork(network, name, device, precision, info, half=False)
         self._kept: _Kept | None = None
         self._described = of_structures(name, vars(network), info, self._run.fingerprint)
@@ -80,7 +79,7 @@ class QueryPredictor:
             self._kept = _Kept(np.array(request.image), network.encode(self._run.tensor(request.image)[None, None]))
             check_cancel(cancel)
         clicks = strokes = previous = None
-        if request.prompted:
+        if request.prompts is not None and request.prompted:
             found, painted = clicks_of(request.prompts[1:])
             clicks, strokes = self._run.tensor(found)[None], self._run.tensor(painted)[None]
             if request.previous is not None and np.any(request.previous):  # no previous result is zeros, not one half
@@ -126,10 +125,10 @@ def _around(painted: np.ndarray) -> np.ndarray:
     """Painted pixels among each pixel and its eight neighbours."""
     padded = np.pad(painted.astype(int), ((0, 0), (1, 1), (1, 1)))
     height, width = painted.shape[1:]
-    return sum(padded[:, a : a + height, b : b + width] for a in range(3) for b in range(3))
+    return np.sum([padded[:, a : a + height, b : b + width] for a in range(3) for b in range(3)], axis=0)
 
 
-def _cost(network: nn.Module) -> float:
+def _cost(network: Verse) -> float:
     """Billions of operations of an automatic prediction."""
     import torch
 

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from ..models.registry import ModelInfo
 
 T = TypeVar("T")
+N = TypeVar("N", bound="nn.Module")
 
 
-class RunningNetwork:
+class RunningNetwork(Generic[N]):
     """A network on its device.
 
     Args:
@@ -38,7 +39,7 @@ class RunningNetwork:
         DeviceError: no such device or precision.
     """
 
-    def __init__(self, network: nn.Module, name: str, device: str, precision: str, info: ModelInfo | None, half: bool = True) -> None:
+    def __init__(self, network: N, name: str, device: str, precision: str, info: ModelInfo | None, half: bool = True) -> None:
         if precision not in ("auto", "fp32", "bf16", "fp16"):
             raise DeviceError(f"Unknown precision {precision!r}: use auto, fp32, bf16 or fp16.")
         self.name, self.info = name, info
@@ -133,6 +134,7 @@ class RunningNetwork:
     def _autocast(self) -> Any:
         import torch
 
+        kind: torch.dtype | None
         if self._precision == "auto" and self._device.type == "cuda":
             kind = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
         else:

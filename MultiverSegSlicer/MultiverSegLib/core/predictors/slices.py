@@ -180,7 +180,9 @@ class SlicePredictor:
         import torch
 
         network = network.eval().to(self._device)
-        return network.to(memory_format=torch.channels_last) if self._device.type == "cuda" else network
+        if self._device.type == "cuda":
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's annotation lacks it
+        return network
 
     def _fitting_batch(self) -> int:
         """On a CPU, larger batches only help networks whose features fit the cache."""

@@ -20,10 +20,8 @@ from ..predicting import PROMPTS, Cancel, Capabilities, Cost, Prediction, Progre
 from .running import RunningNetwork, gflop, without_weights
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from ..models.registry import ModelInfo
-    from ..networks.neuroverse3d import Encoded, Reading
+    from ..networks.neuroverse3d import Encoded, Neuroverse3D, Reading
 
 #: Kinds of prompts in a list of models -> channels of the seam.
 _CHANNELS = {"box": ("box",), "point": ("positive",), "scribble": ("positive",)}
@@ -49,7 +47,7 @@ class VolumePredictor:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Neuroverse3D,
         name: str,
         device: str = "auto",
         precision: str = "auto",
@@ -97,12 +95,12 @@ class VolumePredictor:
     def _logits(self, request: Request, own: list[ShownExample], cancel: Cancel, progress: Progress | None) -> np.ndarray:
         from ..networks.neuroverse3d import combined
 
-        network, kept = self._run.network, self._kept
+        network = self._run.network
         ids = tuple(example.id for example in request.examples)
-        known = kept is not None and np.array_equal(kept.image, request.image)
-        fresh = [] if known and kept.ids == ids else list(request.examples)
+        kept = self._kept if self._kept is not None and np.array_equal(self._kept.image, request.image) else None
+        fresh = [] if kept is not None and kept.ids == ids else list(request.examples)
         pieces = [fresh[n : n + self._piece] for n in range(0, len(fresh), self._piece)]
-        steps, done = (not known) + len(pieces) + bool(own) + 1, 0
+        steps, done = (kept is None) + len(pieces) + bool(own) + 1, 0
 
         def step() -> None:
             nonlocal done
@@ -111,22 +109,25 @@ class VolumePredictor:
                 progress(done, steps)
             done += 1
 
+        if kept is None:
+            step()
+            kept = _Kept(np.array(request.image), network.encode_target(self._run.tensor(request.image)[None, None]))
+            self._kept = kept
+        encoded = kept.encoded
+
         def read(piece: list[ShownExample]) -> Reading:
             step()
-            return network.read(kept.encoded, self._run.tensor(np.stack([self._entry(e) for e in piece]))[None])
+            return network.read(encoded, self._run.tensor(np.stack([self._entry(e) for e in piece]))[None])
 
-        if not known:
-            step()
-            self._kept = kept = _Kept(np.array(request.image), network.encode_target(self._run.tensor(request.image)[None, None]))
         if kept.ids != ids:
             reading = combined(map(read, pieces)) if pieces else None
             kept.ids, kept.reading = ids, reading
         readings = ([] if kept.reading is None else [kept.reading]) + ([read(own)] if own else [])
         step()
-        output = network.logits(network.decode(kept.encoded, combined(readings)).float())
+        output = network.logits(network.decode(encoded, combined(readings)).float())
         if progress is not None:
             progress(steps, steps)
-        return output[0, 0].cpu().numpy()
+        return np.asarray(output[0, 0].cpu().numpy())
 
     def _entry(self, example: ShownExample) -> np.ndarray:
         """[Cc, n, n, n]: the image and what was drawn on it, in the network's channels."""
@@ -135,11 +136,12 @@ class VolumePredictor:
         if self._all_channels:
             return np.stack([example.image, nothing if example.mask is None else example.mask, *prompts])
         shown = [channel for name, channel in zip(PROMPTS, prompts, strict=True) if name in self._reads and channel.any()]
-        if not shown and example.mask is None:
+        drawn = np.max(shown, axis=0) if shown else example.mask
+        if drawn is None:
             raise MultiverSegError(
                 f"{self._run.name} can't read example {example.id}: it has neither a mask nor a prompt that the model reads."
             )
-        return np.stack([example.image, np.max(shown, axis=0) if shown else example.mask])
+        return np.stack([example.image, drawn])
 
     def _shrink(self) -> bool:
         self._kept = None
@@ -147,7 +149,7 @@ class VolumePredictor:
         return smaller
 
 
-def _cost(network: nn.Module) -> tuple[float, float]:
+def _cost(network: Neuroverse3D) -> tuple[float, float]:
     """Billions of operations for a target with one example less that example's, and for an example."""
     import torch
 

@@ -135,7 +135,9 @@ class ClickEncoder(nn.Module):
 
     def look(self, stream: ClickStream, features: Tensor, turn: int, level: int) -> Tensor:
         """What the features [B,C,h,w] of a scale are like at a stream's clicks, [B,k,C]; ``turn``: the first or the second round over the scales."""
-        return self.semantic[turn][level][stream.sign](_pooled(features, stream.cells / STRIDES[level], int(features.shape[-2] > _COARSE)))
+        return self.semantic.get_submodule(f"{turn}.{level}.{stream.sign}")(
+            _pooled(features, stream.cells / STRIDES[level], int(features.shape[-2] > _COARSE))
+        )
 
 
 def _pooled(features: Tensor, cells: Tensor, reach: int) -> Tensor:
