@@ -7,12 +7,14 @@ from pathlib import Path
 import MultiverSegLib
 import pytest
 import torch
-from MultiverSegLib.core.networks import PRESETS, build_network, outline
+from MultiverSegLib.core.families import build_network, presets
+from MultiverSegLib.core.networks import outline
 
 PREDICT = """
 import sys
 import numpy as np
-from MultiverSegLib.core.networks import PRESETS, build_network, outline
+from MultiverSegLib.core.families import build_network, presets
+from MultiverSegLib.core.networks import outline
 from MultiverSegLib.core.predicting import Request
 from MultiverSegLib.core.predictors import open_predictor
 
@@ -23,7 +25,7 @@ predictor = open_predictor("compact", "cpu")
 assert predictor.predict(Request(np.zeros((128, 128), np.float32))).probability.shape == (128, 128)
 print("a prediction:", loaded())
 with outline():
-    for name in PRESETS:
+    for name in presets():
         build_network(name)
 print("outlines:", loaded())
 """
@@ -41,7 +43,7 @@ def test_an_outline_has_the_networks_shapes_and_no_values(preset):
 
 def test_every_preset_has_an_outline():
     with outline():
-        counts = {name: sum(p.numel() for p in build_network(name).parameters()) for name in PRESETS}
+        counts = {name: sum(p.numel() for p in build_network(name).parameters()) for name in presets()}
     assert all(count > 100_000 for count in counts.values()), counts
 
 
