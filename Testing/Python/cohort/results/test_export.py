@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from MultiverSegLib.cohort.results.export import export_case, export_cohort
-from MultiverSegLib.cohort.results.formats.dicom_seg import terminology_codes
+from MultiverSegLib.cohort.results.formats.source_images import terminology_codes
 from MultiverSegLib.cohort.sources.files import cases_from_folder
 from MultiverSegLib.cohort.store.cohort import Cohort
 from MultiverSegLib.cohort.store.records import Structure
@@ -15,6 +15,7 @@ from MultiverSegLib.core.errors import CohortError
 
 from ..volumes import SHAPE, SPACING, ellipsoid, write_cohort_files
 from .accepting import accept
+from .dicom_case import LIVER, write_series
 
 
 @pytest.fixture
@@ -92,45 +93,13 @@ def test_errors(cohort, tmp_path):
         export_case(cohort, "p0", tmp_path / "file", "nifti")
 
 
-def _write_series(folder, array):
-    """A CT series of ``array`` [k, j, i], tilted, its files in an order that is not the slices'."""
-    import pydicom
-    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
-
-    folder.mkdir(parents=True)
-    angle = 0.2
-    row, col = (np.cos(angle), np.sin(angle), 0), (-np.sin(angle), np.cos(angle), 0)
-    study, series, frame = generate_uid(), generate_uid(), generate_uid()
-    for k, pixels in enumerate(array):
-        meta = pydicom.dataset.FileMetaDataset()
-        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        data = pydicom.dataset.FileDataset("", {}, file_meta=meta, preamble=bytes(128))
-        data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
-        data.StudyInstanceUID, data.SeriesInstanceUID, data.FrameOfReferenceUID = study, series, frame
-        data.PatientID, data.PatientName, data.PatientBirthDate, data.PatientSex = "1", "Test^Case", "19700101", "O"
-        data.StudyID, data.StudyDate, data.StudyTime, data.AccessionNumber, data.ReferringPhysicianName = "1", "20260101", "120000", "", ""
-        data.SeriesNumber, data.InstanceNumber, data.Modality, data.SeriesDescription = 3, k + 1, "CT", "thin"
-        data.Manufacturer, data.PositionReferenceIndicator = "test", ""
-        data.ImageOrientationPatient, data.ImagePositionPatient = [*row, *col], [-20.0, 10.0, 5.0 + 2.5 * k]
-        data.PixelSpacing, data.SliceThickness = [0.8, 0.9], 2.5
-        data.Rows, data.Columns, data.SamplesPerPixel, data.PhotometricInterpretation = *pixels.shape, 1, "MONOCHROME2"
-        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
-        data.RescaleIntercept, data.RescaleSlope = 0, 1
-        data.PixelData = pixels.astype(np.int16).tobytes()
-        data.save_as(folder / f"IM{(k * 7) % len(array):03d}", enforce_file_format=True)
-
-
 @pytest.fixture
 def dicom_seg(host, tmp_path):
     """A SEG of two overlapping structures, made of a tilted CT series in tmp_path/data/ct."""
     pytest.importorskip("highdicom")
-    _write_series(tmp_path / "data" / "ct", ellipsoid(0)[0])
+    write_series(tmp_path / "data" / "ct", ellipsoid(0)[0])
     cases = cases_from_folder(tmp_path / "data", tmp_path / "cohort", ["big", "small part"])
-    liver = (
-        "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure~SCT^10200004^Liver~^^~~^^~^^"
-    )
-    with Cohort.create(tmp_path / "cohort", cases, [Structure("big", terminology=liver), Structure("small part")]) as cohort:
+    with Cohort.create(tmp_path / "cohort", cases, [Structure("big", terminology=LIVER), Structure("small part")]) as cohort:
         accept(cohort, "ct", parts(overlap=True))
         (path,) = export_case(cohort, "ct", tmp_path / "out", "dicom-seg")
     return path

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from ....core.errors import CohortError
 from ....core.plugins import Plugins
-from . import dicom_seg, nifti, seg_nrrd, surfaces
+from . import dicom_seg, nifti, rt_struct, seg_nrrd, surfaces
 
 FORMATS = Plugins(
     "export format",
     "multiverseg.export_formats",
     CohortError,
-    (nifti.PLUGIN, seg_nrrd.PLUGIN, dicom_seg.PLUGIN, surfaces.STL, surfaces.OBJ),
+    (nifti.PLUGIN, seg_nrrd.PLUGIN, dicom_seg.PLUGIN, rt_struct.PLUGIN, surfaces.STL, surfaces.OBJ),
 )
