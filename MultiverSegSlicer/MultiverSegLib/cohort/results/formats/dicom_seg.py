@@ -19,7 +19,7 @@ from .source_images import shorten_decimals, source_images, terminology_codes, v
 
 def write(result: CaseResult, folder: Path) -> list[Path]:
     """One file with all structures, which refers to the images that the case's volume was made of."""
-    masks, volume = result.filled_masks(), result.volume
+    masks = result.filled_masks()
     target = result.target(folder, f"{result.case_id}.dcm")
     try:
         import highdicom
@@ -31,7 +31,9 @@ def write(result: CaseResult, folder: Path) -> list[Path]:
     try:
         segmentation = _segmentation(highdicom, images, _in_order_of_frames(images, masks), described)
     except Exception as error:  # highdicom checks the source images' attributes while it copies them
-        raise CohortError(f"No DICOM SEG can be made of case {result.case_id}: {type(error).__name__}, {paths.reason_of(error)}.") from error
+        raise CohortError(
+            f"No DICOM SEG can be made of case {result.case_id}: {type(error).__name__}, {paths.reason_of(error)}."
+        ) from error
     segmentation.SpecificCharacterSet = "ISO_IR 192"  # else letters that the source's character set lacks become "?"
     shorten_decimals(segmentation)
     save_with(target, lambda path: pydicom.dcmwrite(path, segmentation, enforce_file_format=True))
