@@ -78,7 +78,8 @@ class AcceptingProposals:
         return accept_shown(work, names)
 
     def _done(self, done: Reviewed) -> None:
-        self.owner.update()
+        self.owner.contexts.changed.emit()
+        self.owner.panel.contexts.changed.emit()
         text = _("{count} proposals were accepted as they are.").format(count=sum(len(names) for names in done.accepted.values()))
         if done.left_out:
             self.owner.outcome.tell(text, done.left_out)

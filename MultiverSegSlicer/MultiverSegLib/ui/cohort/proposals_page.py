@@ -33,6 +33,29 @@ class _Picture:
     mask: np.ndarray
 
 
+class _Keys(qt.QObject):
+    """The keys of a widget while it has the focus, whatever other parts of the application mean by them (the effect's R clears prompts).
+
+    Two shortcuts on one key would disable each other; so the key is taken before it becomes one.
+    """
+
+    def __init__(self) -> None:
+        qt.QObject.__init__(self)
+        self.actions = {}
+
+    def eventFilter(self, watched, event):
+        kind = event.type()
+        if kind not in (qt.QEvent.ShortcutOverride, qt.QEvent.KeyPress):
+            return False
+        action = self.actions.get(int(event.key()))
+        if action is None or int(event.modifiers()) & ~int(qt.Qt.KeypadModifier):
+            return False
+        event.accept()
+        if kind == qt.QEvent.KeyPress and not event.isAutoRepeat():  # held down, it must not accept one after the other
+            action()
+        return True
+
+
 class ProposalsPage:
     """``owner``: the CohortPanel. Its pictures are made one by one in a thread while the page is shown."""
 
@@ -112,15 +135,15 @@ class ProposalsPage:
             (self.above_button, self.accept_above),
         ):
             widget.connect("clicked()", owner.doing(action))
-        self.keys = [self._key(name, action) for name, action in (("Return", self.open), ("A", self.accept), ("R", self.review))]
-
-    def _key(self, name: str, action):
-        """A key that works while the pictures have the focus."""
-        shortcut = qt.QShortcut(qt.QKeySequence(name), self.list)
-        shortcut.setContext(qt.Qt.WidgetShortcut)
-        shortcut.autoRepeat = False  # a key held down must not accept one after the other
-        shortcut.connect("activated()", self.owner.doing(action))
-        return shortcut
+        self._keys = _Keys()
+        for key, action in (
+            (qt.Qt.Key_Return, self.open),
+            (qt.Qt.Key_Enter, self.open),
+            (qt.Qt.Key_A, self.accept),
+            (qt.Qt.Key_R, self.review),
+        ):
+            self._keys.actions[int(key)] = owner.doing(action)
+        self.list.installEventFilter(self._keys)
 
     # Showing
 
@@ -281,6 +304,8 @@ class ProposalsPage:
     def close(self) -> None:
         """The panel is about to be destroyed."""
         self.stop()
+        self.list.removeEventFilter(self._keys)
+        self._keys.actions = {}
         self.owner.panel.service.pulse.leave(self._worker.poll)
         slicer.app.disconnect("aboutToQuit()", self.finish)
         if not self._worker.close(0):

@@ -53,9 +53,8 @@ def shown(bench):
 
 def press(bench, key):
     """A key while the pictures have the focus."""
-    shortcut = {"Return": 0, "A": 1, "R": 2}[key]
-    assert bench.page.keys[shortcut].enabled
-    bench.page.keys[shortcut].activated.emit()
+    bench.page.list.setFocus()
+    bench.host.press_key(key, bench.page.list)
 
 
 def test_pictures_worst_first_with_confidence_and_size(study):
@@ -205,3 +204,13 @@ def test_notes_approval_and_absence_from_the_panel(study):
     assert cohort.case("p2").work("blob").absent
     with Cohort.open(study.folder, read_only=True) as again:
         assert again.case("p2").status == "accepted" and again.case("p1").notes
+
+
+def test_keys_of_the_page_are_not_those_of_the_effect(study):
+    click_structure(study)
+    assert len(study.prompts()) == 1
+    study.page.list.setCurrentRow(0)
+    press(study, "R")  # in the effect it clears the slice's prompts
+    assert study.cohort.desk.cohort.case("p3").status == "needs review" and len(study.prompts()) == 1
+    study.red.key("R")
+    assert len(study.prompts()) == 0, "and does so still, where the view has the focus"
