@@ -9,7 +9,7 @@ from ..grid import GRID_SIZE
 from ..predicting import PROMPTS, Capabilities, Structure
 
 if TYPE_CHECKING:
-    from ..models.registry import ModelInfo
+    from ..models.model_list import ModelInfo
 
 #: Kinds of prompts in a list of models -> channels of the seam.
 _CHANNELS = {"box": ("box",), "point": ("positive", "negative"), "scribble": ("positive", "negative")}

@@ -13,7 +13,7 @@ from .describing import of_slices
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..models.registry import ModelInfo
+    from ..models.model_list import ModelInfo
     from ..predicting import Capabilities, Predictor
 
 N = TypeVar("N", bound="nn.Module")

@@ -11,7 +11,7 @@ from .family import Architecture, Family, Loaded
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..models.registry import ModelInfo
+    from ..models.model_list import ModelInfo
     from ..predicting import Capabilities, Predictor
 
 PRESETS: dict[str, dict[str, Any]] = {

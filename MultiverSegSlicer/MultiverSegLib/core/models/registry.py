@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -10,51 +9,18 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
-from ..errors import Cancelled, CheckpointError
+from ..errors import CheckpointError
 from ..files import replacing, write_text
 from ..resources import resource_path
+from .download import difference, download, sha256_of
+from .model_list import NAME, ModelInfo, model_of, read_list, rows
 
 #: Where fetched and added weights are kept, instead of the user's cache folder.
 FOLDER_VARIABLE = "MULTIVERSEG_MODELS"
 _LIST = "models.json"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_MAX_BYTES = 2 << 30
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """One model of ``models.json``; the schema beside it says what each field means. ``bundled``: its file came with the extension.
-
-    ``prompts``: kinds of prompts that the weights were trained to read (None: whatever the network has channels for). ``structures``: what they
-    know by name, each {"name", "code"}, in the network's order. ``image``: how they were shown images, as fields of ``ImageSettings``; {}: by
-    minimum and maximum.
-    """
-
-    name: str
-    title: str
-    file: str
-    url: str | None = None
-    size: int | None = None
-    sha256: str | None = None
-    licence: str = ""
-    source: str = ""
-    note: str = ""
-    empty_context: str | None = None
-    architecture: dict[str, Any] = field(default_factory=dict)
-    training_data: str = ""
-    measured: Any = None
-    calibration: dict[str, Any] = field(default_factory=dict)
-    bundled: bool = False
-    prompts: list[str] | None = None
-    structures: list[dict[str, str]] = field(default_factory=list)
-    image: dict[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.title}: {self.note}" if self.note else self.title
 
 
 class Registry:
@@ -71,13 +37,13 @@ class Registry:
     def __init__(self, folder: str | Path | None = None, resources: str | Path | None = None) -> None:
         self.folder = Path(folder) if folder else models_folder()
         self._resources = Path(resources) if resources is not None else resource_path("Models")
-        shipped = _read_list(self._resources / _LIST)
+        shipped = read_list(self._resources / _LIST)
         self._default = str(shipped.get("default", "compact"))
-        self._models = {m.name: m for m in map(_model, _rows(shipped, "models", list, self._resources / _LIST))}
+        self._models = {m.name: m for m in map(model_of, rows(shipped, "models", list, self._resources / _LIST))}
         self._added: dict[str, dict[str, Any]] = {}
         self._verified: dict[Path, tuple[int, int]] = {}
         if (self.folder / _LIST).is_file():
-            self._added = _rows(_read_list(self.folder / _LIST), "files", dict, self.folder / _LIST)
+            self._added = rows(read_list(self.folder / _LIST), "files", dict, self.folder / _LIST)
             for name in self._added:
                 self._described(name, self.folder / _LIST)
 
@@ -161,8 +127,8 @@ class Registry:
         if info is None or not info.url:
             raise CheckpointError(f"No address is known for {name}: give its weights as a file.")
         with self._writing(self.folder / info.file) as temporary:
-            _download(info, temporary, progress, cancel)
-            if problem := _difference(temporary, info):
+            download(info, temporary, progress, cancel)
+            if problem := difference(temporary, info):
                 raise CheckpointError(f"The download of {name} is not what it should be ({problem}): try again later. Nothing was changed.")
             try:
                 _check_fit(load_checkpoint(temporary), info)
@@ -184,13 +150,13 @@ class Registry:
         path = Path(path)
         network = load_checkpoint(path)
         name = name or self._name_for(path, network)
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise CheckpointError(f"{name!r} can't be a model's name: use letters, digits, '.', '_' and '-'.")
         info = self._models.get(name)
         if info is not None:
             if info.bundled:
                 raise CheckpointError(f"{name} comes with the extension: add the file under another name.")
-            if problem := _difference(path, info):
+            if problem := difference(path, info):
                 raise CheckpointError(f"{path} is not the file of {name} ({problem}).")
             _check_fit(network, info)
         entry = (
@@ -219,7 +185,7 @@ class Registry:
             raise CheckpointError(
                 f"The list of models {origin} has a malformed entry ({name!r}): delete the file and add the weights again."
             )
-        return _model({"title": name, **({} if known is None else vars(known)), **added, "name": name})
+        return model_of({"title": name, **({} if known is None else vars(known)), **added, "name": name})
 
     def _place(self, info: ModelInfo) -> Path:
         return (self._resources if info.bundled else self.folder) / info.file
@@ -229,13 +195,13 @@ class Registry:
         state = (stat.st_mtime_ns, stat.st_size)
         if self._verified.get(path) == state:
             return ""
-        problem = _difference(path, info)
+        problem = difference(path, info)
         if not problem:
             self._verified[path] = state
         return problem
 
     def _name_for(self, path: Path, network: Any) -> str:
-        digest = _sha256(path)
+        digest = sha256_of(path)
         for info in self.list():
             if info.sha256 == digest and not info.bundled:
                 return info.name
@@ -252,7 +218,7 @@ class Registry:
 
     def _record(self, name: str, path: Path, entry: dict[str, Any]) -> None:
         """Notes size and checksum, so that later damage is seen even where no checksum was published."""
-        files = {**self._added, name: {**entry, "size": path.stat().st_size, "sha256": _sha256(path)}}
+        files = {**self._added, name: {**entry, "size": path.stat().st_size, "sha256": sha256_of(path)}}
         write_text(self.folder / _LIST, json.dumps({"version": 1, "files": files}, indent=1))
         self._added = files
 
@@ -288,53 +254,6 @@ def models_folder() -> Path:
     return base / "MultiverSegSlicer" / "models"
 
 
-def _read_list(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"The list of models {path} can't be read ({error}): reinstall the extension or delete the file.") from error
-    if not isinstance(data, dict) or data.get("version") != 1:
-        raise CheckpointError(f"The list of models {path} is of another version: update the extension.")
-    return data
-
-
-def _rows(data: dict[str, Any], key: str, kind: type, origin: Path) -> Any:
-    rows = data.get(key, kind())
-    if not isinstance(rows, kind):
-        raise CheckpointError(f"The list of models {origin} has no usable {key!r}: reinstall the extension or delete the file.")
-    return rows
-
-
-#: What the fields of a list of models hold.
-_KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("name", "title", "file", "licence", "source", "note", "training_data"), (str,)),
-    **dict.fromkeys(("url", "sha256", "empty_context"), (str, type(None))),
-    "size": (int, type(None)),
-    "architecture": (dict, str),
-    "calibration": (dict,),
-    "bundled": (bool,),
-    "prompts": (list, type(None)),
-    "structures": (list,),
-    "image": (dict,),
-}
-
-
-def _model(data: Any) -> ModelInfo:
-    known = {f.name for f in fields(ModelInfo)}
-    if not isinstance(data, dict):
-        raise CheckpointError(f"The list of models has a malformed entry ({str(data)[:60]}).")
-    for name, kinds in _KINDS.items():
-        if name in data and (not isinstance(data[name], kinds) or (name == "size" and isinstance(data[name], bool))):
-            raise CheckpointError(f"The list of models has a malformed entry: {name} is {str(data[name])[:60]!r}.")
-    try:
-        info = ModelInfo(**{k: v for k, v in data.items() if k in known})
-    except TypeError as error:
-        raise CheckpointError(f"The list of models has a malformed entry ({error}).") from error
-    if not _NAME.fullmatch(info.name) or not info.file or Path(info.file).name != info.file or "\0" in info.file:
-        raise CheckpointError(f"The list of models has an unusable name or file: {info.name[:80]!r}, {info.file[:80]!r}.")
-    return info
-
-
 def _fits(network: Any, info: ModelInfo) -> bool:
     from ..families import build_network
     from ..networks import outline
@@ -346,81 +265,3 @@ def _fits(network: Any, info: ModelInfo) -> bool:
 def _check_fit(network: Any, info: ModelInfo) -> None:
     if not _fits(network, info):
         raise CheckpointError(f"The file holds a network of another kind than {info.name}. Nothing was changed.")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _difference(path: Path, info: ModelInfo) -> str:
-    """Why a file isn't the model's, "" if it is."""
-    size = path.stat().st_size
-    if info.size is not None and size != info.size:
-        return f"{size} bytes instead of {info.size}"
-    if info.sha256 is not None and _sha256(path) != info.sha256:
-        return "wrong SHA-256"
-    return ""
-
-
-def _download(info: ModelInfo, path: Path, progress: Any, cancel: Any) -> None:
-    import http.client
-    import urllib.error
-    import urllib.request
-
-    url = str(info.url)
-    _check_address(url, info)
-
-    class Redirects(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, request: Any, stream: Any, code: int, message: str, headers: Any, target: str) -> Any:
-            _check_address(target, info)
-            return super().redirect_request(request, stream, code, message, headers, target)
-
-    done, total = 0, None
-    with path.open("wb") as stream:
-        try:
-            with urllib.request.build_opener(Redirects).open(url, timeout=30) as response:
-                length = response.headers.get("Content-Length")
-                total = int(length) if length and length.isascii() and length.isdecimal() else None
-                for block in _blocks(response, cancel):
-                    done += len(block)
-                    if done > _MAX_BYTES:
-                        raise CheckpointError(f"{url} gives more than {_MAX_BYTES >> 30} GB: that is not a model.")
-                    try:
-                        stream.write(block)
-                    except OSError as error:
-                        raise CheckpointError(f"{path.parent} can't be written: {error.strerror or error}.") from error
-                    if progress is not None:
-                        progress(done, total)
-        except (http.client.HTTPException, OSError, ValueError) as error:  # URLError, time-outs and TLS are OSErrors
-            reason = " ".join(str(getattr(error, "reason", "") or error).split())[:200] or type(error).__name__
-            raise CheckpointError(f"{url} can't be fetched ({reason}): check the connection or give a file.") from error
-    if total is not None and done != total:
-        raise CheckpointError(f"The download from {url} broke off after {done} of {total} bytes: try again.")
-
-
-def _blocks(response: Any, cancel: Any) -> Iterator[bytes]:
-    while block := response.read(1 << 16):
-        if cancel is not None and cancel():
-            raise Cancelled("The download was cancelled.")
-        yield block
-
-
-def _check_address(url: str, info: ModelInfo) -> None:
-    """Raises CheckpointError unless what the address gives is the origin's: by https, by a checksum known beforehand, or from this computer."""
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(url)
-        scheme, host = parts.scheme, parts.hostname
-    except ValueError as error:
-        raise CheckpointError(f"The address {url} is not a web address ({error}).") from error
-    if scheme not in ("https", "http") or not host:
-        raise CheckpointError(f"The address {url} is not a web address.")
-    if scheme == "http" and info.sha256 is None and host not in ("127.0.0.1", "::1", "localhost"):
-        raise CheckpointError(
-            f"{url} is not encrypted, and no checksum of {info.name} is known: anybody on the way could change it. Get the file yourself and add it."
-        )

@@ -14,7 +14,7 @@ from ..predicting import Capabilities, Predictor, Request
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..models.registry import ModelInfo
+    from ..models.model_list import ModelInfo
 
 
 def open_predictor(

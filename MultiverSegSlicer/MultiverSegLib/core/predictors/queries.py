@@ -19,7 +19,7 @@ from ..predicting import Cancel, Capabilities, Cost, Prediction, Progress, Query
 from .running import RunningNetwork, gflop, without_weights
 
 if TYPE_CHECKING:
-    from ..models.registry import ModelInfo
+    from ..models.model_list import ModelInfo
     from ..networks.verse import Verse
 
 #: Click queries at the most; a long stroke is stood for by some of its pixels, and shown to the pixels as a whole.

@@ -19,7 +19,7 @@ from ..predicting import Prediction
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ..models.registry import ModelInfo
+    from ..models.model_list import ModelInfo
 
 T = TypeVar("T")
 N = TypeVar("N", bound="nn.Module")

@@ -17,7 +17,7 @@ from ..predicting import Cancel, Capabilities, Prediction, Progress, Request, Sh
 from .slice_reading import Reading
 
 if TYPE_CHECKING:
-    from ..models.registry import ModelInfo
+    from ..models.model_list import ModelInfo
     from ..networks import SliceNetwork
 
 #: Channels of a target, in the order the networks read them; a network reads the first few.

@@ -20,7 +20,7 @@ from ..predicting import PROMPTS, Cancel, Capabilities, Cost, Prediction, Progre
 from .running import RunningNetwork, gflop, without_weights
 
 if TYPE_CHECKING:
-    from ..models.registry import ModelInfo
+    from ..models.model_list import ModelInfo
     from ..networks.neuroverse3d import Encoded, Neuroverse3D, Reading
 
 #: Kinds of prompts in a list of models -> channels of the seam.

@@ -10,8 +10,8 @@ import pytest
 import torch
 from MultiverSegLib.core.errors import Cancelled, CheckpointError
 from MultiverSegLib.core.families import build_network
-from MultiverSegLib.core.models import registry as registry_module
 from MultiverSegLib.core.models.checkpoints import read_checkpoint, save_checkpoint
+from MultiverSegLib.core.models.download import sha256_of
 from MultiverSegLib.core.models.loading import load_network
 from MultiverSegLib.core.models.registry import Registry
 from MultiverSegLib.core.networks import MultiverSegNet, ScribblePromptUNet
@@ -151,7 +151,7 @@ def resources(tmp_path):
             "file": "little.pt",
             "bundled": True,
             "size": path.stat().st_size,
-            "sha256": registry_module._sha256(path),
+            "sha256": sha256_of(path),
         },
         {"name": "far", "title": "Far", "file": "far.pt", "url": None, "architecture": small().architecture},
     ]
