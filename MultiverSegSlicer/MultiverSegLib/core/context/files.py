@@ -1,4 +1,4 @@
-"""Files of a context folder: ``image_ID.png``, ``mask_ID.png``, ``prompts_ID.png`` and ``context.json``, readable without us; and zips of them.
+"""Files of a context folder: ``image_ID.png``, ``mask_ID.png``, ``prompts_ID.png`` and ``context.json``, readable without us.
 
 ID is the example's, so that two processes never write one name for two examples. Folders of older versions, and zips, have numbers there.
 """
@@ -6,22 +6,19 @@ ID is the example's, so that two processes never write one name for two examples
 from __future__ import annotations
 
 import json
-import lzma
 import os
 import re
 import struct
-import zipfile
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import ContextError
-from ..files import beside, replacing
+from ..files import beside
 from ..grid import GRID_SIZE
-from .example import Example, Pixels, from_bytes, to_bytes
+from .example import Pixels, from_bytes, to_bytes
 
 MANIFEST = "context.json"
 FORMAT = "multiverseg-context"
@@ -35,9 +32,6 @@ PNG_NAME = re.compile(r"(image|mask|prompts)_([0-9a-f]{16}|[0-9]{1,9})\.png")
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEIGHTS = {"image": GRID_SIZE, "mask": GRID_SIZE, "prompts": 3 * GRID_SIZE}
-#: Limits of an imported archive: files, bytes of one file, bytes of all.
-MAX_FILES, MAX_FILE_BYTES, MAX_BYTES = 40_000, 1 << 20, 1 << 29
-MAX_MANIFEST_BYTES = 1 << 26
 
 
 def read_manifest(content: bytes | str, origin: object) -> list[dict[str, Any]]:
@@ -145,64 +139,3 @@ def write_pixels(folder: Path, name: str, pixels: Pixels) -> list[Path]:
             written.append(folder / f"{kind}_{name}.png")
             write_png(written[-1], values)
     return written
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Extracts the pictures and the manifest of an archive into an empty folder, by their plain names; other files are left out.
-
-    Raises:
-        ContextError: not a zip, a path that leaves the archive, too many or too large files, files in several folders, no pictures.
-    """
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            names = [info for info in opened.infolist() if not info.filename.endswith("/")]
-            if len(names) > MAX_FILES:
-                raise ContextError(f"{archive} holds {len(names)} files, more than {MAX_FILES}: nothing was imported.")
-            _unpack_entries(opened, [info for info in names if _wanted(info.filename, archive)], folder, archive)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ContextError(f"{archive} is missing, damaged or no zip archive: nothing was imported.") from error
-
-
-def _wanted(name: str, archive: Path) -> bool:
-    parts = _parts(name)
-    if name.startswith(("/", "\\")) or ".." in parts or ":" in name:
-        raise ContextError(f"{archive} has a path that leads outside of it ({name}): nothing was imported.")
-    hidden = any(part.startswith((".", "__MACOSX")) for part in parts) or not parts[-1]
-    return not hidden and (parts[-1] == MANIFEST or PNG_NAME.fullmatch(parts[-1]) is not None)
-
-
-def _parts(name: str) -> list[str]:
-    return name.replace("\\", "/").split("/")  # some Windows programs write backslashes
-
-
-def _unpack_entries(opened: zipfile.ZipFile, entries: list[zipfile.ZipInfo], folder: Path, archive: Path) -> None:
-    if len({tuple(_parts(info.filename)[:-1]) for info in entries}) > 1:
-        raise ContextError(f"{archive} holds more than one context: give one with a single folder. Nothing was imported.")
-    total = 0
-    for info in entries:
-        name = _parts(info.filename)[-1]
-        limit = MAX_MANIFEST_BYTES if name == MANIFEST else MAX_FILE_BYTES
-        with opened.open(info) as stream:
-            content = stream.read(limit + 1)
-        total += len(content)
-        if len(content) > limit or total > MAX_BYTES:
-            raise ContextError(f"{archive} unpacks to more than a context can hold ({name}): nothing was imported.")
-        if name != MANIFEST:
-            check_png(content, name.partition("_")[0], f"{archive}: {name}")
-        (folder / name).write_bytes(content)
-    if not any(info.filename.endswith(".png") for info in entries):
-        raise ContextError(f"{archive} holds no image_N.png and mask_N.png: nothing was imported.")
-
-
-def pack(archive: Path, examples: Sequence[Example], scratch: Path) -> None:
-    """Writes a zip with ``image_N.png``, ``mask_N.png`` and the manifest; atomic. ``scratch``: an empty folder to work in."""
-    lines, names = [], []
-    for number, example in enumerate(examples):
-        pixels = example.pixels
-        names += [path.name for path in write_pixels(scratch, str(number), pixels)]
-        parts = {"mask": pixels.mask is not None, "prompts": pixels.prompts is not None}
-        lines.append(json.dumps({**example.facts(), "number": number, **parts}))
-    with replacing(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as opened:
-        opened.writestr(MANIFEST, manifest(lines, NUMBERED_VERSION))
-        for name in names:
-            opened.write(scratch / name, name)

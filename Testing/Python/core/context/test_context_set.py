@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 from MultiverSegLib.core.context import files as context_files
+from MultiverSegLib.core.context import zips
 from MultiverSegLib.core.context.context_set import ContextSet, Example
 from MultiverSegLib.core.errors import ContextError
 from MultiverSegLib.core.imaging import ImageSettings
@@ -298,9 +299,9 @@ def test_import_refuses_bombs(tmp_path, monkeypatch):
     refused(
         tmp_path, {"image_0.png": picture(tmp_path, np.zeros((128, 128))), "mask_0.png": png(128, 128) + bytes(50_000_000)}, "more than"
     )
-    monkeypatch.setattr(context_files, "MAX_BYTES", 1000)
+    monkeypatch.setattr(zips, "MAX_BYTES", 1000)
     refused(tmp_path, {f"image_{i}.png": png(128, 128) + bytes(500) for i in range(9)}, "more than")
-    monkeypatch.setattr(context_files, "MAX_FILES", 5)
+    monkeypatch.setattr(zips, "MAX_FILES", 5)
     refused(tmp_path, {f"{i}.txt": b"" for i in range(6)}, "more than 5")
 
 
