@@ -2,7 +2,8 @@
 
 loop: small generated volumes worked through with the panel's own button, proposals made in the background all the while: seconds a case, memory
 and nodes. opening: cases of 512 x 512 x 300 voxels, not read before (cold) and read ahead with their proposal (warm), and how long working ahead
-ever keeps the main thread.
+ever keeps the main thread. work: report, export and existing labels of cases of 256 x 256 x 120 voxels, and accepting their proposals from the page:
+how long each of them ever keeps the main thread.
 """
 
 from __future__ import annotations
@@ -203,6 +204,53 @@ def opening(folder: Path, model: str) -> dict:
     return result
 
 
+def work(folder: Path, model: str) -> dict:
+    """Six cases: two are painted and accepted, four get proposals that are accepted from the page."""
+    bench = PanelBench(folder, 6, (120, 256, 256), (0.9, 0.9, 1.5), model)
+    cohort, tasks = bench.cohort, bench.cohort.tasks
+    bench.open()
+    for number in range(2):
+        bench.masks[number] = _ball((120, 256, 256), np.array((60, 128, 128)), (24.0, 51.0, 51.0))
+        bench.paint(number)
+        cohort.accept_button.click()
+    bench.heartbeat(lambda: _all_made(cohort.ahead.background), 300)
+    cohort.ahead.background.kind = ""
+    record = cohort.desk.cohort
+    for case in record.cases[:2]:
+        record.record("labels", case=case.id, labels=[{"structure": "ball", "path": f"segmentations/{case.id}.seg.nrrd"}])
+    import qt
+
+    steps: list[float] = []
+    _timed(tasks, "_go_on", steps)
+    cohort.proposals.button.click()
+    bench.heartbeat(lambda: cohort.proposals._making is None, 60)
+    cohort.proposals.list.selectAll()
+    actions, export = cohort.cohort_actions, cohort.cohort_actions.export
+    for row in range(export.formats.count):
+        export.formats.item(row).setCheckState(qt.Qt.Checked if row != 2 else qt.Qt.Unchecked)
+    bench.host.dialogs.answers.append(str(folder / "out"))
+    found = {}
+    for name, action in (
+        ("accepting 4 proposals", cohort.proposals.accept_button.click),
+        ("existing labels of 2 cases", actions.labels_button.click),
+        ("export in 4 formats", export.write_button.click),
+        ("report", actions.report_button.click),
+    ):
+        steps.clear()
+        started = time.perf_counter()
+        action()
+        assert tasks.busy, cohort.message.text
+        gaps = bench.heartbeat(lambda: not tasks.busy, 600)
+        found[name] = {
+            "seconds": round(time.perf_counter() - started, 1),
+            "longest_steps_ms": [round(step, 1) for step in sorted(steps, reverse=True)[:4]],
+            "main_thread_gaps_ms": [round(gap) for gap in gaps[:4]],
+        }
+        print(f"{name}: {found[name]}, {cohort.outcome.label.text}", file=sys.stderr, flush=True)
+    bench.close()
+    return {"volume": [256, 256, 120], **found}
+
+
 def _all_made(background) -> bool:
     standing = background.standing()
     return not background.busy and standing.done + len(standing.failed) == standing.total > 0
@@ -210,7 +258,7 @@ def _all_made(background) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", action="append", choices=("loop", "opening"))
+    parser.add_argument("--part", action="append", choices=("loop", "opening", "work"))
     parser.add_argument("--cases", type=int, default=500, help="cases of the loop")
     parser.add_argument("--ahead", choices=("slice", "volume", "off"), default="slice", help="what the loop predicts in the background")
     parser.add_argument("--model", default="compact")
@@ -218,9 +266,10 @@ def main() -> None:
     for part in arguments.part or ("opening", "loop"):
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            result = (
-                opening(folder, arguments.model) if part == "opening" else loop(folder, arguments.cases, arguments.model, arguments.ahead)
-            )
+            if part == "loop":
+                result = loop(folder, arguments.cases, arguments.model, arguments.ahead)
+            else:
+                result = {"opening": opening, "work": work}[part](folder, arguments.model)
         print(json.dumps({part: result}, indent=1), flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from ...mrml.plain_segments import PlainSegment, read_plain_segments
 from ...mrml.plain_volume import PlainVolume
 from ..store.cohort import Cohort
 from ..store.records import ACCEPTED, Structure
-from ..work.case_nodes import read_source
+from ..work.case_nodes import plain_volume
 from ..work.recorder import restored_masks
 
 
@@ -20,7 +21,7 @@ class CaseResult:
     """A case that has a result. Its files are read when a format first asks for them.
 
     Args:
-        volume: the case's voxels, where they are in the scene; None: they are read from the case's file.
+        volumes: the voxels of cases that are in the scene, for a thread (see ``case_nodes.plain_volume``).
 
     Attributes:
         cohort, case_id: whose result it is.
@@ -30,11 +31,12 @@ class CaseResult:
         CohortError: there is no such case, or it has no result yet.
     """
 
-    def __init__(self, cohort: Cohort, case_id: str, volume: PlainVolume | None = None) -> None:
+    def __init__(self, cohort: Cohort, case_id: str, volumes: Mapping[str, PlainVolume] | None = None) -> None:
         self.cohort = cohort
         self.case_id = cohort.case(case_id).id
         self.saved = cohort.segmentation_path(case_id)
-        self._volume = volume
+        self._volumes = volumes
+        self._volume: PlainVolume | None = None
         self._segments: list[PlainSegment] | None = None
         self._masks: list[tuple[Structure, np.ndarray]] | None = None
         if not self.saved.is_file():
@@ -48,8 +50,7 @@ class CaseResult:
             CohortError, VolumeError: it can't be read.
         """
         if self._volume is None:
-            source = self.cohort.case(self.case_id).volume
-            self._volume = read_source(source, self.cohort.resolve(source.path), self.case_id)
+            self._volume = plain_volume(self.cohort, self.cohort.case(self.case_id), self._volumes)
         return self._volume
 
     @property

@@ -18,7 +18,6 @@ from ...mrml import paths
 from ...mrml.plain_volume import PlainVolume
 from ..store.cohort import Cohort
 from ..store.records import ACCEPTED
-from ..work.case_nodes import plain_of_scene
 from .case_result import CaseResult
 from .formats import FORMATS
 
@@ -69,13 +68,7 @@ def export_case(cohort: Cohort, case_id: str, folder: Path | str, format: str = 
         CohortError: unknown format, no result, or the format can't hold or write it (not from DICOM, a package is missing, no rights ...).
     """
     write = FORMATS.get(format).run
-    return write(CaseResult(cohort, case_id, _of_scene(cohort, case_id)), paths.absolute(folder, CohortError))
-
-
-def _of_scene(cohort: Cohort, case_id: str) -> PlainVolume | None:
-    """The voxels of a case that is in the scene (main thread); None of others."""
-    case = cohort.case(case_id)
-    return plain_of_scene(case) if case.volume.kind == "scene" else None
+    return write(CaseResult(cohort, case_id), paths.absolute(folder, CohortError))
 
 
 def export_cohort(
@@ -147,7 +140,7 @@ def _export_one(
     """Writes one case in all formats and notes in ``done`` what came of it; its files are read once."""
     reasons: list[str] = []
     try:
-        result = CaseResult(cohort, case_id, _of_scene(cohort, case_id) if volumes is None else volumes.get(case_id))
+        result = CaseResult(cohort, case_id, volumes)
     except MultiverSegError as error:
         done.left_out[case_id] = str(error)
         return

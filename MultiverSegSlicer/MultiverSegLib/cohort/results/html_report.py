@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ class Overlay:
     """A slice and what lies on it; all arrays [row, col] on one grid, coordinates (row, col) with pixel centres at integers.
 
     ``outlines`` are masks by name ("result", "reference"); ``positive`` and ``negative`` are clicks, shape (n, 2); ``scribbles`` are
-    (points (n, 2), is positive); ``boxes`` are (top, left, bottom, right). ``pixel_mm`` is the size of a pixel (row, col).
+    (points (n, 2), is positive); ``boxes`` are (top, left, bottom, right). ``pixel_mm`` is the size of a pixel (row, col). ``png``: the picture,
+    where it is drawn already.
     """
 
     image: np.ndarray
@@ -42,6 +43,11 @@ class Overlay:
     boxes: Sequence[tuple[float, float, float, float]] = ()
     pixel_mm: tuple[float, float] = (1.0, 1.0)
     caption: str = ""
+    png: bytes = b""
+
+    def drawn(self) -> Overlay:
+        """With its picture, where that is to be made earlier than the page."""
+        return replace(self, png=overlay_png(self))
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,10 @@ def write_report(path: str | Path, report: Report) -> Path:
 def render_report(report: Report) -> str:
     """The page as text. Raises MultiverSegError when jinja2 or matplotlib is missing."""
     template = page_template("report.html")
-    cases = [(case, [(overlay, base64.b64encode(overlay_png(overlay)).decode()) for overlay in case.overlays]) for case in report.cases]
+    cases = [
+        (case, [(overlay, base64.b64encode(overlay.png or overlay_png(overlay)).decode()) for overlay in case.overlays])
+        for case in report.cases
+    ]
     return template.render(
         report=report,
         plots=[(plot, plot_svg(plot)) for plot in report.plots],

@@ -21,7 +21,7 @@ from ...mrml.slice_plane import SlicePlane
 from ..store.cohort import Cohort
 from ..store.mask_delta import unpack_bits
 from ..store.records import ACCEPTED, NEEDS_REVIEW, Case, Source
-from ..work.case_nodes import plain_of_scene, read_source
+from ..work.case_nodes import plain_volume, read_source
 
 if TYPE_CHECKING:
     from ...mrml.plain_volume import PlainVolume
@@ -109,13 +109,16 @@ def is_proposal(case: Case, structure: str) -> bool:
     return bool(work.proposal) and not work.interactions and work.status != ACCEPTED and case.open
 
 
-def image_of(cohort: Cohort, row: Proposal) -> np.ndarray:
-    """``row.image``, also of a case that is in the scene; main thread.
+def image_of(cohort: Cohort, row: Proposal, volumes: Mapping[str, PlainVolume] | None = None) -> np.ndarray:
+    """``row.image``, also of a case that is in the scene.
+
+    Args:
+        volumes: see ``case_nodes.plain_volume``.
 
     Raises:
         VolumeError, CohortError: the volume is missing or unusable.
     """
-    return row.image(plain_of_scene(cohort.case(row.case)) if row.source.kind == "scene" else None)
+    return row.image(plain_volume(cohort, cohort.case(row.case), volumes) if row.plane else None)
 
 
 def _row(cohort: Cohort, case: Case, structure: str) -> Proposal:

@@ -1,4 +1,4 @@
-"""All proposals on one page to be looked through: proposals.html, one file in the report's style. Main thread.
+"""All proposals on one page to be looked through: proposals.html, one file in the report's style. Any thread; no node is touched.
 
 The page is static: marks that are made on it become a command, ``multiverseg cohort review``, which does what they say.
 """
@@ -9,10 +9,11 @@ import base64
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ...core.errors import MultiverSegError
+from ...mrml.plain_volume import PlainVolume
 from ..store.cohort import Cohort
 from ..store.files import write_atomically
 from .html_report import Overlay, ProposalCard, made_now, overlay_png, page_template
@@ -44,18 +45,21 @@ def write_proposals_page(cohort: Cohort, path: Path | str, cards: list[ProposalC
     return Path(path)
 
 
-def proposal_cards(cohort: Cohort, most: int | None = None) -> Iterator[ProposalCard]:
-    """The cards of the worst ``most`` (None: all) proposals, one after the other: most of the work, since their volumes are read and drawn."""
+def proposal_cards(cohort: Cohort, most: int | None = None, volumes: Mapping[str, PlainVolume] | None = None) -> Iterator[ProposalCard]:
+    """The cards of the worst ``most`` (None: all) proposals, one after the other: most of the work, since their volumes are read and drawn.
+
+    ``volumes``: see ``case_nodes.plain_volume``.
+    """
     for row in proposals(cohort)[:most]:
-        yield proposal_card(cohort, row)
+        yield proposal_card(cohort, row, volumes)
 
 
-def proposal_card(cohort: Cohort, row: Proposal) -> ProposalCard:
+def proposal_card(cohort: Cohort, row: Proposal, volumes: Mapping[str, PlainVolume] | None = None) -> ProposalCard:
     """The card of one proposal; where its volume can't be read, it says so in the picture's place."""
     several = len(cohort.structures) > 1
     picture = problem = ""
     try:
-        overlay = Overlay(image_of(cohort, row), {"proposal": row.outline})
+        overlay = Overlay(image_of(cohort, row, volumes), {"proposal": row.outline})
         picture = base64.b64encode(overlay_png(overlay)).decode()
     except MultiverSegError as error:
         problem = str(error)

@@ -1,11 +1,11 @@
-"""A cohort's report: report.html (pictures, curve, table), report.csv, and the methods paragraph for a paper. Main thread."""
+"""A cohort's report: report.html (pictures, curve, table), report.csv, and the methods paragraph for a paper. Any thread; no node is touched."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import numpy as np
 
 from ... import __version__
 from ...core.effort import SOURCE, estimated_seconds
-from ...core.errors import MultiverSegError
+from ...core.errors import Cancelled, MultiverSegError
 from ...core.notices import notice
 from ...core.prompts import Prompts
-from ...mrml import segments
-from ...mrml.masks import load_mask
+from ...mrml.masks import plain_mask
+from ...mrml.plain_volume import PlainVolume
 from ...mrml.slice_plane import SlicePlane
 from ..store.cohort import Cohort
 from ..store.cohort_contexts import Contexts
@@ -26,7 +26,7 @@ from ..store.files import write_atomically
 from ..store.order import progress
 from ..store.records import ACCEPTED, SKIPPED, TODO, Case, Work
 from ..store.reviewing import own_work
-from ..work.case_nodes import load_source
+from ..work.case_nodes import plain_volume
 from .html_report import Curve, Overlay, Plot, ProposalCard, Report, ReportCase, write_report
 from .proposals import proposals
 from .proposals_page import proposal_cards
@@ -46,20 +46,35 @@ _PROPOSALS = 24
 
 
 def write_cohort_report(
-    cohort: Cohort, folder: Path | str, cases: list[ReportCase] | None = None, cards: list[ProposalCard] | None = None
+    cohort: Cohort,
+    folder: Path | str,
+    progress: Callable[[str, int, int], None] = lambda case, done, total: None,
+    cancel: Callable[[], bool] = lambda: False,
+    volumes: Mapping[str, PlainVolume] | None = None,
 ) -> list[Path]:
     """Writes report.html, report.csv and methods.txt into ``folder`` and gives their paths.
 
     Args:
-        cases, cards: what ``report_cases`` and ``proposal_cards`` gave, where that was done before, one by one.
+        progress: called before each case (or proposal) with its id, the number of those done and that of all.
+        cancel: asked before each; once it says yes, nothing is written.
+        volumes: the voxels of cases that are in the scene, for a thread (see ``case_nodes.plain_volume``).
 
     Raises:
+        Cancelled: ``cancel`` said so.
         MultiverSegError: nothing was done yet, or jinja2 or matplotlib is missing.
         CohortError: the folder can't be written.
     """
     if not any(work.touched or work.status == ACCEPTED for case in cohort.cases for work in case.works.values()):
         raise MultiverSegError("Nothing was done in this cohort yet: there is nothing to report.")
-    folder = Path(folder)
+    folder, total = Path(folder), len(cohort.cases) + min(_PROPOSALS, len(proposals(cohort)))
+    cases: list[ReportCase] = []
+    cards: list[ProposalCard] = []
+    for made, parts in ((cases, report_cases(cohort, volumes)), (cards, proposal_cards(cohort, _PROPOSALS, volumes))):
+        for part in parts:
+            if cancel():
+                raise Cancelled("Cancelled.")
+            made.append(part)
+            progress(part.case if isinstance(part, ProposalCard) else part.name, len(cases) + len(cards), total)
     write_atomically(folder / "report.csv", table_csv(cohort))
     write_atomically(folder / "methods.txt", methods_paragraph(cohort) + "\n")
     return [write_report(folder / "report.html", build_report(cohort, cases, cards)), folder / "report.csv", folder / "methods.txt"]
@@ -70,10 +85,10 @@ def limits(cohort: Cohort) -> str:
     return LIMITS.format(checked=_CHECKED if any(case.approved for case in cohort.cases) else _UNCHECKED)
 
 
-def report_cases(cohort: Cohort) -> Iterator[ReportCase]:
-    """The page's rows, one after the other: most of the work, since their pictures are drawn."""
+def report_cases(cohort: Cohort, volumes: Mapping[str, PlainVolume] | None = None) -> Iterator[ReportCase]:
+    """The page's rows, one after the other: most of the work, since their pictures are drawn. ``volumes``: see ``write_cohort_report``."""
     for number, case in enumerate(_in_order(cohort)):
-        yield _report_case(cohort, case, number < _PICTURES)
+        yield _report_case(cohort, case, number < _PICTURES, volumes)
 
 
 def build_report(cohort: Cohort, cases: list[ReportCase] | None = None, cards: list[ProposalCard] | None = None) -> Report:
@@ -302,7 +317,7 @@ def _in_order(cohort: Cohort) -> list[Case]:
     return accepted + [c for c in cohort.cases if c.status != ACCEPTED]
 
 
-def _report_case(cohort: Cohort, case: Case, with_pictures: bool) -> ReportCase:
+def _report_case(cohort: Cohort, case: Case, with_pictures: bool, volumes: Mapping[str, PlainVolume] | None) -> ReportCase:
     values: dict[str, Any] = {"status": _state(case)}
     for structure in cohort.structures:
         w, prefix = case.work(structure.name), f"{structure.name}: " if len(cohort.structures) > 1 else ""
@@ -320,33 +335,26 @@ def _report_case(cohort: Cohort, case: Case, with_pictures: bool) -> ReportCase:
         values["approved"] = (case.approved_by or "yes") if case.approved else ""
     values["active s"] = f"{case.active_seconds:.0f}" if case.active_seconds else ""
     values["note"] = case.note
-    return ReportCase(case.id, values, _pictures(cohort, case) if with_pictures else ())
+    return ReportCase(case.id, values, _pictures(cohort, case, volumes) if with_pictures else ())
 
 
-def _pictures(cohort: Cohort, case: Case) -> list[Overlay]:
+def _pictures(cohort: Cohort, case: Case, volumes: Mapping[str, PlainVolume] | None) -> list[Overlay]:
     """The accepted max slice of each structure with its prompts; none where the files are gone."""
     done = [s for s in cohort.structures if case.work(s.name).status == ACCEPTED and not case.work(s.name).absent]
     if not done:
         return []
     try:
-        volume, loaded = load_source(cohort, case)
+        volume = plain_volume(cohort, case, volumes)
+        return [_picture(cohort, case, structure, volume).drawn() for structure in done]
     except MultiverSegError as error:
         notice(f"The report has no picture of case {case.id}: {error}")
         return []
-    try:
-        return [_picture(cohort, case, structure, volume) for structure in done]
-    except MultiverSegError as error:
-        notice(f"The report has no picture of case {case.id}: {error}")
-        return []
-    finally:
-        if loaded:
-            segments.remove_node(volume)
 
 
 def _picture(cohort: Cohort, case: Case, structure: Any, volume: Any) -> Overlay:
     from ..work.labels_to_context import example_of_mask
 
-    example = example_of_mask(volume, load_mask(volume, cohort.segmentation_path(case.id), structure=structure.name), structure, case.id)
+    example = example_of_mask(volume, plain_mask(volume, cohort.segmentation_path(case.id), structure=structure.name), structure, case.id)
     plane = SlicePlane(example.grid_to_ras, _thickness(example.grid_to_ras, volume))
     outlines = {"result": example.mask > 0}
     events = list(cohort.journal.events(case=case.id))

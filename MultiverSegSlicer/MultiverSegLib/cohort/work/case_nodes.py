@@ -91,6 +91,23 @@ def scene_volumes(cohort: Cohort, cases: Iterable[str]) -> dict[str, PlainVolume
     return found
 
 
+def plain_volume(cohort: Cohort, case: Case, volumes: Mapping[str, PlainVolume] | None = None) -> PlainVolume:
+    """A case's voxels without loading a node.
+
+    Args:
+        volumes: those of the cases that are in the scene (``scene_volumes``), for a thread; None: this is the main thread.
+
+    Raises:
+        VolumeError: missing or unusable.
+        CohortError: not in this scene, or no such frame.
+    """
+    if volumes is not None and case.id in volumes:
+        return volumes[case.id]
+    if case.volume.kind == "scene" and volumes is None:
+        return plain_of_scene(case)
+    return read_source(case.volume, cohort.resolve(case.volume.path), case.id)
+
+
 def _plain_frame(path: Path, frame: int, name: str) -> PlainVolume:
     """One frame of a sequence file: the frames are its values per voxel, or its fourth dimension."""
     import SimpleITK as sitk

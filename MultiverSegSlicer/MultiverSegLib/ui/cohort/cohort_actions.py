@@ -7,10 +7,14 @@ from slicer.i18n import tr as _
 
 from ...cohort.sources.files import cases_from_folder
 from ...cohort.sources.keeping import add_cases, relink
-from ...cohort.work.labels_to_context import Taken, labels_to_context
+from ...cohort.store.noticing import keep
+from ...cohort.work.case_nodes import scene_volumes
+from ...cohort.work.labels_to_context import Taken, example_from_files, labels_to_context, take_example
 from ...core.errors import CohortError, MultiverSegError
+from ...core.notices import notice, withheld
+from ...mrml.plain_segments import reads_plain
 from ..shared.widgets import button
-from .long_work import InThread, Steps, Told
+from .long_work import InThread, Progress, Steps, Told
 from .results_actions import ExportBox, start_report
 
 
@@ -115,13 +119,27 @@ class CohortActions:
 
 
 def _taking(cohort, contexts, structure: str, cases: list[str]) -> Steps:
-    taken = Taken()
-    for number, case in enumerate(cases):
-        yield Told(_("Reading the label of {case}").format(case=case), number, len(cases))
+    """Volumes and labels are read in a thread."""
+    taken, record, voxels = Taken(), cohort.structure(structure), scene_volumes(cohort, cases)
+
+    def work(progress: Progress, case):
+        with withheld() as told:
+            return example_from_files(cohort, case, record, voxels), told
+
+    for number, case in enumerate(map(cohort.case, cases)):
+        yield Told(_("Reading the label of {case}").format(case=case.id), number, len(cases))
         try:
-            taken.cases += labels_to_context(cohort, structure, [case], contexts).cases
+            if all(reads_plain(label.path) for label in case.labels if label.structure == structure):
+                example, told = yield InThread(lambda progress, case=case: work(progress, case))
+                for text in told:
+                    notice(text)
+                keep(cohort, told, case.id)
+                take_example(cohort, contexts, structure, case.id, example)
+            else:
+                labels_to_context(cohort, structure, [case.id], contexts)
+            taken.cases.append(case.id)
         except MultiverSegError as error:
-            taken.left_out[case] = str(error)
+            taken.left_out[case.id] = str(error)
     return taken
 
 

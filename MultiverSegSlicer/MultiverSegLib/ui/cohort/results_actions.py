@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from ...cohort.results.export import export_cohort, to_export
 from ...cohort.results.formats import FORMATS
-from ...cohort.results.report import report_cases, write_cohort_report
+from ...cohort.results.report import write_cohort_report
 from ...cohort.results.requirements import REPORT, missing, requirements
 from ...cohort.store.cohort import Cohort
 from ...cohort.work.case_nodes import scene_volumes
@@ -17,7 +17,7 @@ from ...core.errors import CohortError
 from ...core.notices import notice, withheld
 from ..shared import packages
 from ..shared.widgets import button, combo, described
-from .long_work import InThread, Progress, Steps, Told
+from .long_work import InThread, Progress, Steps
 
 _ALL, _ONE = "all", "one"
 
@@ -107,11 +107,21 @@ def start_report(owner) -> None:
 
 
 def _reporting(cohort) -> Steps:
-    rows, total = [], len(cohort.cases)
-    for row in report_cases(cohort):
-        rows.append(row)
-        yield Told(_("Drawing the report: {case}").format(case=row.name), len(rows), total)
-    return write_cohort_report(cohort, cohort.folder, rows)
+    """Reading, drawing and writing are done in a thread, which reads the cohort anew."""
+    voxels, text = scene_volumes(cohort, [case.id for case in cohort.cases]), _("Drawing the report: {case}")
+
+    def work(progress: Progress):
+        with withheld() as told, Cohort.open(cohort.folder, read_only=True) as own:
+
+            def tell(case: str, done: int, total: int) -> None:
+                progress.tell(text.format(case=case), done, total)
+
+            return write_cohort_report(own, own.folder, tell, progress.stopped, voxels), told
+
+    files, told = yield InThread(work)
+    for line in told:
+        notice(line)
+    return files
 
 
 def _reported(owner, files: list[Path]) -> None:

@@ -1,14 +1,20 @@
 """A whole export: what was written, what was left out and why, its progress, and what is kept when it is cancelled."""
 
 import logging
+import threading
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 from MultiverSegLib.cohort.results.export import export_cohort
+from MultiverSegLib.cohort.results.report import write_cohort_report
 from MultiverSegLib.cohort.results.requirements import missing, requirements
 from MultiverSegLib.cohort.sources.files import cases_from_folder
 from MultiverSegLib.cohort.store.cohort import Cohort
-from MultiverSegLib.cohort.store.records import Structure
+from MultiverSegLib.cohort.store.records import Case, Source, Structure
+from MultiverSegLib.cohort.work.case_nodes import scene_volumes
 from MultiverSegLib.core.errors import CohortError
+from MultiverSegLib.mrml.volume_files import load_volume
 
 from ..volumes import ellipsoid, write_cohort_files
 from .accepting import accept
@@ -60,3 +66,29 @@ def test_requirements_are_those_of_the_formats():
     assert missing(["numpy>=1.2", "no-such-package-of-anybody>=1", "numpy>=99"]) == ["no-such-package-of-anybody>=1", "numpy>=99"]
     with pytest.raises(CohortError, match="Unknown export format"):
         requirements("jpeg")
+
+
+def test_a_case_of_the_scene_is_exported_and_reported_in_a_thread(host, tmp_path):
+    """The thread gets the voxels; it looks for nothing in the scene."""
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "data/images/p0.nrrd"
+    write_cohort_files(tmp_path / "data", 1)
+    node = load_volume(path, "CT")
+    case = Case("ct", Source("scene", node.GetID()), name="CT")
+    with Cohort.create(tmp_path / "cohort", [case], [Structure.numbered("big", 0)]) as cohort:
+        accept(cohort, "ct", {"big": ellipsoid(0)[1] != 0})
+        voxels, found = scene_volumes(cohort, ["ct"]), []
+
+        def work():
+            with Cohort.open(cohort.folder, read_only=True) as own:
+                found.append(export_cohort(own, tmp_path / "out", ["nifti", "stl"], volumes=voxels))
+                found.append(write_cohort_report(own, tmp_path / "report", volumes=voxels))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert [file.name for file in found[0].files] == ["ct.nii.gz", "ct.big.stl"]
+    label = sitk.ReadImage(str(tmp_path / "out/ct.nii.gz"))
+    assert np.array_equal(sitk.GetArrayFromImage(label) != 0, ellipsoid(0)[1] != 0)
+    assert np.allclose(label.GetOrigin(), sitk.ReadImage(str(path)).GetOrigin())
+    assert "data:image/png" in (tmp_path / "report/report.html").read_text(encoding="utf-8")

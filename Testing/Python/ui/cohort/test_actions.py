@@ -171,3 +171,18 @@ def test_the_sample_cohort_begins_in_a_folder_of_the_users(study, tmp_path):  # 
     assert cohort is not None, study.cohort.message.text
     assert len(cohort.cases) == 20 and all(case.labels for case in cohort.cases) and cohort.structure().axis == "coronal"
     assert cohort.folder == tmp_path / "sample" and not shelf.sample_button.isVisibleTo(study.panel.widget)
+
+
+def test_report_labels_and_export_bring_no_node_into_the_scene(begun, tmp_path):
+    pytest.importorskip("matplotlib")
+    slicer, added = begun.slicer, []
+    tag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, lambda *event: added.append(event))
+    actions = begun.cohort.cohort_actions
+    try:
+        for step in (actions.report_button, actions.labels_button, actions.export.write_button):
+            begun.host.dialogs.answers.append(str(tmp_path / "out"))
+            step.click()
+            done(begun)
+    finally:
+        slicer.mrmlScene.RemoveObserver(tag)
+    assert added == [] and (begun.folder / "report.html").is_file() and (tmp_path / "out" / "p0.nii.gz").is_file()
