@@ -20,6 +20,7 @@ from ..engine.make_example import example_of
 from ..engine.slice_session import SliceSession
 from ..mrml import prompt_tags, segments
 from ..mrml.slice_plane import SlicePlane
+from ..mrml.terminologies import codes_of, entry_of
 from ..mrml.volume_files import load_volume
 from ..mrml.volumes import ijk_to_ras
 from .shared import options, torch_setup
@@ -219,6 +220,12 @@ class SelfTests(unittest.TestCase):
         truth = plane.sample_segment(reference, reference_id) >= 0.5
         self.assertGreater(dice(prediction.mask(), truth), 0.5)
         self.assertGreater(segments.get_segment(segmentation, segment_id, volume).sum(), 0)
+
+    def test_a_structure_is_known_to_slicers_terminologies(self) -> None:
+        if not hasattr(slicer.modules, "terminologies"):
+            self.skipTest("Slicer's lists are not here")
+        self.assertEqual(codes_of(entry_of("Liver"))[1], ("10200004", "SCT", "Liver"))
+        self.assertIn("7771000", entry_of("left kidney"))
 
     def test_a_click_corrects_and_undo_takes_it_back(self) -> None:
         predictor, context = self.predictor(), self.context(2)

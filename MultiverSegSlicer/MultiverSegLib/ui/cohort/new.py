@@ -13,16 +13,13 @@ from ...cohort.sources.scene import cases_from_scene, cases_from_sequence, cases
 from ...cohort.sources.tables import cases_from_csv
 from ...cohort.store.cohort import Cohort
 from ...cohort.store.noticing import keep
-from ...cohort.store.records import Structure
 from ...core.errors import CohortError
 from ...core.notices import noticed
-from ...core.resources import resource_path
+from ...core.sample_cohorts import SAMPLE_COHORTS
 from ...mrml.masks import EVERY_LABEL
 from ..shared import settings
 from .structures import named
 
-#: What the sample volumes show.
-SAMPLE_STRUCTURE = "hippocampus"
 #: Kind of source -> what it is called.
 SOURCES = {
     "folder": "folder",
@@ -64,17 +61,22 @@ def new_cohort(parent, kind: str, axis: str) -> Cohort | None:
 
 
 def sample_cohort(parent) -> Cohort | None:
-    """A cohort of the volumes that come with the extension, in a folder that is asked for; None if the person gave up.
+    """A cohort of volumes that come with the extension, in a folder that is asked for; None if the person gave up.
 
     Raises:
         CohortError: the folder is in use.
     """
+    samples = {_(sample.title): sample for sample in SAMPLE_COHORTS.values()}
+    # nothing is chosen at first, since a cancelled dialog gives the first entry
+    title = str(qt.QInputDialog.getItem(parent, _("Sample cohort"), _("Volumes"), ["", *samples], 0, False) or "")
+    if title not in samples:
+        return None
+    sample = samples[title]
     folder = str(qt.QFileDialog.getExistingDirectory(parent, _("Empty folder for the cohort and its results"), "") or "")
     if not folder:
         return None
-    cases = cases_from_folder(resource_path("SampleCohort"), folder, [SAMPLE_STRUCTURE], value=EVERY_LABEL)
-    structure = Structure.numbered(SAMPLE_STRUCTURE, 0, "coronal")
-    return Cohort.create(folder, cases, [structure], settings={"model": settings.value("Model")})
+    cases = cases_from_folder(sample.path, folder, [sample.structure], value=EVERY_LABEL)
+    return Cohort.create(folder, cases, named(sample.structure, sample.axis), settings={"model": settings.value("Model")})
 
 
 def _origin(parent, kind: str) -> str | int | None:

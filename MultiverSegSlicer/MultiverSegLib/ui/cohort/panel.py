@@ -201,7 +201,7 @@ class CohortPanel:
     def _line(self) -> str:
         cohort = self.desk.cohort
         if cohort is None:
-            return _("No cohort is open: open one, begin one of your volumes, or try the sample cohort.")
+            return _("No cohort is open: open one, begin one of your volumes, or try a sample cohort.")
         if cohort.read_only:
             text = _("Read only: held by {holder}. {progress}").format(holder=cohort.holder or _("nobody"), progress=progress(cohort.state))
             return text + " " + _("If nobody works on it any more, delete its file cohort.lock.") if cohort.holder else text

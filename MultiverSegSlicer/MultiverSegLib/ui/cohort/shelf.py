@@ -28,7 +28,7 @@ class Shelf:
             row.addWidget(widget)
         layout.addLayout(row)
         self.sample_button = button(
-            _("Try the sample cohort…"),
+            _("Try a sample cohort…"),
             _("Begin a cohort of the 20 small MRI volumes that come with the extension, in an empty folder of yours."),
             _("Begin the sample cohort"),
         )

@@ -10,13 +10,25 @@ from slicer.i18n import tr as _
 from ...cohort.store.records import ACCEPTED, Structure, to_json
 from ...core.errors import CohortError
 from ...core.grid import ANATOMICAL
+from ...mrml.terminologies import codes_of, entry_of
 from ..shared.widgets import button, choose, combo, described
 
 
 def named(text: str, axis: str, first: int = 0) -> list[Structure]:
-    """Structures of names divided by commas, with the colours of their places in the cohort (``first``: of the first one)."""
+    """Structures of names divided by commas, with the colours of their places in the cohort (``first``: of the first one) and the standard codes
+    that Slicer's lists have for just these names."""
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    return [Structure.numbered(name, first + n, axis) for n, name in enumerate(names)]
+    return [replace(Structure.numbered(name, first + n, axis), terminology=entry_of(name)) for n, name in enumerate(names)]
+
+
+def _code(structure: Structure) -> str:
+    """What of the structure's standard code is shown beside its name."""
+    if not structure.terminology:
+        return _("No standard code: exports call it tissue. A code can be chosen for its segment in the Segment Editor's table.")
+    value, scheme, meaning = codes_of(structure.terminology)[1]
+    return _("Exported as {meaning} ({scheme} {value}); another code can be chosen for its segment in the Segment Editor's table.").format(
+        meaning=meaning, scheme=scheme, value=value
+    )
 
 
 class StructuresBox:
@@ -53,8 +65,9 @@ class StructuresBox:
         names = [structure.name for structure in cohort.structures] if cohort is not None else []
         if [self.box.itemData(n) for n in range(self.box.count)] != names:
             self.box.clear()
-            for name in names:
+            for number, name in enumerate(names):
                 self.box.addItem(name, name)
+                self.box.setItemData(number, _code(cohort.structure(name)), qt.Qt.ToolTipRole)
         writable = cohort is not None and not cohort.read_only
         self.box.enabled = cohort is not None
         for widget in (self.color, self.add):

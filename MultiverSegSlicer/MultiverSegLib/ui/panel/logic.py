@@ -16,6 +16,7 @@ from ...mrml.axes import array_axis, axis_number, slices_of_prompts, voxel_axis
 from ...mrml.labelmaps import segment_voxels
 from ...mrml.prompt_markups import prompts_from_markups
 from ...mrml.slice_plane import SlicePlane
+from ...mrml.terminologies import entry_of
 from ...mrml.volumes import dimensions_of, ijk_to_ras
 
 
@@ -34,7 +35,7 @@ class ModuleLogic:
     def new_segmentation(self, volume: Any, structure: str = "") -> Any:
         """A segmentation for ``volume`` with one segment, in the same subject-hierarchy folder as the volume."""
         node = segments.new_segmentation(volume, f"{volume.GetName()} segmentation")
-        segments.add_segment(node, structure or UNNAMED)
+        segments.add_segment(node, structure or UNNAMED, terminology=entry_of(structure) or None)
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         if hierarchy is not None:
             item, volume_item = hierarchy.GetItemByDataNode(node), hierarchy.GetItemByDataNode(volume)
@@ -62,6 +63,8 @@ class ModuleLogic:
         voxels = segment_voxels(segmentation, segment_id)
         if voxels is None or not (voxels.array == voxels.label).any():
             segment.SetName(structure)
+            if entry := entry_of(structure):
+                segment.SetTerminology(entry)
 
     def show_only(self, segmentation: Any, before: Any) -> None:
         """Hide the segmentation worked on before, which lies over the same place of another volume."""

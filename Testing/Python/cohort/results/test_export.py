@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from MultiverSegLib.cohort.results.export import export_case, export_cohort
-from MultiverSegLib.cohort.results.formats.source_images import terminology_codes
 from MultiverSegLib.cohort.sources.files import cases_from_folder
 from MultiverSegLib.cohort.store.cohort import Cohort
 from MultiverSegLib.cohort.store.records import Structure
 from MultiverSegLib.core.errors import CohortError
+from MultiverSegLib.mrml.terminologies import codes_of
 
 from ..volumes import SHAPE, SPACING, ellipsoid, write_cohort_files
 from .accepting import accept
@@ -146,9 +146,9 @@ def test_dicom_seg_refers_to_its_series_and_holds_the_voxels(dicom_seg, tmp_path
 
 
 def test_terminology():
-    assert terminology_codes("") == (("85756007", "SCT", "Tissue"),) * 2
-    assert terminology_codes("list~SCT^1^A~SCT^2^B~^^~~^^~^^") == (("1", "SCT", "A"), ("2", "SCT", "B"))
-    assert terminology_codes("list~SCT^1^A~~") == (("1", "SCT", "A"), ("85756007", "SCT", "Tissue"))
+    assert codes_of("") == (("85756007", "SCT", "Tissue"),) * 2
+    assert codes_of("list~SCT^1^A~SCT^2^B~^^~~^^~^^") == (("1", "SCT", "A"), ("2", "SCT", "B"))
+    assert codes_of("list~SCT^1^A~~") == (("1", "SCT", "A"), ("85756007", "SCT", "Tissue"))
 
 
 @pytest.mark.parametrize("format", ["stl", "obj", "nifti", "seg.nrrd"])

@@ -159,17 +159,24 @@ def test_a_confidence_is_marked_beside_the_accepted_ones(slicer_host):
     assert "0.60" in marks[0].tip and marks[0].word == "lower than usual"
 
 
-def test_the_sample_cohort_begins_in_a_folder_of_the_users(study, tmp_path):  # noqa: F811
+@pytest.mark.parametrize(
+    "title, structure, axis", [("Hippocampus MRI", "hippocampus", "coronal"), ("Heart cine MRI", "left ventricle", "axial")]
+)
+def test_a_sample_cohort_begins_in_a_folder_of_the_users(study, tmp_path, title, structure, axis):  # noqa: F811
     shelf = study.cohort.shelf
     study.panel.ui.cohortCollapsibleButton.collapsed = False
     assert shelf.sample_button.isVisibleTo(study.panel.widget) and "sample cohort" in study.cohort.message.text
     shelf.sample_button.click()
+    assert study.cohort.desk.cohort is None, "no cohort was chosen"
+    study.host.dialogs.answers.append(title)
+    shelf.sample_button.click()
     assert study.cohort.desk.cohort is None, "no folder was chosen"
-    study.host.dialogs.answers.append(str(tmp_path / "sample"))
+    study.host.dialogs.answers += [title, str(tmp_path / "sample")]
     shelf.sample_button.click()
     cohort = study.cohort.desk.cohort
     assert cohort is not None, study.cohort.message.text
-    assert len(cohort.cases) == 20 and all(case.labels for case in cohort.cases) and cohort.structure().axis == "coronal"
+    assert len(cohort.cases) == 20 and all(case.labels for case in cohort.cases) and cohort.structure().axis == axis
+    assert cohort.structure().name == structure
     assert cohort.folder == tmp_path / "sample" and not shelf.sample_button.isVisibleTo(study.panel.widget)
 
 

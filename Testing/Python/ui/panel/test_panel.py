@@ -91,6 +91,7 @@ def test_a_broken_torch_is_diagnosed_whatever_it_raises(bench):
 
 
 def test_predicting_without_torch_says_where_to_get_it(opened):
+    opened.service.close()  # the predictor that the bench handed in needs no PyTorch; the chosen model's does
     with opened.host.torch("missing"):
         opened.red.click(CENTRE)
         opened.host.process_events(0.05)

@@ -11,10 +11,11 @@ from ....core.errors import CohortError
 from ....core.plugins import Plugin
 from ....mrml import paths
 from ....mrml.dicom_frames import frame_order
+from ....mrml.terminologies import codes_of
 from ...store.files import save_with
 from ...store.records import Structure
 from ..case_result import CaseResult
-from .source_images import shorten_decimals, source_images, terminology_codes, version, whole
+from .source_images import shorten_decimals, source_images, version, whole
 
 
 def write(result: CaseResult, folder: Path) -> list[Path]:
@@ -70,7 +71,7 @@ def _in_order_of_frames(images: list[Any], masks: list[tuple[Structure, np.ndarr
 
 
 def _described(highdicom: Any, number: int, result: CaseResult, structure: Structure) -> Any:
-    category, kind = terminology_codes(result.terminology(structure))
+    category, kind = codes_of(result.terminology(structure))
     work = result.cohort.case(result.case_id).work(structure.name)
     algorithm = highdicom.AlgorithmIdentificationSequence(
         name=f"MultiverSeg {work.model or 'model'}"[:64],

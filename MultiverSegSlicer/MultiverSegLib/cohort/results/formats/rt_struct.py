@@ -16,11 +16,12 @@ from ....core.errors import CohortError
 from ....core.plugins import Plugin
 from ....mrml.dicom_frames import Frames, frame_order
 from ....mrml.dicom_stack import numbers_of
+from ....mrml.terminologies import codes_of
 from ...store.files import save_with
 from ...store.records import Case, Structure
 from ..case_result import CaseResult
 from .contours import contours_of
-from .source_images import source_images, terminology_codes, version, whole
+from .source_images import source_images, version, whole
 
 _RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 _STUDY = "1.2.840.10008.3.1.2.3.1"  # what readers expect here, though retired
@@ -185,7 +186,7 @@ def _add(pydicom: Any, data: Any, number: int, structure: Structure, terminology
     observed.RTROIInterpretedType, observed.ROIInterpreter = "", ""
     if terminology:
         code = pydicom.Dataset()
-        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = terminology_codes(terminology)[1]
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = codes_of(terminology)[1]
         observed.RTROIIdentificationCodeSequence = [code]
     data.StructureSetROISequence.append(roi)
     data.ROIContourSequence.append(drawn)

@@ -87,17 +87,6 @@ def shorten_decimals(data: Any) -> None:
                 element.value = short if element.VM > 1 else short[0]
 
 
-def terminology_codes(entry: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
-    """(value, scheme, meaning) of category and type in a terminology entry as Slicer serializes it; Tissue where it says nothing."""
-    tissue = ("85756007", "SCT", "Tissue")
-    parts = (entry or "").split("~")
-    codes = []
-    for part in parts[1:3]:
-        fields = part.split("^")
-        codes.append((fields[1], fields[0], fields[2]) if len(fields) == 3 and all(fields) else tissue)
-    return (codes[0], codes[1]) if len(codes) == 2 else (tissue, tissue)
-
-
 def whole(value: Any) -> int:
     """The number, or 0 where there is none."""
     try:
