@@ -18,7 +18,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "MultiverSegSlicer")]
+# Testing at the end: its packaging.py must not hide the library of that name
+sys.path[:] = [str(ROOT / "MultiverSegSlicer"), *(p for p in sys.path if Path(p).resolve() != ROOT / "Testing"), str(ROOT / "Testing")]
 
 import numpy as np  # noqa: E402
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import qt
+from slicer.i18n import tr as _
 
+from ...cohort.store.records import Case
 from ...mrml import prompt_tags
 
 #: Hand-made changes are stored when nothing has happened for this long.
@@ -16,6 +18,7 @@ class Watching:
     def __init__(self, owner) -> None:
         self.owner = owner
         self._seen = None
+        self._case: Case | None = None
         self.quiet = qt.QTimer()
         self.quiet.setSingleShot(True)
         self.quiet.setInterval(QUIET_MS)
@@ -45,8 +48,18 @@ class Watching:
         now = cohort.state.seq, [nodes.stamp(structure.name) for structure in cohort.structures]
         if now != self._seen:
             self._seen = now
-            owner.table.refresh(cohort, cohort.case(desk.case_id))
+            case = cohort.case(desk.case_id)
+            owner.table.refresh(cohort, case)
             self.quiet.start()
+            self._say_loss(case)
+
+    def _say_loss(self, case: Case) -> None:
+        """Says that a change took a reviewer's approval."""
+        before, self._case = self._case, case
+        if before is not None and before.id == case.id and before.approved and not case.approved:
+            who = before.approved_by or _("a reviewer")
+            self.owner.say(_("{case} was changed, so the approval by {who} is gone.").format(case=case.id, who=who))
+            self.owner.case_actions.show()
 
     def may_show(self, structure: str) -> bool:
         """Whether a proposal may be put into the open case: the user has not begun, and waits for no prediction."""

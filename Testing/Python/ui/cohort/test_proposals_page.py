@@ -214,3 +214,18 @@ def test_keys_of_the_page_are_not_those_of_the_effect(study):
     assert study.cohort.desk.cohort.case("p3").status == "needs review" and len(study.prompts()) == 1
     study.red.key("R")
     assert len(study.prompts()) == 0, "and does so still, where the view has the focus"
+
+
+def test_changing_an_approved_case_says_that_the_approval_is_gone(study):
+    panel, cohort = study.cohort, study.cohort.desk.cohort
+    study.page.list.setCurrentRow(shown(study).index("p4"))
+    press(study, "A")
+    settled(study)
+    panel.table.widget.selectRow(4)
+    panel.case_actions.approve_button.click()
+    panel.go_to("p4")
+    study.host.process_events(0.4)
+    assert cohort.case("p4").approved and table(study, 1)[4] == "accepted ✓", "looking changes nothing"
+    click_structure(study)
+    study.host.wait_until(lambda: not cohort.case("p4").approved and "approval" in panel.message.text, 20)
+    assert table(study, 1)[4] == "in progress" and "no longer approved" in cohort.case("p4").note
