@@ -12,7 +12,7 @@ from ..cohort.store.cohort import Cohort
 from ..cohort.store.noticing import noting
 from ..cohort.store.reviewing import lost_approval
 from ..cohort.work.labels_to_context import plane_of_prompts
-from ..cohort.work.open_case import CaseWork
+from ..cohort.work.open_case import OpenCase
 from ..cohort.work.replay import Replay, replay
 from ..core.errors import MultiverSegError, SegmentationError
 from ..core.prompts import Prompts
@@ -35,12 +35,12 @@ class Predicted:
 
 
 @contextmanager
-def opened(folder: Path, case: str, with_model: bool = True, device: str = "auto", wait: float = 0) -> Iterator[CaseWork]:
+def opened(folder: Path, case: str, with_model: bool = True, device: str = "auto", wait: float = 0) -> Iterator[OpenCase]:
     """A case, open for work; closed and its cohort saved at the end."""
     with Cohort.open(folder, wait=wait) as cohort:
         cohort.check_writable()
         before = cohort.case(case)
-        work = CaseWork(cohort, case, _predictor(cohort, device) if with_model else None)
+        work = OpenCase(cohort, case, _predictor(cohort, device) if with_model else None)
         try:
             yield work
         finally:
@@ -50,7 +50,7 @@ def opened(folder: Path, case: str, with_model: bool = True, device: str = "auto
 
 
 def predict_case(
-    work: CaseWork, structure: str, prompt_files: Sequence[Path], index: int | None, volume: bool, typed: Prompts
+    work: OpenCase, structure: str, prompt_files: Sequence[Path], index: int | None, volume: bool, typed: Prompts
 ) -> Predicted:
     """One prediction on a slice from prompts of files and ``typed`` ones; with ``volume`` propagation through the volume from there.
 
@@ -73,7 +73,7 @@ def predict_case(
     return Predicted(name, line)
 
 
-def propagate_volume(work: CaseWork, name: str, confirmed: Iterable[int] = ()) -> int:
+def propagate_volume(work: OpenCase, name: str, confirmed: Iterable[int] = ()) -> int:
     """Fills the volume from what is segmented; gives the number of slices written."""
     nodes, settings = work.nodes, work.settings(name)
     stack_axis = nodes.axis(name)
@@ -91,7 +91,7 @@ def propagate_volume(work: CaseWork, name: str, confirmed: Iterable[int] = ()) -
     return len(found)
 
 
-def bring_in(work: CaseWork, path: Path, names: Sequence[str]) -> None:
+def bring_in(work: OpenCase, path: Path, names: Sequence[str]) -> None:
     """Puts a segmentation made elsewhere into the case: segments by name; a file with one label serves one structure.
 
     Raises:
@@ -122,7 +122,7 @@ def replay_cases(cohort: Cohort, cases: Sequence[str], device: str) -> Iterator[
         yield replay(cohort, case, predictor)
 
 
-def _plane(work: CaseWork, name: str, prompts: Prompts, index: int | None) -> SlicePlane:
+def _plane(work: OpenCase, name: str, prompts: Prompts, index: int | None) -> SlicePlane:
     settings, nodes = work.settings(name), work.nodes
     if index is not None:
         return SlicePlane.from_volume(nodes.volume, nodes.axis(name), index, settings)

@@ -115,7 +115,7 @@ def show(
 
     Example: [bold]multiverseg context show liver-context --out liver.html[/bold]
     """
-    from ..cohort.results.html_report import Overlay, Report, ReportCase, write_report
+    from ..cohort.results.html_report import MarkedPicture, Report, ReportCase, write_report
     from ..core.context.context_set import ContextSet
     from .console import progress
 
@@ -124,7 +124,7 @@ def show(
     for number, example in progress(list(enumerate(context.examples, 1)), "Drawing"):
         facts = _facts(number, example)
         outlines = {} if example.mask is None else {"result": example.mask}
-        overlay = Overlay(example.image, outlines, **_drawn_prompts(example), caption=f"{facts['holds']}, {facts['date']}")
+        overlay = MarkedPicture(example.image, outlines, **_drawn_prompts(example), caption=f"{facts['holds']}, {facts['date']}")
         cases.append(ReportCase(f"{number}. {example.case or example.id}", facts, [overlay]))
     structures = ", ".join(sorted({e.structure for e in context.examples if e.structure})) or "no name"
     write_report(out, Report(f"Context {folder.name}", f"{len(context)} examples of {structures}.", cases=cases))

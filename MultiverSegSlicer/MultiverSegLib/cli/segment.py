@@ -95,7 +95,7 @@ def segment(
     typed = typed_prompts(box, point, negative)
     if not (typed or prompts or scribbles or context or segmentation):
         raise typer.BadParameter("give --prompts, --scribbles, --box, --point or a --context: there is nothing to go by.")
-    Job(
+    SegmentRun(
         volume=volume,
         output=output,
         prompts=typed,
@@ -119,7 +119,7 @@ def segment(
 
 
 @dataclass
-class Job:
+class SegmentRun:
     """The command's work, with its options resolved step by step."""
 
     volume: Path

@@ -10,7 +10,7 @@ SOURCE = f"estimated with {CLICK_S:g} s a click, {BOX_S:g} s a box and {DRAWN_SL
 
 
 def estimated_seconds(interactions: Mapping[str, int]) -> float:
-    """The seconds that interactions take, by kind as in ``Work.interactions``.
+    """The seconds that interactions take, by kind as in ``StructureProgress.interactions``.
 
     A scribble is a stroke like a box; a change by hand ("edit") is a drawn slice; all others are clicks, undoing too.
 

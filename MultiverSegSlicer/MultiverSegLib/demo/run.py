@@ -21,7 +21,7 @@ from ..core.sample_cohorts import SAMPLE_COHORTS
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..cohort.results.html_report import Overlay
+    from ..cohort.results.html_report import MarkedPicture
 
 TARGET_DICE = 0.9
 MAX_CLICKS = 20
@@ -89,7 +89,7 @@ class DemoCase:
 
 
 @dataclass
-class Outcome:
+class SliceOutcome:
     """How one case went. ``first_dice`` is the Dice before any click (NaN without context); pictures on the grid."""
 
     case: str
@@ -98,7 +98,7 @@ class Outcome:
     dice: float
     seconds: float
     n_context: int
-    overlay: Overlay | None = None
+    overlay: MarkedPicture | None = None
 
     @property
     def reached(self) -> bool:
@@ -109,8 +109,8 @@ class Outcome:
 class Walk:
     """One way through the cohort: the outcomes in the order of the cases, with context and without."""
 
-    with_context: list[Outcome] = field(default_factory=list)
-    without_context: list[Outcome] = field(default_factory=list)
+    with_context: list[SliceOutcome] = field(default_factory=list)
+    without_context: list[SliceOutcome] = field(default_factory=list)
 
     @property
     def clicks(self) -> tuple[int, int]:
@@ -133,8 +133,8 @@ class Walk:
 class Pair:
     """A case with context and without."""
 
-    with_context: Outcome
-    without: Outcome
+    with_context: SliceOutcome
+    without: SliceOutcome
 
     def line(self) -> str:
         a, b = self.with_context, self.without
@@ -178,11 +178,11 @@ class DemoRun:
     walks: list[Walk] = field(default_factory=list)
 
     @property
-    def with_context(self) -> list[Outcome]:
+    def with_context(self) -> list[SliceOutcome]:
         return self.walks[0].with_context
 
     @property
-    def without_context(self) -> list[Outcome]:
+    def without_context(self) -> list[SliceOutcome]:
         return self.walks[0].without_context
 
     def start(self) -> None:
@@ -285,7 +285,7 @@ class DemoRun:
 
     def _interact(
         self, case: DemoCase, seed: int, volume: Any, reference: np.ndarray, context: Any, picture: bool = False
-    ) -> tuple[Outcome, Any]:
+    ) -> tuple[SliceOutcome, Any]:
         """Click until the slice is right. The segmentation node of a run without context is removed again."""
         import time
 
@@ -316,7 +316,7 @@ class DemoRun:
             session.add(*[_to_point(click, volume, self.axis, index) for click in user.last])
             dice = self._predict(session, truth)
             clicks += 1
-        outcome = Outcome(case.name, clicks, first_dice, dice, time.perf_counter() - started, n_context)
+        outcome = SliceOutcome(case.name, clicks, first_dice, dice, time.perf_counter() - started, n_context)
         if context is None:
             remove_node(segmentation)
         elif picture:
@@ -366,11 +366,11 @@ def _to_point(click: Any, volume: Any, axis: str, index: int) -> Any:
     return Point(tuple((ijk_to_ras(volume) @ np.array([*place[::-1], 1.0]))[:3]), click.positive)
 
 
-def _overlay(session: Any, truth: np.ndarray, outcome: Outcome) -> Overlay:
+def _overlay(session: Any, truth: np.ndarray, outcome: SliceOutcome) -> MarkedPicture:
     """Image, result, reference and clicks on the grid, cut to what the image covers."""
     import numpy as np
 
-    from ..cohort.results.html_report import Overlay
+    from ..cohort.results.html_report import MarkedPicture
     from ..mrml.axes import on_slice
 
     plane = session.plane
@@ -387,7 +387,7 @@ def _overlay(session: Any, truth: np.ndarray, outcome: Outcome) -> Overlay:
     whole[on_slice(plane.axis, plane.index)] = truth
     reference = sheet.to_grid(sheet.take(whole))[0] >= 0.5
     before = "" if outcome.first_dice != outcome.first_dice else f"Dice {outcome.first_dice:.2f} before any click, "
-    return Overlay(
+    return MarkedPicture(
         image=session.image()[window],
         outlines={
             "reference": reference[window],

@@ -39,7 +39,7 @@ class Proposal:
 
 
 def is_due(proposal: Mapping[str, Any], kind: str, model: str, examples: Collection[str], refresh_after: int) -> bool:
-    """Whether a proposal (as in ``Work.proposal``; empty: none) is to be made, or made anew: by another model, of a slice where volumes are
+    """Whether a proposal (as in ``StructureProgress.proposal``; empty: none) is to be made, or made anew: by another model, of a slice where volumes are
     wanted, when the context (ids of its ``examples``) has grown by ``refresh_after`` since or lost one that it was made with."""
     if not proposal or proposal.get("stale") or proposal.get("model") != model:
         return True

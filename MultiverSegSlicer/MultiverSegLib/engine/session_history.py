@@ -47,7 +47,7 @@ class Inverse:
         self.edit.undo()
 
 
-def told_by_hand(seen: np.ndarray | None, now: np.ndarray, logits: np.ndarray | None) -> np.ndarray | None:
+def logits_after_manual_edit(seen: np.ndarray | None, now: np.ndarray, logits: np.ndarray | None) -> np.ndarray | None:
     """The previous logits for the network after somebody painted or erased; None if nobody did.
 
     Args:

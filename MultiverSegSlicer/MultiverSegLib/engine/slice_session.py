@@ -33,7 +33,7 @@ from ..mrml.volumes import dimensions_of, ijk_to_ras
 from ..mrml.writing import SegmentWriter
 from .make_example import example_of, settings_of
 from .session_events import SessionEvents
-from .session_history import Inverse, Step, told_by_hand
+from .session_history import Inverse, Step, logits_after_manual_edit
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +164,7 @@ class SliceSession:
         channels = self._channels()
         image = self.image()
         examples = self._examples(image)
-        self._mind_manual_edits()
+        self._note_manual_edits()
         logits = self._on_grid(self._done[-1].before)
         _check(able, channels, logits, examples)
         self._serial += 1
@@ -369,7 +369,7 @@ class SliceSession:
         voxels = segment_voxels(self.segmentation_node, self.segment_id)
         return (voxels.image.GetMTime() if voxels is not None else 0), self.plane.segment_sheets(self.segmentation_node, self.segment_id)
 
-    def _mind_manual_edits(self) -> None:
+    def _note_manual_edits(self) -> None:
         """Where the segment is not as we left it, a person painted or erased (or it was there before us): the network is told so."""
         seen, now = self._seen, self._look()
         if seen is not None and seen[0] == now[0]:
@@ -379,7 +379,7 @@ class SliceSession:
             return
         step = self._done[-1]
         before = None if seen is None else self._coverage(seen[1])
-        logits = told_by_hand(before, self._coverage(now[1]), self._on_grid(step.after))
+        logits = logits_after_manual_edit(before, self._coverage(now[1]), self._on_grid(step.after))
         if logits is None:
             return
         if step.prediction is None:

@@ -10,12 +10,12 @@ import numpy as np
 from ..core.errors import MultiverSegError
 from . import measures
 from .figures import TITLES
-from .pages import Sheet, _figure
+from .pages import PageTable, _figure
 from .plan import CONTEXT_ONLY, SEQUENCE
 from .table import LEVELS, Table, last_rows, read_table
 
 
-def compare(first: Path, second: Path, methods: Sequence[str] = ()) -> list[Sheet]:
+def compare(first: Path, second: Path, methods: Sequence[str] = ()) -> list[PageTable]:
     """Tables of the differences, ``first`` less ``second``.
 
     Args:
@@ -45,9 +45,9 @@ def compare(first: Path, second: Path, methods: Sequence[str] = ()) -> list[Shee
     text = "Differences of the same images and people: mean ± standard deviation by bootstrap (95 % interval)."
     sheets = []
     if steps:
-        sheets.append(Sheet("Sequences", text, ("prompts", "method", "total steps", "saved %", "final Dice, points"), steps))
+        sheets.append(PageTable("Sequences", text, ("prompts", "method", "total steps", "saved %", "final Dice, points"), steps))
     if dices:
-        sheets.append(Sheet("From the context alone", text, ("method", "examples", "Dice, points"), dices))
+        sheets.append(PageTable("From the context alone", text, ("method", "examples", "Dice, points"), dices))
     return sheets
 
 

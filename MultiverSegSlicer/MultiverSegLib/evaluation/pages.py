@@ -32,7 +32,7 @@ WORKERS = (1, 8, 64)
 
 
 @dataclass(frozen=True)
-class Sheet:
+class PageTable:
     """One table: a title, a sentence, the head and the rows, all text."""
 
     title: str
@@ -68,7 +68,7 @@ def publish(folder: Path, table: Table, cases: Sequence[Case] = ()) -> str:
     return text
 
 
-def sheets_of(table: Table) -> list[Sheet]:
+def sheets_of(table: Table) -> list[PageTable]:
     """The tables for which there are rows."""
     unit = measures.unit_of(table)
     spread = f"Mean ± standard deviation of the mean by bootstrap over the {unit}s; in brackets its 95 % interval."
@@ -81,27 +81,27 @@ def sheets_of(table: Table) -> list[Sheet]:
         if rows:
             names = tuple(rows[0][3])
             body = [(TITLES[user], method, context, *(_figure(values[n]) for n in names)) for user, method, context, values in rows]
-            found.append(Sheet(title, f"{text} {spread}", ("prompts", "method", "context", *names), body))
+            found.append(PageTable(title, f"{text} {spread}", ("prompts", "method", "context", *names), body))
     found += _saved(table)
     rows = measures.yardsticks(table)
     if rows:
         names = tuple(rows[0][3])
         body = [(TITLES[u], m, str(size), *(f"{values[n]:.3g}" for n in names)) for u, m, size, values in rows]
         text = "Images worked to 95 % Dice or the cap, which counts where a Dice was never reached; the context holds reference masks."
-        found.append(Sheet("Yardsticks", text, ("prompts", "method", "examples", *names), body))
+        found.append(PageTable("Yardsticks", text, ("prompts", "method", "examples", *names), body))
         found += _gap(rows)
     if orders := measures.order_effects(table):
         text = "How far the total steps of a sequence stray when the same images come in another order, and when other images are drawn."
         body = [(m, f"{within:.3g}", _number(between)) for m, within, between in orders]
-        found.append(Sheet("Order", text, ("method", "deviation over orders", "over drawn images"), body))
+        found.append(PageTable("Order", text, ("method", "deviation over orders", "over drawn images"), body))
     if cycles := measures.cycle_verification(table):
         names = tuple(cycles[0][1])
         text = "Examples segmented back from the prediction they led to: as confidence, as a check of the examples, and its price."
-        found.append(Sheet("Cycle verification", text, ("method", *names), [(m, *(_number(v[n]) for n in names)) for m, v in cycles]))
+        found.append(PageTable("Cycle verification", text, ("method", *names), [(m, *(_number(v[n]) for n in names)) for m, v in cycles]))
     return found
 
 
-def _costs(path: Path) -> list[Sheet]:
+def _costs(path: Path) -> list[PageTable]:
     """What the sequences took, and what those of the paper would take on so many workers of this kind."""
     sums: dict[tuple[str, str, str], np.ndarray] = {}
     with path.open(encoding="utf-8", newline="") as stream:
@@ -115,19 +115,19 @@ def _costs(path: Path) -> list[Sheet]:
         body.append((TITLES[user], method, context, f"{each:.3g}", *(f"{each * PAPER_SEQUENCES / 3600 / n:.3g}" for n in WORKERS)))
     head = ("prompts", "method", "context", "seconds a sequence", *(f"hours on {n}" for n in WORKERS))
     text = f"Seconds of one worker for a sequence in this run, and hours for the {PAPER_SEQUENCES:,} of the paper (161 tasks, 200 simulations each)."
-    return [Sheet("Cost", text, head, body)] if body else []
+    return [PageTable("Cost", text, head, body)] if body else []
 
 
-def _saved(table: Table) -> list[Sheet]:
+def _saved(table: Table) -> list[PageTable]:
     rows = []
     for user in table.where(experiment=SEQUENCE).values("user"):
         methods = table.where(experiment=SEQUENCE, user=user).values("method")
         rows += [(TITLES[user], methods[0], other, _figure(measures.changes(table, user, methods[0], other))) for other in methods[1:]]
     text = "Percent of the steps saved, averaged over the tasks; the same images and people (figure 4)."
-    return [Sheet("Steps saved", text, ("prompts", "method", "against", "saved %"), rows)] if rows else []
+    return [PageTable("Steps saved", text, ("prompts", "method", "against", "saved %"), rows)] if rows else []
 
 
-def _gap(rows: Sequence[tuple[str, str, int, dict[str, float]]]) -> list[Sheet]:
+def _gap(rows: Sequence[tuple[str, str, int, dict[str, float]]]) -> list[PageTable]:
     """What an unsteady hand costs."""
     ideal = {(u, m, s): v for u, m, s, v in rows}
     body = []
@@ -137,10 +137,14 @@ def _gap(rows: Sequence[tuple[str, str, int, dict[str, float]]]) -> list[Sheet]:
             gaps = (values["NoC90"] - exact["NoC90"], values["area under Dice(n)"] - exact["area under Dice(n)"])
             body.append((TITLES[user], method, str(size), *(f"{g:+.3g}" for g in gaps)))
     text = "The unsteady hand less the ideal prompts: more steps, less area under Dice(n)."
-    return [Sheet("The gap to ideal prompts", text, ("prompts", "method", "examples", "NoC90", "area under Dice(n)"), body)] if body else []
+    return (
+        [PageTable("The gap to ideal prompts", text, ("prompts", "method", "examples", "NoC90", "area under Dice(n)"), body)]
+        if body
+        else []
+    )
 
 
-def markdown(sheets: Sequence[Sheet]) -> str:
+def markdown(sheets: Sequence[PageTable]) -> str:
     """The tables as Markdown."""
     blocks = []
     for sheet in sheets:
@@ -204,7 +208,7 @@ def case_png(case: Case) -> bytes:
     return stream.getvalue()
 
 
-def page(facts: dict[str, Any], sheets: Sequence[Sheet], figures: Sequence[tuple[str, bytes]], cases: Sequence[Case]) -> str:
+def page(facts: dict[str, Any], sheets: Sequence[PageTable], figures: Sequence[tuple[str, bytes]], cases: Sequence[Case]) -> str:
     """One HTML page that refers to no other file; ``figures``: captions and the content of SVG files.
 
     Raises:

@@ -16,7 +16,7 @@ BOX, POSITIVE, NEGATIVE = range(3)
 
 
 @dataclass(frozen=True)
-class Interaction:
+class DrawnMark:
     """One thing drawn by the user: ``points`` [P, 2] are (row, col) grid pixels in drawing order; a click has one."""
 
     kind: str
@@ -25,7 +25,7 @@ class Interaction:
     step: int
 
 
-class Protocol:
+class SimulatedUser:
     """A simulated user. ``first`` starts an image, ``correct`` reacts to a prediction; both return the prompts so far.
 
     Args:
@@ -38,11 +38,11 @@ class Protocol:
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
         self._rng = np.random.default_rng(seed)
-        self.interactions: list[Interaction] = []
+        self.interactions: list[DrawnMark] = []
         self.step = 0
 
     @property
-    def last(self) -> list[Interaction]:
+    def last(self) -> list[DrawnMark]:
         """What was drawn in the latest step; empty when there was nothing to correct."""
         return [i for i in self.interactions if i.step == self.step]
 
@@ -85,10 +85,10 @@ class Protocol:
 
     def _draw(self, prompts: np.ndarray, kind: str, positive: bool, points: np.ndarray) -> None:
         prompts[POSITIVE if positive else NEGATIVE][points[:, 0], points[:, 1]] = 1.0
-        self.interactions.append(Interaction(kind, positive, points, self.step))
+        self.interactions.append(DrawnMark(kind, positive, points, self.step))
 
 
-class CenterClicks(Protocol):
+class CenterClicks(SimulatedUser):
     """One positive click in the centre of the largest component, then one click a step in the centre of the largest component of the
     error region, positive where the label was missed and negative where there was too much."""
 
@@ -103,7 +103,7 @@ class CenterClicks(Protocol):
         return prompts
 
 
-class CenterlineScribbles(Protocol):
+class CenterlineScribbles(SimulatedUser):
     """A positive and a negative centerline scribble at first, then one centerline scribble a step on the error region that holds the
     largest component. Lines are warped and broken by smooth noise (ScribblePrompt) and stay inside their region."""
 
@@ -201,4 +201,4 @@ def trace(line: np.ndarray) -> list[np.ndarray]:
     return strokes
 
 
-PROTOCOLS: dict[str, type[Protocol]] = {p.name: p for p in (CenterClicks, CenterlineScribbles)}
+PROTOCOLS: dict[str, type[SimulatedUser]] = {p.name: p for p in (CenterClicks, CenterlineScribbles)}

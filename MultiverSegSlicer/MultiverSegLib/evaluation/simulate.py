@@ -10,7 +10,7 @@ import numpy as np
 from ..core.context.showing import shown_example
 from ..core.predicting import Predictor, Request, ShownExample
 from .metrics import hd95
-from .protocols import Protocol as User
+from .protocols import SimulatedUser as User
 
 TARGET_DICE = 0.9
 

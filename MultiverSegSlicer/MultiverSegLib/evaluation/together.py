@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .metrics import hd95
-from .protocols import Protocol
+from .protocols import SimulatedUser
 from .queries import Entry, Method, Query
 from .simulate import TARGET_DICE, fast_dice
 
@@ -24,7 +24,7 @@ class Sitting:
 
     image: np.ndarray
     label: np.ndarray
-    user: Protocol
+    user: SimulatedUser
     context: tuple[Entry, ...] = ()
     dices: list[float] = field(default_factory=lambda: [float("nan")])
     logits: np.ndarray | None = None

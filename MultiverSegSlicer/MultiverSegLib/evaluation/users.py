@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .protocols import NEGATIVE, POSITIVE, PROTOCOLS, CenterClicks, CenterlineScribbles, Interaction, Protocol, _smooth_noise
+from .protocols import NEGATIVE, POSITIVE, PROTOCOLS, CenterClicks, CenterlineScribbles, DrawnMark, SimulatedUser, _smooth_noise
 
 REALISTIC = "realistic"
 _GRID = 128
@@ -28,7 +28,7 @@ class Hand:
     border: float = 1.5
 
 
-class _Realistic(Protocol):
+class _Realistic(SimulatedUser):
     """Mixed into a protocol: prompts follow the label as this person sees it and land where the hand puts them."""
 
     hand = Hand()
@@ -36,11 +36,11 @@ class _Realistic(Protocol):
     _seen: np.ndarray | None = None
 
     def first(self, label: np.ndarray) -> np.ndarray:
-        """See ``Protocol.first``; ``label`` is the reference."""
+        """See ``SimulatedUser.first``; ``label`` is the reference."""
         return super().first(self.seen(label))
 
     def correct(self, label: np.ndarray, prediction: np.ndarray, prompts: np.ndarray | None = None) -> np.ndarray:
-        """See ``Protocol.correct``; ``label`` is the reference."""
+        """See ``SimulatedUser.correct``; ``label`` is the reference."""
         return super().correct(self.seen(label), prediction, prompts)
 
     def seen(self, label: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ class _Realistic(Protocol):
         else:
             points = trembling(points, self.hand.tremor * scale, self._rng, shape)
         prompts[POSITIVE if positive else NEGATIVE][points[:, 0], points[:, 1]] = 1.0
-        self.interactions.append(Interaction(kind, positive, points, self.step))
+        self.interactions.append(DrawnMark(kind, positive, points, self.step))
 
 
 class RealisticClicks(_Realistic, CenterClicks):
@@ -74,7 +74,7 @@ class RealisticScribbles(_Realistic, CenterlineScribbles):
     name = f"{REALISTIC} scribbles"
 
 
-USERS: dict[str, type[Protocol]] = {**PROTOCOLS, **{u.name: u for u in (RealisticClicks, RealisticScribbles)}}
+USERS: dict[str, type[SimulatedUser]] = {**PROTOCOLS, **{u.name: u for u in (RealisticClicks, RealisticScribbles)}}
 
 
 def moved_border(label: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:

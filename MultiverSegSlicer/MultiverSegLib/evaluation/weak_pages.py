@@ -18,7 +18,7 @@ from . import measures
 from .figures import Drawing, draw_panels, save_drawing
 from .measures import Line
 from .methods import MethodSpec
-from .pages import Sheet, markdown
+from .pages import PageTable, markdown
 from .run import versions
 from .table import Table, interval, per_unit, read_table
 from .weak import COLUMNS, SECONDS
@@ -75,7 +75,7 @@ def draw_weak(table: Table) -> Iterator[Drawing]:
             yield Drawing(f"weak-seconds-{name}", caption, draw_panels([("", lines)], "annotation, seconds", "Dice", top=1, log=True))
 
 
-def weak_sheets(table: Table) -> list[Sheet]:
+def weak_sheets(table: Table) -> list[PageTable]:
     """Dice by number and kind of examples, and what an hour is best spent on."""
     sizes = sorted(s for s in table.values("context_size") if s)
     rows = []
@@ -85,13 +85,13 @@ def weak_sheets(table: Table) -> list[Sheet]:
                 parts = [table.where(method=method, kind=kind, prompts=count, context_size=size) for size in sizes]
                 rows.append((method, _prompts(kind, count), *(_text(part) for part in parts)))
     text = "Dice without a prompt on the target, by number of examples; in brackets 95 % bootstrap intervals over the datasets."
-    found = [Sheet("Weak examples", text, ("method", "an example has", *map(str, sizes)), rows)] if rows else []
+    found = [PageTable("Weak examples", text, ("method", "an example has", *map(str, sizes)), rows)] if rows else []
     hour = [row for method in table.values("method") for row in _hour(table.where(method=method), method)]
     if hour:
         text = (
             f"The best mean Dice that an hour buys, each way of spending it; examples once, clicks on every image of the cohort. {_CAUTION}"
         )
-        found.append(Sheet("An hour", text, ("method", "images", "way", "Dice", "what was drawn", "minutes"), hour))
+        found.append(PageTable("An hour", text, ("method", "images", "way", "Dice", "what was drawn", "minutes"), hour))
     return found
 
 

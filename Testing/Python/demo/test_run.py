@@ -81,12 +81,12 @@ def test_the_printed_dice_is_that_of_the_written_file(command, checkpoint, tmp_p
 
 def test_a_click_on_a_pixel_is_that_voxels_place_in_the_patient(ball, host):
     from MultiverSegLib.demo.run import _to_point
-    from MultiverSegLib.evaluation.protocols import Interaction
+    from MultiverSegLib.evaluation.protocols import DrawnMark
     from MultiverSegLib.mrml.volume_files import load_volume
 
     volume = load_volume(ball.path)
     for axis, pixel, ijk in (("k", (22, 20), (20, 22, 6)), ("j", (6, 20), (20, 22, 6)), ("i", (6, 22), (20, 22, 6))):
-        click = Interaction("click", False, np.array([pixel]), 1)
+        click = DrawnMark("click", False, np.array([pixel]), 1)
         point = _to_point(click, volume, axis, ijk["ijk".index(axis)])
         assert not point.positive
         assert np.allclose(point.position, [float(v) for v in ball.ras(*ijk).split(",")], atol=1e-4)

@@ -21,7 +21,7 @@ from ..store.noticing import keep
 from ..store.order import next_case
 from ..store.records import IN_PROGRESS, TODO, Case, Structure
 from ..work.case_nodes import plain_of_scene
-from ..work.prefetch import Ahead, Cut
+from ..work.prefetch import CroppedMask, PrefetchedCase
 from ..work.workflow import Desk
 from .jobs import Job, job_for, job_volume, proposal_file, proposed, record_proposal
 
@@ -30,7 +30,7 @@ _TOLD = 5
 
 
 @dataclass(frozen=True)
-class Standing:
+class ProposalProgress:
     """How far the proposals are: ``done`` of ``total``, ``failed`` by case."""
 
     done: int
@@ -48,11 +48,11 @@ class Standing:
 
 
 @dataclass(frozen=True, eq=False)
-class _Made:
+class _ProposalResult:
     """What the thread made of a job: facts, the voxels (None: nothing found), their file, written beside its place, and what was noticed."""
 
     facts: dict[str, Any]
-    cut: Cut | None
+    cut: CroppedMask | None
     draft: Path | None
     told: tuple[str, ...] = ()
 
@@ -129,14 +129,14 @@ class Background:
         if self.kind and self._ready():
             self._maker.submit(self._warm_up, lambda outcome: None)
 
-    def standing(self, order: str = "") -> Standing:
+    def standing(self, order: str = "") -> ProposalProgress:
         """How far the proposals are."""
         self._follow()
         if self._cohort is None or self._cohort.read_only or not self.kind:
-            return Standing(0, 0, {})
+            return ProposalProgress(0, 0, {})
         due, total = self._due(order)
         failed = {case: entry["reason"] for (case, _), entry in self._failed.items()}
-        return Standing(max(0, total - len(due) - len(failed)), total, failed)
+        return ProposalProgress(max(0, total - len(due) - len(failed)), total, failed)
 
     def cancel(self) -> None:
         """Stops what the threads do; nothing of it is kept."""
@@ -171,7 +171,7 @@ class Background:
         if cohort is not self._cohort or case_id != self._reading:
             return
         self._reading = ""
-        if isinstance(outcome, Ahead):
+        if isinstance(outcome, PrefetchedCase):
             self.desk.keep_ahead(outcome)
         else:
             self._unreadable = case_id  # opening it will say why
@@ -201,7 +201,7 @@ class Background:
         place = cohort.proposal_path(case.id, structure.name)
         self._maker.submit(lambda: self._made(job, volume, place, stop), lambda outcome: self._finished(cohort, job, outcome))
 
-    def _made(self, job: Job, volume: Any, place: Path, stop: threading.Event) -> _Made:
+    def _made(self, job: Job, volume: Any, place: Path, stop: threading.Event) -> _ProposalResult:
         """In the thread."""
         with noticed() as told:
             volume = volume if volume is not None else job_volume(job)
@@ -212,13 +212,13 @@ class Background:
             if draft is not None:
                 draft.unlink(missing_ok=True)
             raise Cancelled("Cancelled.")
-        return _Made(facts, None if mask is None else Cut.of(mask), draft, tuple(told))
+        return _ProposalResult(facts, None if mask is None else CroppedMask.of(mask), draft, tuple(told))
 
     def _finished(self, cohort: Any, job: Job, outcome: Any) -> None:
         current = cohort is self._cohort and job is self._job
         if current:
             self._job = None
-        if isinstance(outcome, _Made):
+        if isinstance(outcome, _ProposalResult):
             if current:
                 keep(cohort, outcome.told, job.case)
             if not (current and self._keep(job, outcome)) and outcome.draft is not None:
@@ -226,7 +226,7 @@ class Background:
         elif current and not isinstance(outcome, Cancelled):
             self._fail(job, str(outcome) or type(outcome).__name__)
 
-    def _keep(self, job: Job, made: _Made) -> bool:
+    def _keep(self, job: Job, made: _ProposalResult) -> bool:
         """Stores a proposal, and shows it if its case was opened meanwhile. False if nobody wants it any more."""
         name = job.structure["name"]
         known = set(self._examples(name))

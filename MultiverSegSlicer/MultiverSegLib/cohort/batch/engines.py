@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import CohortError
-from .jobs import Answer, Job, run_job
+from .jobs import Job, JobResult, run_job
 
 _RETRIES = 3
 _predictors: dict[tuple[str, str], Any] = {}
 
 
-def work(job: Job) -> Answer:
+def work(job: Job) -> JobResult:
     """A job in a worker process: starts the host and the predictor once, computes on one thread so that every worker's numbers are equal."""
     from ...core.devices import compute_on_threads
     from ...core.predictors import open_predictor
@@ -44,7 +44,7 @@ class LocalEngine:
     def __init__(self, workers: int = 1, work: Callable[[Any], Any] = work) -> None:
         self.workers, self._work = max(1, workers), work
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Answer]:
+    def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
         """Yields the answers as they come.
 
         Raises:
@@ -61,7 +61,7 @@ class LocalEngine:
                 if deaths > _RETRIES:
                     raise CohortError("The workers keep dying, possibly because memory runs out: use fewer (--workers 1).") from error
 
-    def _once(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Answer]]:
+    def _once(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, JobResult]]:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(min(self.workers, len(jobs)), mp_context=context, initializer=_start_worker) as pool:
             futures = {pool.submit(self._work, job): job for job in jobs}
@@ -94,7 +94,7 @@ class RayEngine:
             raise CohortError("--engine ray needs the extra 'cluster': pip install 'multiverseg-slicer[cluster]'.") from error
         self._ray, self._address, self._cpus, self._work = ray, address, cpus, work
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Answer]:
+    def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]:
         """Yields the answers as they come; tasks of lost workers and nodes are run again."""
         ray = self._ray
         if not ray.is_initialized():
@@ -112,7 +112,7 @@ class RayEngine:
                 yield ray.get(reference)
 
 
-def work_remotely(job: Job, archive: bytes) -> Answer:
+def work_remotely(job: Job, archive: bytes) -> JobResult:
     """A job on another computer: the context comes along, packed."""
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(io.BytesIO(archive)) as packed:

@@ -53,7 +53,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Answer:
+class JobResult:
     """A worker's result: the content of a .seg.nrrd (empty if nothing was found) and the facts for the journal; or an error in one line.
 
     ``told``: what was noticed, for the caller to tell.
@@ -70,11 +70,11 @@ class Answer:
 class Engine(Protocol):
     """Runs jobs somewhere and yields the answers as they come, in any order, one per job."""
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Answer]: ...
+    def run(self, jobs: Sequence[Job]) -> Iterator[JobResult]: ...
 
 
 @dataclass
-class Outcome:
+class RunSummary:
     """What a run did."""
 
     proposed: list[str] = field(default_factory=list)
@@ -109,7 +109,7 @@ def propagate(
     refresh: bool = False,
     device: str = "cpu",
     progress: Callable[[str, int, int], None] = lambda case, done, total: None,
-) -> Outcome:
+) -> RunSummary:
     """Predicts the remaining cases and stores the proposals. Killed and started again, it goes on with the cases that are missing.
 
     Raises:
@@ -117,7 +117,7 @@ def propagate(
     """
     cohort.check_writable()
     jobs = jobs_for(cohort, structures, kind, refresh, device)
-    outcome = Outcome(skipped=[c.id for c in cohort.cases if c.id not in {job.case for job in jobs}])
+    outcome = RunSummary(skipped=[c.id for c in cohort.cases if c.id not in {job.case for job in jobs}])
     by_key = {(job.case, job.structure["name"]): job for job in jobs}
     for done, answer in enumerate(engine.run(jobs), start=1):
         job = by_key[answer.case, answer.structure]
@@ -133,16 +133,16 @@ def propagate(
     return outcome
 
 
-def run_job(job: Job, predictor: Any) -> Answer:
+def run_job(job: Job, predictor: Any) -> JobResult:
     """One job, in any process or thread: no node is touched. Errors of a case become part of the answer."""
     name = job.structure["name"]
     with withheld() as told:
         try:
             volume = job_volume(job)
             facts, mask = proposed(job, predictor, volume)
-            return Answer(job.case, name, proposal_file(job, volume, mask), facts, told=tuple(told))
+            return JobResult(job.case, name, proposal_file(job, volume, mask), facts, told=tuple(told))
         except MultiverSegError as error:
-            return Answer(job.case, name, error=str(error), told=tuple(told))
+            return JobResult(job.case, name, error=str(error), told=tuple(told))
 
 
 def job_volume(job: Job) -> PlainVolume:
@@ -182,7 +182,7 @@ def _due(cohort: Cohort, case: Case, job: Job) -> bool:
     return bool(proposal.get("file")) and not cohort.resolve(proposal["file"]).is_file()
 
 
-def _store(cohort: Cohort, job: Job, answer: Answer) -> bool:
+def _store(cohort: Cohort, job: Job, answer: JobResult) -> bool:
     """Cases begun meanwhile are left alone."""
     if cohort.case(answer.case).status != TODO:
         return False

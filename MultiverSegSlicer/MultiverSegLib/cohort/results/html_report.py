@@ -27,7 +27,7 @@ _FINE = 8  # outlines follow pixel borders: masks are enlarged by this factor be
 
 
 @dataclass(frozen=True)
-class Overlay:
+class MarkedPicture:
     """A slice and what lies on it; all arrays [row, col] on one grid, coordinates (row, col) with pixel centres at integers.
 
     ``outlines`` are masks by name ("result", "reference"); ``positive`` and ``negative`` are clicks, shape (n, 2); ``scribbles`` are
@@ -45,7 +45,7 @@ class Overlay:
     caption: str = ""
     png: bytes = b""
 
-    def drawn(self) -> Overlay:
+    def drawn(self) -> MarkedPicture:
         """With its picture, where that is to be made earlier than the page."""
         return replace(self, png=overlay_png(self))
 
@@ -56,7 +56,7 @@ class ReportCase:
 
     name: str
     values: Mapping[str, Any] = field(default_factory=dict)
-    overlays: Sequence[Overlay] = ()
+    overlays: Sequence[MarkedPicture] = ()
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def made_now() -> str:
     return f"Made by MultiverSeg for 3D Slicer on {datetime.now():%Y-%m-%d %H:%M}."
 
 
-def overlay_png(overlay: Overlay) -> bytes:
+def overlay_png(overlay: MarkedPicture) -> bytes:
     """The picture as PNG, about 330 pixels wide: grey image, outlines of the masks, prompts on top."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -177,7 +177,7 @@ def overlay_png(overlay: Overlay) -> bytes:
     return _saved(figure, "png")
 
 
-def draw_overlay(axes: Any, overlay: Overlay) -> None:
+def draw_overlay(axes: Any, overlay: MarkedPicture) -> None:
     """The picture on matplotlib's axes, which it fills."""
     rows, cols = overlay.image.shape
     axes.set_axis_off()
@@ -242,7 +242,7 @@ def _draw_outline(axes: Any, mask: np.ndarray, colour: str, dashed: bool) -> Non
     axes.contour(cols, rows, fine, [0.5], colors=[colour], linewidths=1.2 if dashed else 1.8, linestyles="dashed" if dashed else "solid")
 
 
-def _draw_prompts(axes: Any, overlay: Overlay) -> None:
+def _draw_prompts(axes: Any, overlay: MarkedPicture) -> None:
     from matplotlib.patches import Rectangle
 
     for top, left, bottom, right in overlay.boxes:
@@ -270,6 +270,6 @@ def _legend(cases: Sequence[ReportCase]) -> list[tuple[str, str]]:
     return entries
 
 
-def _has_sign(overlay: Overlay, positive: bool) -> bool:
+def _has_sign(overlay: MarkedPicture, positive: bool) -> bool:
     clicks = overlay.positive if positive else overlay.negative
     return len(clicks) > 0 or any(sign is positive for _, sign in overlay.scribbles)

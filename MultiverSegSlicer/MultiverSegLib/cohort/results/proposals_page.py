@@ -16,7 +16,7 @@ from ...core.errors import MultiverSegError
 from ...mrml.plain_volume import PlainVolume
 from ..store.cohort import Cohort
 from ..store.files import write_atomically
-from .html_report import Overlay, ProposalCard, made_now, overlay_png, page_template
+from .html_report import MarkedPicture, ProposalCard, made_now, overlay_png, page_template
 from .proposals import Proposal, image_of, proposals
 
 NAME = "proposals.html"
@@ -59,7 +59,7 @@ def proposal_card(cohort: Cohort, row: Proposal, volumes: Mapping[str, PlainVolu
     several = len(cohort.structures) > 1
     picture = problem = ""
     try:
-        overlay = Overlay(image_of(cohort, row, volumes), {"proposal": row.outline})
+        overlay = MarkedPicture(image_of(cohort, row, volumes), {"proposal": row.outline})
         picture = base64.b64encode(overlay_png(overlay)).decode()
     except MultiverSegError as error:
         problem = str(error)

@@ -24,10 +24,10 @@ from ..store.cohort_contexts import Contexts
 from ..store.effort import WINDOW, Effort, minutes, untouched_along
 from ..store.files import write_atomically
 from ..store.order import progress
-from ..store.records import ACCEPTED, SKIPPED, TODO, Case, Work
+from ..store.records import ACCEPTED, SKIPPED, TODO, Case, StructureProgress
 from ..store.reviewing import own_work
 from ..work.case_nodes import plain_volume
-from .html_report import Curve, Overlay, Plot, ProposalCard, Report, ReportCase, write_report
+from .html_report import Curve, MarkedPicture, Plot, ProposalCard, Report, ReportCase, write_report
 from .proposals import proposals
 from .proposals_page import proposal_cards
 
@@ -248,7 +248,7 @@ def methods_paragraph(cohort: Cohort) -> str:
     return text
 
 
-def _second_look(cohort: Cohort, accepted: list[Case], works: list[Work]) -> str:
+def _second_look(cohort: Cohort, accepted: list[Case], works: list[StructureProgress]) -> str:
     """Absence, and reviewers' approvals."""
     text = ""
     absent = [w for w in works if w.absent]
@@ -338,7 +338,7 @@ def _report_case(cohort: Cohort, case: Case, with_pictures: bool, volumes: Mappi
     return ReportCase(case.id, values, _pictures(cohort, case, volumes) if with_pictures else ())
 
 
-def _pictures(cohort: Cohort, case: Case, volumes: Mapping[str, PlainVolume] | None) -> list[Overlay]:
+def _pictures(cohort: Cohort, case: Case, volumes: Mapping[str, PlainVolume] | None) -> list[MarkedPicture]:
     """The accepted max slice of each structure with its prompts; none where the files are gone."""
     done = [s for s in cohort.structures if case.work(s.name).status == ACCEPTED and not case.work(s.name).absent]
     if not done:
@@ -351,7 +351,7 @@ def _pictures(cohort: Cohort, case: Case, volumes: Mapping[str, PlainVolume] | N
         return []
 
 
-def _picture(cohort: Cohort, case: Case, structure: Any, volume: Any) -> Overlay:
+def _picture(cohort: Cohort, case: Case, structure: Any, volume: Any) -> MarkedPicture:
     from ..work.labels_to_context import example_of_mask
 
     example = example_of_mask(volume, plain_mask(volume, cohort.segmentation_path(case.id), structure=structure.name), structure, case.id)
@@ -362,7 +362,7 @@ def _picture(cohort: Cohort, case: Case, structure: Any, volume: Any) -> Overlay
     slices = case.work(structure.name).slices
     extent = "" if slices is None else "the only slice segmented" if slices == 1 else f"the largest of {slices} slices"
     caption = ", ".join(filter(None, (structure.name if len(cohort.structures) > 1 else "", extent)))
-    return Overlay(example.image, outlines, caption=caption, **_drawn(prompts[-1] if prompts else Prompts(), plane))
+    return MarkedPicture(example.image, outlines, caption=caption, **_drawn(prompts[-1] if prompts else Prompts(), plane))
 
 
 def _thickness(grid_to_ras: np.ndarray, volume: Any) -> float:
@@ -372,7 +372,7 @@ def _thickness(grid_to_ras: np.ndarray, volume: Any) -> float:
 
 
 def _drawn(prompts: Prompts, plane: SlicePlane) -> dict[str, Any]:
-    """The prompts on the plane, in grid coordinates, as an Overlay wants them."""
+    """The prompts on the plane, in grid coordinates, as an MarkedPicture wants them."""
     drawn: dict[str, list] = {"positive": [], "negative": [], "scribbles": [], "boxes": []}
     for prompt in prompts:
         if not plane.holds(prompt):

@@ -16,7 +16,7 @@ from .checking import check_fields, hints_of, shown
 TODO, IN_PROGRESS, ACCEPTED, SKIPPED, NEEDS_REVIEW = STATUSES = ("todo", "in progress", "accepted", "skipped", "needs review")
 _COLORS = ((0.90, 0.45, 0.30), (0.30, 0.65, 0.90), (0.45, 0.80, 0.40), (0.85, 0.75, 0.30), (0.65, 0.45, 0.85), (0.40, 0.80, 0.75))
 
-#: What a proposal and the settings hold (see ``Work.proposal`` and ``cohort.DEFAULTS``).
+#: What a proposal and the settings hold (see ``StructureProgress.proposal`` and ``cohort.DEFAULTS``).
 _PROPOSAL = {
     "kind": str,
     "model": str,
@@ -99,7 +99,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Work:
+class StructureProgress:
     """The bookkeeping of one structure in one case. Areas in mm², volumes in ml, times in UTC. ``slices``: how many of them hold the structure.
 
     ``first_vs_accepted_dice``: agreement (Dice) of what the first prediction wrote on its slice with what was accepted there. It says how much
@@ -163,11 +163,11 @@ class Case:
     notes: tuple[Mapping[str, Any], ...] = ()
     approved_by: str = ""
     approved_when: str = ""
-    works: Mapping[str, Work] = field(default_factory=dict)
+    works: Mapping[str, StructureProgress] = field(default_factory=dict)
 
-    def work(self, structure: str) -> Work:
+    def work(self, structure: str) -> StructureProgress:
         """The bookkeeping of a structure, empty where nothing was done."""
-        return self.works.get(structure, Work())
+        return self.works.get(structure, StructureProgress())
 
     def with_work(self, structure: str, **changes: Any) -> Case:
         return replace(self, works={**self.works, structure: replace(self.work(structure), **changes)})
@@ -263,14 +263,14 @@ def _without_path(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip("._") or "case"
 
 
-def _work(data: Any) -> Work:
+def _work(data: Any) -> StructureProgress:
     data = dict(data) if isinstance(data, Mapping) else {}
     check_fields(data, {"predicted_with": list[str], "proposal": Mapping[str, Any]}, "cohort.json: a work on a structure")
     check_fields(data.get("proposal", {}), _PROPOSAL, "cohort.json: a proposal")
     data["predicted_with"] = tuple(data.get("predicted_with", ()))
     if "saved_dice" in data:  # as the first version called it
         data.setdefault("first_vs_accepted_dice", data.pop("saved_dice"))
-    return _build(Work, data, "work on a structure")
+    return _build(StructureProgress, data, "work on a structure")
 
 
 def _build(kind: type[T], data: Any, what: str) -> T:
@@ -291,7 +291,7 @@ def _without_defaults(record: Any, data: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for entry in fields(record):
         value = getattr(record, entry.name)
-        if isinstance(value, Mapping) and value and isinstance(next(iter(value.values())), Work):
+        if isinstance(value, Mapping) and value and isinstance(next(iter(value.values())), StructureProgress):
             result[entry.name] = {name: _without_defaults(work, asdict(work)) for name, work in value.items()}
         elif isinstance(value, tuple) and value and isinstance(value[0], Labels):
             result[entry.name] = [_without_defaults(label, asdict(label)) for label in value]

@@ -14,10 +14,10 @@ from ...mrml.slice_plane import SlicePlane
 from ...mrml.volumes import dimensions_of
 
 if TYPE_CHECKING:
-    from .open_case import CaseWork
+    from .open_case import OpenCase
 
 
-def example_of_absence(work: CaseWork, structure: str) -> Example:
+def example_of_absence(work: OpenCase, structure: str) -> Example:
     """The empty example of a structure that is not in the open case's volume.
 
     Its slice is the proposal's; without one that which looks most like the other cases' examples; without these the middle of the volume.

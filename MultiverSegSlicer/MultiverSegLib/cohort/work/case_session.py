@@ -13,13 +13,13 @@ from ...mrml import prompt_tags
 from ...mrml.slice_plane import SlicePlane
 
 if TYPE_CHECKING:
-    from .open_case import CaseWork
+    from .open_case import OpenCase
 
 
 class CaseSession(SliceSession):
     """A SliceSession of a case that writes prompts, predictions, undo and edits into the journal."""
 
-    def __init__(self, work: CaseWork, structure: str, plane: SlicePlane) -> None:
+    def __init__(self, work: OpenCase, structure: str, plane: SlicePlane) -> None:
         self.work, self.structure = work, structure
         self._stored = Prompts()
         nodes, cohort = work.nodes, work.cohort

@@ -28,7 +28,7 @@ from .case_nodes import load_source, plain_volume, reference_mask
 
 
 @dataclass
-class Taken:
+class ImportedLabels:
     """What became an example, and why other cases did not (case id -> reason)."""
 
     cases: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ def labels_to_context(
     cases: Iterable[str] | None = None,
     contexts: Contexts | None = None,
     progress: Callable[[str], None] = lambda case: None,
-) -> Taken:
+) -> ImportedLabels:
     """Adds the max slice of each case's accepted result or, without one, of its existing label file to the structure's context.
 
     Args:
@@ -53,7 +53,7 @@ def labels_to_context(
     cohort.check_writable()
     record, contexts = cohort.structure(structure), contexts or Contexts(cohort)
     chosen = [cohort.case(c) for c in cases] if cases is not None else [c for c in cohort.cases if _has_segmentation(cohort, c, record)]
-    taken = Taken()
+    taken = ImportedLabels()
     for case in chosen:
         progress(case.id)
         try:

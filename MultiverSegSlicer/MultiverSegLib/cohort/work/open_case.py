@@ -1,6 +1,6 @@
 """Work on one case, written down as it goes: the same engine for Slicer's panel and for the command line. Main thread.
 
-work = CaseWork(cohort, "p07", predictor)
+work = OpenCase(cohort, "p07", predictor)
 session = work.session("liver")                 # a SliceSession that keeps the journal
 session.add(Point((12.0, -4.5, 30.0)))
 session.predict()
@@ -38,11 +38,11 @@ from ..store.records import ACCEPTED, NEEDS_REVIEW
 from .absence import example_of_absence
 from .case_nodes import CaseNodes, segment_slice
 from .case_session import CaseSession
-from .prefetch import Cut
+from .prefetch import CroppedMask
 from .recorder import CaseRecorder, restored_masks
 
 
-class CaseWork:
+class OpenCase:
     """An open case of a cohort that is open for writing.
 
     Args:
@@ -117,7 +117,7 @@ class CaseWork:
         stored = self.cohort.structure(structure).image
         return ImageSettings.from_json(dict(stored)) if stored else ImageSettings()
 
-    def show_proposal(self, structure: str, cut: Cut | None = None) -> bool:
+    def show_proposal(self, structure: str, cut: CroppedMask | None = None) -> bool:
         """Puts the structure's proposal into its segment if nothing is there yet; it stays a proposal until accepted.
 
         ``cut``: its voxels, where they are at hand; None: from its file.
@@ -129,7 +129,7 @@ class CaseWork:
         if cut is None:
             if not path.is_file():
                 return False
-            cut = Cut.of(load_mask(self.nodes.volume, path, structure))
+            cut = CroppedMask.of(load_mask(self.nodes.volume, path, structure))
         if not cut.inside.size:
             return False
         nodes, segment_id = self.nodes, self.nodes.segment_id(structure)

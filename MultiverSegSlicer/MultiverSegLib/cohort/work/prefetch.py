@@ -18,7 +18,7 @@ from .case_nodes import read_source
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class CroppedMask:
     """A mask [k, j, i] as the box that holds it."""
 
     shape: tuple[int, ...]
@@ -26,13 +26,13 @@ class Cut:
     inside: np.ndarray
 
     @staticmethod
-    def of(mask: np.ndarray) -> Cut:
+    def of(mask: np.ndarray) -> CroppedMask:
         mask = np.asarray(mask)
         box = []
         for axis in range(mask.ndim):
             hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
             box.append(slice(int(hit[0]), int(hit[-1]) + 1) if hit.size else slice(0, 0))
-        return Cut(mask.shape, tuple(box), np.asarray(mask[tuple(box)] != 0, np.uint8))
+        return CroppedMask(mask.shape, tuple(box), np.asarray(mask[tuple(box)] != 0, np.uint8))
 
     @property
     def first(self) -> tuple[int, ...]:
@@ -40,7 +40,7 @@ class Cut:
         return tuple(part.start for part in self.box)
 
     def as_change(self) -> dict[str, Any]:
-        """What turns an empty mask into this one (see ``changes.change_between``)."""
+        """What turns an empty mask into this one (see ``mask_delta.change_between``)."""
         return {"shape": list(self.shape), "box": [[part.start, part.stop] for part in self.box], "bits": pack_bits(self.inside)}
 
     def whole(self) -> np.ndarray:
@@ -51,22 +51,22 @@ class Cut:
 
 
 @dataclass(frozen=True, eq=False)
-class Ahead:
+class PrefetchedCase:
     """What was read: ``volume`` (None: it is in the scene anyway) with its display window and level, by structure the number of the
     proposal's event and its voxels, and what was noticed (``told``)."""
 
     case_id: str
     volume: PlainVolume | None = None
     window_level: tuple[float, float] = (1.0, 0.5)
-    proposals: Mapping[str, tuple[int, Cut]] = field(default_factory=dict)
+    proposals: Mapping[str, tuple[int, CroppedMask]] = field(default_factory=dict)
     told: tuple[str, ...] = ()
 
-    def with_proposal(self, structure: str, seq: int, cut: Cut) -> Ahead:
+    def with_proposal(self, structure: str, seq: int, cut: CroppedMask) -> PrefetchedCase:
         return replace(self, proposals={**self.proposals, structure: (seq, cut)})
 
 
 @dataclass(frozen=True)
-class ReadAhead:
+class PrefetchTask:
     """What is to be read: plain data, made on the main thread; ``read`` works in any."""
 
     case_id: str
@@ -74,13 +74,13 @@ class ReadAhead:
     proposals: Mapping[str, tuple[int, str]]
 
     @staticmethod
-    def of(cohort: Cohort, case_id: str) -> ReadAhead:
+    def of(cohort: Cohort, case_id: str) -> PrefetchTask:
         case = cohort.case(case_id)
         source = replace(case.volume, path=str(cohort.resolve(case.volume.path)))
         made = {name: work.proposal for name, work in case.works.items() if work.proposal.get("file")}
-        return ReadAhead(case_id, source, {name: (p["seq"], str(cohort.resolve(p["file"]))) for name, p in made.items()})
+        return PrefetchTask(case_id, source, {name: (p["seq"], str(cohort.resolve(p["file"]))) for name, p in made.items()})
 
-    def read(self) -> Ahead:
+    def read(self) -> PrefetchedCase:
         """Reads it all.
 
         Raises:
@@ -92,8 +92,8 @@ class ReadAhead:
         for structure, (seq, path) in self.proposals.items():
             mask = _mask(path)
             if mask is not None and (volume is None or mask.shape == volume.array.shape):
-                found[structure] = seq, Cut.of(mask)
-        return Ahead(self.case_id, volume, volume.window_level() if volume is not None else (1.0, 0.5), found, tuple(told))
+                found[structure] = seq, CroppedMask.of(mask)
+        return PrefetchedCase(self.case_id, volume, volume.window_level() if volume is not None else (1.0, 0.5), found, tuple(told))
 
 
 def _mask(path: str) -> Any:

@@ -24,7 +24,7 @@ _FROM_THE_HOST = ("shown", "propagated", "undone")
 
 
 @dataclass(frozen=True)
-class Step:
+class ReplayStep:
     """One replayed event: its number and kind, and what differs from the journal (empty: identical to the bit)."""
 
     seq: int
@@ -38,7 +38,7 @@ class Replay:
     """The result: every step, and the masks [k, j, i] by structure at the end."""
 
     case: str
-    steps: list[Step] = field(default_factory=list)
+    steps: list[ReplayStep] = field(default_factory=list)
     masks: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -84,7 +84,7 @@ class _Player:
         action = _STEPS.get(event["event"])
         if action is not None and event["structure"] in self.ids:
             difference = action(self, event)
-            self.result.steps.append(Step(event["seq"], event["event"], event["structure"], difference))
+            self.result.steps.append(ReplayStep(event["seq"], event["event"], event["structure"], difference))
 
     def finished(self) -> Replay:
         self.result.masks = {name: self.mask(name) for name in self.ids}

@@ -11,8 +11,8 @@ from ..store.cohort import Cohort
 from ..store.cohort_contexts import Contexts
 from ..store.records import ACCEPTED, NEEDS_REVIEW, Case
 from .case_nodes import CaseNodes
-from .open_case import CaseWork
-from .prefetch import Ahead
+from .open_case import OpenCase
+from .prefetch import PrefetchedCase
 
 #: How the journal says that a result was accepted from the page of proposals.
 REVIEW = "review"
@@ -77,7 +77,9 @@ def _structures(cohort: Cohort, names: Iterable[str] | None) -> list[str] | None
     return None if names is None else [cohort.structure(name).name for name in names]
 
 
-def accept_proposal(cohort: Cohort, case_id: str, names: Iterable[str] | None, contexts: Contexts, ahead: Ahead | None = None) -> list[str]:
+def accept_proposal(
+    cohort: Cohort, case_id: str, names: Iterable[str] | None, contexts: Contexts, ahead: PrefetchedCase | None = None
+) -> list[str]:
     """Accepts the proposals of one case, which is not open; gives its structures.
 
     Args:
@@ -92,7 +94,7 @@ def accept_proposal(cohort: Cohort, case_id: str, names: Iterable[str] | None, c
     nodes = None
     if ahead is not None and ahead.volume is not None:
         nodes = CaseNodes(cohort, case_id, lambda: node_of(ahead.volume, ahead.window_level))
-    work = CaseWork(cohort, case_id, contexts=contexts, nodes=nodes)
+    work = OpenCase(cohort, case_id, contexts=contexts, nodes=nodes)
     try:
         for name in names:
             seq, cut = ahead.proposals.get(name, (None, None)) if ahead is not None else (None, None)
@@ -103,7 +105,7 @@ def accept_proposal(cohort: Cohort, case_id: str, names: Iterable[str] | None, c
         work.close()
 
 
-def accept_shown(work: CaseWork, names: Iterable[str]) -> list[str]:
+def accept_shown(work: OpenCase, names: Iterable[str]) -> list[str]:
     """Accepts proposals that are in an open case's segments as they are; gives the structures.
 
     Raises:

@@ -19,8 +19,8 @@ from ..store.cohort_contexts import Contexts
 from ..store.noticing import keep
 from ..store.order import next_case, previous_case
 from .case_nodes import CaseNodes
-from .open_case import CaseWork
-from .prefetch import Ahead, Cut, ReadAhead
+from .open_case import OpenCase
+from .prefetch import CroppedMask, PrefetchedCase, PrefetchTask
 
 
 class Desk:
@@ -30,7 +30,7 @@ class Desk:
         predictor: for the sessions of cases; may be None where the host predicts itself.
         writer: how segments are written.
         clock: monotonic seconds, for the active time.
-        events: of the sessions on which the open case keeps its journal (see ``CaseWork``); None: only of those that the case makes.
+        events: of the sessions on which the open case keeps its journal (see ``OpenCase``); None: only of those that the case makes.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class Desk:
         self.predictor, self.writer = predictor, writer
         self.cohort: Cohort | None = None
         self.contexts: Contexts | None = None
-        self.work: CaseWork | None = None
+        self.work: OpenCase | None = None
         self._clock, self._events = clock, events
-        self._ahead: Ahead | None = None
+        self._ahead: PrefetchedCase | None = None
 
     def open(self, folder: Path | str, who: str = "") -> Cohort:
         """Opens the cohort in ``folder``; the one open before is closed."""
@@ -70,7 +70,7 @@ class Desk:
         """The open case."""
         return self.work.case_id if self.work is not None else None
 
-    def go_to(self, case_id: str) -> CaseWork:
+    def go_to(self, case_id: str) -> OpenCase:
         """Opens a case, with its proposals where nothing was done yet; the case before is closed and kept as it is.
 
         Raises:
@@ -83,19 +83,19 @@ class Desk:
             self.work.store()  # where that fails, the case stays open
         self.close_case()
         ahead, self._ahead = self._ahead, None
-        ahead = ahead if ahead is not None and ahead.case_id == case_id else Ahead(case_id)
+        ahead = ahead if ahead is not None and ahead.case_id == case_id else PrefetchedCase(case_id)
         nodes = None
         if ahead.volume is not None:
             nodes = CaseNodes(cohort, case_id, lambda: node_of(ahead.volume, ahead.window_level))
             keep(cohort, ahead.told, case_id)
-        self.work = CaseWork(cohort, case_id, self.predictor, self.writer, self.contexts, nodes, self._clock, self._events)
+        self.work = OpenCase(cohort, case_id, self.predictor, self.writer, self.contexts, nodes, self._clock, self._events)
         for structure in cohort.structures:
             seq, cut = ahead.proposals.get(structure.name, (None, None))
             current = cohort.case(case_id).work(structure.name).proposal.get("seq")
             self.work.show_proposal(structure.name, cut if seq == current else None)
         return self.work
 
-    def next(self, order: str = "") -> CaseWork | None:
+    def next(self, order: str = "") -> OpenCase | None:
         """Goes to the next open case; None when nothing is left (then no case is open)."""
         case = next_case(self._writable().state, order, self.case_id)
         if case is None:
@@ -103,12 +103,12 @@ class Desk:
             return None
         return self.go_to(case.id)
 
-    def previous(self) -> CaseWork | None:
+    def previous(self) -> OpenCase | None:
         """Goes to the case before in file order; None at the top (the open case stays)."""
         case = previous_case(self._writable().state, self._current())
         return None if case is None else self.go_to(case.id)
 
-    def accept_and_next(self, structures: Iterable[str] | None = None, order: str = "", absent: Iterable[str] = ()) -> CaseWork | None:
+    def accept_and_next(self, structures: Iterable[str] | None = None, order: str = "", absent: Iterable[str] = ()) -> OpenCase | None:
         """Accepts the open case (structures in ``absent`` as not there) and goes to the next.
 
         Raises:
@@ -118,7 +118,7 @@ class Desk:
         self.work.accept(structures, absent)
         return self.next(order)
 
-    def skip_and_next(self, note: str = "", order: str = "") -> CaseWork | None:
+    def skip_and_next(self, note: str = "", order: str = "") -> OpenCase | None:
         """Leaves the open case out and goes to the next."""
         self._current()
         self.work.skip(note)
@@ -134,23 +134,23 @@ class Desk:
                 return None
         return self._ahead.case_id if self._ahead is not None else None
 
-    def to_read(self, order: str = "") -> ReadAhead | None:
+    def to_read(self, order: str = "") -> PrefetchTask | None:
         """What is to be read ahead now: the case that ``next`` would open; None where it has been read, or there is none."""
         case = next_case(self.cohort.state, order, self.case_id) if self.cohort is not None and not self.cohort.read_only else None
         if self._ahead is not None and (case is None or self._ahead.case_id != case.id):
             self._ahead = None
-        return None if case is None or self._ahead is not None else ReadAhead.of(self.cohort, case.id)
+        return None if case is None or self._ahead is not None else PrefetchTask.of(self.cohort, case.id)
 
     @property
-    def ahead(self) -> Ahead | None:
+    def ahead(self) -> PrefetchedCase | None:
         """The case that was read ahead."""
         return self._ahead
 
-    def keep_ahead(self, ahead: Ahead) -> None:
+    def keep_ahead(self, ahead: PrefetchedCase) -> None:
         """Keeps a case that was read (in a thread, say) until it is opened or another one is next."""
         self._ahead = ahead
 
-    def keep_proposal(self, case_id: str, structure: str, seq: int, cut: Cut) -> None:
+    def keep_proposal(self, case_id: str, structure: str, seq: int, cut: CroppedMask) -> None:
         """A proposal was made for the case that was read ahead."""
         if self._ahead is not None and self._ahead.case_id == case_id:
             self._ahead = self._ahead.with_proposal(structure, seq, cut)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from slicer.i18n import tr as _
 
 from ...cohort.results.proposals import Proposal
-from ...cohort.work.prefetch import ReadAhead
+from ...cohort.work.prefetch import PrefetchTask
 from ...cohort.work.reviewing import Reviewed, accept_proposal, accept_shown, checked
 from ...core.errors import CohortError, MultiverSegError
 from .long_work import InThread, Steps, Told
@@ -53,7 +53,7 @@ class AcceptingProposals:
                 try:
                     ahead = None
                     if case != desk.case_id:
-                        reading = ReadAhead.of(cohort, case)
+                        reading = PrefetchTask.of(cohort, case)
                         ahead = yield InThread(lambda progress, reading=reading: reading.read())
                     names = self._waiting[case]
                     done.accepted[case] = (

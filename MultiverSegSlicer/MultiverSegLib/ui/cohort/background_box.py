@@ -16,7 +16,7 @@ STEP_MS = 100
 KINDS = (("slice", "best slice"), ("volume", "whole volumes"), ("off", "off"))
 
 
-class AheadBox:
+class BackgroundBox:
     """``desk``: the cohort's; ``service``: see ``service.PredictionService``; ``order``: gives the order of work; ``may_show``: see
     ``Background``; ``stepped``: called at every step with the cases whose proposals are new; ``told``: called with what went wrong."""
 

@@ -9,7 +9,7 @@ from ...cohort.sources.files import cases_from_folder
 from ...cohort.sources.keeping import add_cases, relink
 from ...cohort.store.noticing import keep
 from ...cohort.work.case_nodes import scene_volumes
-from ...cohort.work.labels_to_context import Taken, example_from_files, labels_to_context, take_example
+from ...cohort.work.labels_to_context import ImportedLabels, example_from_files, labels_to_context, take_example
 from ...core.errors import CohortError, MultiverSegError
 from ...core.notices import notice, withheld
 from ...mrml.plain_segments import reads_plain
@@ -89,7 +89,7 @@ class CohortActions:
             raise CohortError(_("No label file of {structure} was found beside the volumes.").format(structure=structure))
         self.owner.tasks.start(_taking(desk.cohort, desk.contexts, structure, cases), lambda taken: self._taken(structure, taken))
 
-    def _taken(self, structure: str, taken: Taken) -> None:
+    def _taken(self, structure: str, taken: ImportedLabels) -> None:
         self.owner.update()
         text = _("{count} examples of {structure} were made of existing labels.").format(count=len(taken.cases), structure=structure)
         self.owner.outcome.tell(text, taken.left_out)
@@ -120,7 +120,7 @@ class CohortActions:
 
 def _taking(cohort, contexts, structure: str, cases: list[str]) -> Steps:
     """Volumes and labels are read in a thread."""
-    taken, record, voxels = Taken(), cohort.structure(structure), scene_volumes(cohort, cases)
+    taken, record, voxels = ImportedLabels(), cohort.structure(structure), scene_volumes(cohort, cases)
 
     def work(progress: Progress, case):
         with withheld() as told:

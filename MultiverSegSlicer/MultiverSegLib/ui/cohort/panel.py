@@ -12,7 +12,7 @@ from ...cohort.work.workflow import Desk
 from ...core.errors import MultiverSegError
 from ..shared.widgets import described
 from .accepting import Accepting
-from .background_box import AheadBox
+from .background_box import BackgroundBox
 from .case_actions import CaseActions
 from .case_view import CaseView
 from .cohort_actions import CohortActions
@@ -58,7 +58,7 @@ class CohortPanel:
         self.structures = StructuresBox(layout, self)
         self.table = CohortTable(layout, self.go_to, lambda: self.case_actions.show())
         watching = self.watching
-        self.ahead = AheadBox(
+        self.ahead = BackgroundBox(
             layout, self.desk, self.panel.service, lambda: self.steps.chosen_order(), watching.may_show, self._stepped, self.say
         )
         self.proposals = ProposalsPage(layout, self)

@@ -10,19 +10,19 @@ from slicer.i18n import tr as _
 from ...core.errors import Cancelled, MultiverSegError
 from ...core.prompts import Prompts
 from ..shared.service import ModelChanged
-from .asked import Ask, Job
+from .asked import Ask, AskInFlight
 
 
 class Asker(Protocol):
     """Who asks: reads the nodes, and writes what comes back."""
 
-    def begin(self, ask: Ask) -> Job:
+    def begin(self, ask: Ask) -> AskInFlight:
         """Reads what a prediction needs. Raises MultiverSegError."""
 
-    def verdict(self, job: Job) -> str | None:
+    def verdict(self, job: AskInFlight) -> str | None:
         """Whether a result may be written: "" yes; None: ask again, something else counts now; else why not."""
 
-    def write(self, job: Job, outcome: Any) -> None:
+    def write(self, job: AskInFlight, outcome: Any) -> None:
         """Writes a result. Raises MultiverSegError."""
 
     def changed(self) -> None:
@@ -39,7 +39,7 @@ class AskQueue:
     """
 
     def __init__(self, asker: Asker, service: Any) -> None:
-        self.job: Job | None = None
+        self.job: AskInFlight | None = None
         self.waiting: list[Ask] = []
         self.problems: list[str] = []
         self._asker, self._service = asker, service
@@ -97,7 +97,7 @@ class AskQueue:
         self._told(_("Cancelled."))
         return True
 
-    def _drop(self) -> Job:
+    def _drop(self) -> AskInFlight:
         job, self.job = self.job, None
         job.cancel()
         return job
@@ -107,7 +107,7 @@ class AskQueue:
         job.ticket = self._service.submit(job.session.run, job.request, lambda outcome: self._finished(job, outcome))
         self._asker.changed()
 
-    def _finished(self, job: Job, outcome: Any) -> None:
+    def _finished(self, job: AskInFlight, outcome: Any) -> None:
         if job is not self.job:
             return
         if isinstance(outcome, ModelChanged):
@@ -123,7 +123,7 @@ class AskQueue:
             else:
                 self._write(job, outcome)
 
-    def _write(self, job: Job, outcome: Any) -> None:
+    def _write(self, job: AskInFlight, outcome: Any) -> None:
         problem = ""
         try:
             self._asker.write(job, outcome)
@@ -131,7 +131,7 @@ class AskQueue:
             problem = str(error)
         self._end(problem)
 
-    def _again(self, job: Job) -> None:
+    def _again(self, job: AskInFlight) -> None:
         self.job = None
         self.waiting.insert(0, job.ask)
         self._end()

@@ -71,7 +71,7 @@ class Ask:
 
 
 @dataclass
-class Job:
+class AskInFlight:
     """One prediction in flight: what was asked, and how everything was then."""
 
     ask: Ask

@@ -25,7 +25,7 @@ from ..shared import contexts, options, settings, torch_setup
 from ..shared.views import choose_slice_node
 from .accepting import Accepting
 from .ask_queue import AskQueue
-from .asked import Ask, Job, Target
+from .asked import Ask, AskInFlight, Target
 from .prompt_display import PromptDisplay, remove_leftovers
 from .surroundings import Editor, Status, result_text
 from .writer import EffectWriter
@@ -273,7 +273,7 @@ class PromptPresenter(VTKObservationMixin):
 
     # What the queue asks (see ``ask_queue.Asker``)
 
-    def begin(self, ask: Ask) -> Job:
+    def begin(self, ask: Ask) -> AskInFlight:
         """Reads what a prediction needs.
 
         Raises:
@@ -283,9 +283,9 @@ class PromptPresenter(VTKObservationMixin):
         prompts = self.prompts()
         if session.prompts != prompts:
             session.prompts = prompts
-        return Job(ask, session, session.request(), ask.held(prompts), ask.target.voxels(), ask.target.state())
+        return AskInFlight(ask, session, session.request(), ask.held(prompts), ask.target.voxels(), ask.target.state())
 
-    def verdict(self, job: Job) -> str | None:
+    def verdict(self, job: AskInFlight) -> str | None:
         """Whether a result may be written: "" yes; None: ask again, something else counts now; else why not."""
         target = job.ask.target
         if not target.alive or self.target() != target:
@@ -295,7 +295,7 @@ class PromptPresenter(VTKObservationMixin):
         painted = target.voxels() != job.voxels and job.session.is_current(job.request)
         return None if painted or job.ask.held(self.prompts()) != job.held else ""
 
-    def write(self, job: Job, outcome: Any) -> None:
+    def write(self, job: AskInFlight, outcome: Any) -> None:
         """Writes a result.
 
         Raises:

@@ -12,7 +12,7 @@ from MultiverSegLib.cohort.results.html_report import (
     NEGATIVE,
     POSITIVE,
     Curve,
-    Overlay,
+    MarkedPicture,
     Plot,
     Report,
     ReportCase,
@@ -50,7 +50,7 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-def pixels(overlay: Overlay) -> np.ndarray:
+def pixels(overlay: MarkedPicture) -> np.ndarray:
     from PIL import Image
 
     return np.asarray(Image.open(io.BytesIO(overlay_png(overlay))).convert("RGB")).astype(int)
@@ -67,13 +67,13 @@ def centre(mask: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def overlay() -> Overlay:
+def overlay() -> MarkedPicture:
     mask = np.zeros((40, 60), bool)
     mask[10:30, 20:40] = True
-    return Overlay(np.random.default_rng(0).random((40, 60)), {"result": mask}, [(5, 50)], [(35, 10)], caption="2 clicks")
+    return MarkedPicture(np.random.default_rng(0).random((40, 60)), {"result": mask}, [(5, 50)], [(35, 10)], caption="2 clicks")
 
 
-def report(overlay: Overlay, **changes) -> Report:
+def report(overlay: MarkedPicture, **changes) -> Report:
     values = {
         "title": "A cohort",
         "figures": {"clicks": 12},
@@ -119,13 +119,13 @@ def test_prompts_and_outline_appear_where_they_were(overlay):
 
 
 def test_pixels_keep_their_physical_shape(overlay):
-    thick = Overlay(overlay.image, pixel_mm=(3.0, 1.0))
+    thick = MarkedPicture(overlay.image, pixel_mm=(3.0, 1.0))
     height, width = pixels(thick).shape[:2]
     assert height / width == pytest.approx(120 / 60, rel=0.02)
 
 
 def test_a_mask_at_the_border_and_an_empty_one_are_drawn_without_complaint(overlay, recwarn):
-    full = Overlay(overlay.image, {"result": np.ones((40, 60)), "reference": np.zeros((40, 60))})
+    full = MarkedPicture(overlay.image, {"result": np.ones((40, 60)), "reference": np.zeros((40, 60))})
     pixels(full)
     assert not recwarn.list
 

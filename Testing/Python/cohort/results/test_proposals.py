@@ -12,8 +12,8 @@ from MultiverSegLib.cohort.results.proposals import image_of, proposals
 from MultiverSegLib.cohort.results.proposals_page import proposal_card, write_proposals_page
 from MultiverSegLib.cohort.store.cohort_contexts import Contexts
 from MultiverSegLib.cohort.work.labels_to_context import labels_to_context
-from MultiverSegLib.cohort.work.open_case import CaseWork
-from MultiverSegLib.cohort.work.prefetch import ReadAhead
+from MultiverSegLib.cohort.work.open_case import OpenCase
+from MultiverSegLib.cohort.work.prefetch import PrefetchTask
 from MultiverSegLib.cohort.work.replay import replay
 from MultiverSegLib.cohort.work.reviewing import accept_proposal, accept_proposals, send_to_review
 from MultiverSegLib.core.confidence import mask_dice
@@ -67,13 +67,13 @@ def test_rows_are_worst_first_and_say_how_large_the_proposal_is(cohort):
 
 def test_what_is_begun_put_aside_or_done_is_told_apart(cohort):
     send_to_review(cohort, ["p1"], "odd shape")
-    work = CaseWork(cohort, "p2", BrightModel())
+    work = OpenCase(cohort, "p2", BrightModel())
     work.show_proposal("blob")
     work.close()
     rows = {row.case: row for row in proposals(cohort)}
     assert rows["p1"].to_review and cohort.case("p1").note == "odd shape" and rows["p2"].opened
     assert not rows["p1"].above(0) and rows["p2"].above(0) and not rows["p2"].above(1)
-    work = CaseWork(cohort, "p2", BrightModel())
+    work = OpenCase(cohort, "p2", BrightModel())
     mask = work.nodes.mask("blob")
     mask[0, 0, 0] = 1
     segments.set_segment(work.nodes.segmentation, work.nodes.segment_id("blob"), work.nodes.volume, mask)
@@ -105,11 +105,11 @@ def test_accepting_as_they_are_gives_results_examples_and_the_same_voxels(cohort
 
 
 def test_a_case_that_was_read_ahead_is_accepted_the_same(cohort):
-    ahead = ReadAhead.of(cohort, "p1").read()
+    ahead = PrefetchTask.of(cohort, "p1").read()
     assert accept_proposal(cohort, "p1", None, Contexts(cohort), ahead) == ["blob"]
     first = cohort.case("p1").work("blob").mask_sha256
     Contexts(cohort).reopen("p1")
-    work = CaseWork(cohort, "p1")
+    work = OpenCase(cohort, "p1")
     assert np.array_equal(work.nodes.mask("blob") != 0, ahead.proposals["blob"][1].whole() != 0)
     work.accept()
     work.close()

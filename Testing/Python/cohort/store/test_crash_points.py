@@ -9,7 +9,7 @@ import pytest
 from MultiverSegLib.cohort.store.cohort import Cohort
 from MultiverSegLib.cohort.store.cohort_contexts import Contexts
 from MultiverSegLib.cohort.store.mask_delta import mask_sha256
-from MultiverSegLib.cohort.work.open_case import CaseWork
+from MultiverSegLib.cohort.work.open_case import OpenCase
 from MultiverSegLib.core.context.context_set import Example
 from MultiverSegLib.mrml.segments import set_segment
 
@@ -49,7 +49,7 @@ def paint(work, rows):
 
 
 def accept(cohort, rows=0):
-    work = CaseWork(cohort, "p0")
+    work = OpenCase(cohort, "p0")
     try:
         paint(work, rows)
         work.accept()
@@ -91,7 +91,7 @@ def check(folder, with_mask=True):
         assert not list(folder.rglob(".writing-*"))
         if not with_mask:
             return done, None
-        work = CaseWork(cohort, "p0")
+        work = OpenCase(cohort, "p0")
         mask = work.nodes.mask("blob")
         if done.status == "accepted":
             assert mask_sha256(mask) == done.mask_sha256 and cohort.case("p0").work("blob").status == "accepted"

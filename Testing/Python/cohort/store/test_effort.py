@@ -2,12 +2,12 @@
 
 import pytest
 from MultiverSegLib.cohort.store.effort import Effort, minutes, untouched_along
-from MultiverSegLib.cohort.store.records import Case, Source, Work
+from MultiverSegLib.cohort.store.records import Case, Source, StructureProgress
 from MultiverSegLib.core.effort import SOURCE, estimated_seconds
 
 
 def case(name, interactions, seconds, status="accepted", first=1):
-    work = Work(status=status, interactions=interactions, first_prediction=first, when=name)
+    work = StructureProgress(status=status, interactions=interactions, first_prediction=first, when=name)
     return Case(name, Source("file", "x"), status=status, active_seconds=seconds, works={"liver": work})
 
 

@@ -8,7 +8,7 @@ from MultiverSegLib.cohort.results.export import export_cohort
 from MultiverSegLib.cohort.store.cohort import Cohort
 from MultiverSegLib.cohort.store.cohort_contexts import Contexts
 from MultiverSegLib.cohort.work.labels_to_context import labels_to_context
-from MultiverSegLib.cohort.work.open_case import CaseWork
+from MultiverSegLib.cohort.work.open_case import OpenCase
 from MultiverSegLib.cohort.work.replay import replay
 from MultiverSegLib.core.errors import CohortError, SegmentationError
 
@@ -23,7 +23,7 @@ def cohort(host, tmp_path):
 
 
 def accept_absent(cohort, case, names=("blob",)):
-    work = CaseWork(cohort, case)
+    work = OpenCase(cohort, case)
     try:
         return work.accept([], absent=names)
     finally:
@@ -58,7 +58,7 @@ def test_without_others_it_is_the_middle_and_nothing_is_proposed_by_absence_alon
 
 
 def test_what_is_segmented_is_not_absent(cohort):
-    work = CaseWork(cohort, "p0")
+    work = OpenCase(cohort, "p0")
     mask = np.zeros(SHAPE, np.uint8)
     mask[4, 10:20, 10:20] = 1
     from MultiverSegLib.mrml import segments
@@ -74,7 +74,7 @@ def test_what_is_segmented_is_not_absent(cohort):
 
 def test_drawn_after_all_and_accepted_it_is_an_example_like_any_other(cohort):
     accept_absent(cohort, "p0")
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     session = work.session("blob")
     from MultiverSegLib.core.prompts import Point
 

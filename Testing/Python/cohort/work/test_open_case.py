@@ -10,7 +10,7 @@ from MultiverSegLib.cohort.store.cohort_contexts import Contexts
 from MultiverSegLib.cohort.store.records import Structure
 from MultiverSegLib.cohort.work.case_nodes import CaseNodes
 from MultiverSegLib.cohort.work.labels_to_context import labels_to_context, prompts_to_context
-from MultiverSegLib.cohort.work.open_case import CaseWork
+from MultiverSegLib.cohort.work.open_case import OpenCase
 from MultiverSegLib.cohort.work.replay import replay
 from MultiverSegLib.core.confidence import mask_dice
 from MultiverSegLib.core.errors import CohortError, PromptError, SegmentationError
@@ -45,7 +45,7 @@ def click_in(session):
 
 def work_on(cohort, case, clock=None):
     """Click, predict, click again, undo, paint, accept."""
-    work = CaseWork(cohort, case, BrightModel(), clock=clock or Clock())
+    work = OpenCase(cohort, case, BrightModel(), clock=clock or Clock())
     session = work.session("blob")
     click_in(session)
     session.predict()
@@ -83,7 +83,7 @@ def test_a_case_from_the_first_click_to_its_example(cohort):
 
 
 def test_a_prediction_accepted_untouched_agrees_with_itself(cohort):
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     session = work.session("blob")
     click_in(session)
     session.predict()
@@ -143,7 +143,7 @@ def test_interrupted_work_goes_on(host, tmp_path):
         work.autosave()  # and here the process dies: nothing is closed
         cohort._lock.release()
     with Cohort.open(tmp_path / "cohort") as cohort:
-        again = CaseWork(cohort, "p0", BrightModel())
+        again = OpenCase(cohort, "p0", BrightModel())
         assert np.array_equal(again.nodes.mask("blob"), mask)
         assert len(again.prompts("blob")) == 2
         again.accept()
@@ -161,7 +161,7 @@ def test_a_result_changed_elsewhere_is_an_edit(cohort):
     segments.set_segment(nodes.segmentation, nodes.segment_id("blob"), nodes.volume, changed)
     nodes.save()
     nodes.close()
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     work.accept()
     work.close()
     assert cohort.case("p0").work("blob").interactions["edit"] == 2
@@ -179,7 +179,7 @@ def test_a_case_is_not_its_own_example(cohort):
 
 
 def test_nothing_to_accept_and_skipping(cohort):
-    work = CaseWork(cohort, "p0")
+    work = OpenCase(cohort, "p0")
     with pytest.raises(SegmentationError, match="empty in p0"):
         work.accept()
     with pytest.raises(SegmentationError, match="blob is empty"):
@@ -194,7 +194,7 @@ def test_several_structures_accepted_one_by_one(host, tmp_path):
     write_cohort_files(tmp_path / "data", 1, labels=False)
     cases = cases_from_folder(tmp_path / "data", tmp_path / "c", ["a", "b"])
     with Cohort.create(tmp_path / "c", cases, [Structure("a", "axial"), Structure("b", "coronal")]) as cohort:
-        work = CaseWork(cohort, "p0", BrightModel())
+        work = OpenCase(cohort, "p0", BrightModel())
         planes = {name: work.session(name).plane for name in "ab"}
         assert (planes["a"].axis, planes["b"].axis) == ("k", "j")
         for name in "ab":
@@ -221,7 +221,7 @@ def test_existing_labels_become_context_in_one_step(cohort):
     segments.set_segment(nodes.segmentation, nodes.segment_id("blob"), nodes.volume, ellipsoid(1)[1])
     assert mask_dice(examples[1].mask, plane.sample_segment(nodes.segmentation, nodes.segment_id("blob")) >= 0.5) > 0.97
     nodes.close()
-    work = CaseWork(cohort, "p2", BrightModel())
+    work = OpenCase(cohort, "p2", BrightModel())
     session = work.session("blob", SlicePlane.from_volume(work.nodes.volume, "k", 5))
     session.predict()
     assert work.predictor.asked == [3]
@@ -256,7 +256,7 @@ def test_labels_that_cannot_be_read_are_left_out(cohort, tmp_path):
 
 def test_read_only(cohort):
     with Cohort.open(cohort.folder) as second, pytest.raises(CohortError, match="held by"):
-        CaseWork(second, "p0")
+        OpenCase(second, "p0")
 
 
 def test_shapes_of_the_volumes_are_those_of_the_file():
@@ -269,7 +269,7 @@ def painted(work, mask):
 
 
 def accepted(cohort, case="p0"):
-    work = CaseWork(cohort, case, BrightModel())
+    work = OpenCase(cohort, case, BrightModel())
     painted(work, ellipsoid(0)[1])
     work.accept()
     return work
@@ -278,7 +278,7 @@ def accepted(cohort, case="p0"):
 @pytest.mark.parametrize("how", ["painted", "predicted"])
 def test_a_change_after_acceptance_is_kept_and_the_case_is_in_progress_again(cohort, how):
     accepted(cohort).close()
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     assert cohort.case("p0").status == "accepted", "looking is no change"
     if how == "painted":
         mask = ellipsoid(0)[1]
@@ -292,7 +292,7 @@ def test_a_change_after_acceptance_is_kept_and_the_case_is_in_progress_again(coh
     work.close()
     done = cohort.case("p0").work("blob")
     assert cohort.case("p0").status == done.status == "in progress" and "after it was accepted" in done.doubt
-    again = CaseWork(cohort, "p0", BrightModel())
+    again = OpenCase(cohort, "p0", BrightModel())
     assert np.array_equal(again.nodes.mask("blob"), changed) and not np.array_equal(changed, ellipsoid(0)[1])
     again.accept()
     again.close()
@@ -301,7 +301,7 @@ def test_a_change_after_acceptance_is_kept_and_the_case_is_in_progress_again(coh
 
 
 def test_a_segment_that_is_renamed_is_still_the_structures(cohort):
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     painted(work, ellipsoid(0)[1])
     work.autosave()
     work.nodes.segmentation.GetSegmentation().GetSegment(work.nodes.segment_id("blob")).SetName("Blob (left)")
@@ -315,7 +315,7 @@ def test_a_segment_that_is_renamed_is_still_the_structures(cohort):
 
 
 def test_a_segment_that_is_deleted_comes_back_with_what_it_had(cohort):
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     painted(work, ellipsoid(0)[1])
     work.autosave()
     work.nodes.segmentation.GetSegmentation().RemoveSegment(work.nodes.segment_id("blob"))
@@ -340,13 +340,13 @@ def test_a_segment_named_by_another_program_is_taken_for_the_structure(cohort):
 
 
 def test_prompts_of_several_slices_are_all_saved_and_counted_once(cohort):
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     for index in (4, 6):
         session = work.session("blob", SlicePlane.from_volume(work.nodes.volume, "k", index))
         click_in(session)
         session.predict()
     work.close()
-    again = CaseWork(cohort, "p0", BrightModel())
+    again = OpenCase(cohort, "p0", BrightModel())
     session = again.session("blob", SlicePlane.from_volume(again.nodes.volume, "k", 8))
     click_in(session)
     session.predict()
@@ -362,7 +362,7 @@ def test_a_hosts_undo_is_an_undo_in_the_journal(cohort):
     """Slicer restores voxels and tags together, without asking the session."""
     from MultiverSegLib.mrml import prompt_tags
 
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     session = work.session("blob")
     states = []
     for row in (60, 66):
@@ -401,12 +401,12 @@ def test_skipping_an_accepted_case_takes_its_example_out(cohort):
 
 
 def test_a_skipped_case_that_is_worked_on_is_in_progress(cohort):
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     painted(work, ellipsoid(0)[1])
     work.skip("later")
     work.close()
     assert cohort.case("p0").status == "skipped", "what was done before does not undo the skipping"
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     assert cohort.case("p0").status == "skipped", "nor does looking"
     mask = ellipsoid(0)[1]
     mask[4] = 0
@@ -422,7 +422,7 @@ def test_taking_an_acceptance_back(cohort):
     assert cohort.case("p0").status == "in progress" and not len(contexts.get("blob"))
     with pytest.raises(CohortError, match="Nothing of p0 is accepted"):
         contexts.reopen("p0")
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     assert np.array_equal(work.nodes.mask("blob"), ellipsoid(0)[1]), "the work is still there"
     work.accept()
     work.close()
@@ -430,13 +430,13 @@ def test_taking_an_acceptance_back(cohort):
 
 
 def test_nodes_removed_from_the_scene_lose_nothing(cohort):
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     painted(work, ellipsoid(0)[1])
     segments.remove_node(work.nodes.segmentation)
     with pytest.raises(SegmentationError, match="removed from the scene"):
         work.accept()
     work.close()
-    work = CaseWork(cohort, "p0", BrightModel())
+    work = OpenCase(cohort, "p0", BrightModel())
     assert np.array_equal(work.nodes.mask("blob"), ellipsoid(0)[1])
     work.close()
 
@@ -448,5 +448,5 @@ def test_a_case_that_cannot_be_opened_leaves_no_node(cohort, host):
     path.write_bytes(path.read_bytes().replace(b'"bits":"', b'"bits":"!'))
     before = host.scene.GetNumberOfNodes()
     with pytest.raises(CohortError, match="damaged"):
-        CaseWork(cohort, "p0")
+        OpenCase(cohort, "p0")
     assert host.scene.GetNumberOfNodes() == before
