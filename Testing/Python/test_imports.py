@@ -70,7 +70,7 @@ ALLOWED = {
 }
 # Not in Slicer: only inside functions that say so when it is missing.
 OPTIONAL = {
-    "core": {"scipy", "requests", "psutil", "PIL"},
+    "core": {"requests", "psutil", "PIL"},
     "cohort": {"matplotlib", "jinja2", "highdicom", "skimage", "ray", "torch"},
     "ui": {"packaging"},
 }

@@ -2,12 +2,12 @@
 
 The average is the midpoint rule with as many samples per output pixel as there are input pixels under it, so that no input pixel is skipped
 when the grid is coarser than the image, and plain (bi)linear interpolation when it is finer. Outside of the input there is nothing: outputs
-come with the covered fraction of their area. An axis-aligned mapping becomes two sparse matrix products; any other mapping costs a gather per sample.
+come with the covered fraction of their area. An axis-aligned mapping becomes two passes along the axes; any other mapping costs a gather per sample.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -72,33 +72,69 @@ def samples_for(step: float, most: int) -> int:
     return int(min(max(1, np.ceil(abs(step) - STRAIGHT)), most))
 
 
-def linear_weights(length: int, step: float, first: float, count: int) -> Any:
-    """Sparse [count, length] float64: row n averages the linear interpolation of ``length`` values over output pixel n.
+@dataclass(frozen=True)
+class LinearWeights:
+    """Weights of the input's values for each output pixel along one axis, as ``samples`` pairs of neighbours.
+
+    Attributes:
+        length: number of input values.
+        low: [samples, count] int: index of the first neighbour of each sample; the second is the next one, or the same at the end.
+        first, second: [samples, count] float64: their weights.
+    """
+
+    length: int
+    low: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of output pixels."""
+        return self.low.shape[1]
+
+    @property
+    def sums(self) -> np.ndarray:
+        """[count] float64: the weights' sum for each output pixel, 1 where it is covered by the input."""
+        return (self.first + self.second).sum(axis=0)
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Weighted sums of ``values`` [length, n] along its first axis: [count, n] float64."""
+        total = np.zeros((self.count, values.shape[1]))
+        part = np.empty_like(total)  # new memory for each sample would take longer than its sums
+        high = np.minimum(self.low + 1, self.length - 1)
+        for index, weight in ((self.low, self.first), (high, self.second)):
+            for sample in range(len(self.low)):
+                np.take(values, index[sample], axis=0, out=part, mode="clip")
+                total += np.multiply(part, weight[sample, :, None], out=part)
+        return total
+
+
+def linear_weights(length: int, step: float, first: float, count: int) -> LinearWeights:
+    """Output pixel n averages the linear interpolation of ``length`` values over ``step`` of them around ``first + step * n``.
 
     Example:
-        >>> linear_weights(length=4, step=2.0, first=0.5, count=2).toarray()
+        >>> linear_weights(length=4, step=2.0, first=0.5, count=2).apply(np.eye(4))
         array([[0.5, 0.5, 0. , 0. ],
                [0. , 0. , 0.5, 0.5]])
     """
-    from scipy import sparse
-
     samples = samples_for(step, _MOST_STRAIGHT)
     offsets = (np.arange(samples) + 0.5) / samples - 0.5
-    positions = first + step * (np.arange(count)[:, None] + offsets)
+    positions = first + step * (np.arange(count) + offsets[:, None])
     inside = (positions >= -0.5 - _EDGE) & (positions <= length - 0.5 + _EDGE)
     positions = np.clip(positions, 0, length - 1)
     low = np.minimum(np.floor(positions).astype(int), max(length - 2, 0))
     part = positions - low
-    rows = np.broadcast_to(np.arange(count)[:, None], low.shape).ravel()
-    columns = np.concatenate([low.ravel(), np.minimum(low + 1, length - 1).ravel()])
-    weights = np.concatenate([(inside * (1 - part)).ravel(), (inside * part).ravel()]) / samples
-    return sparse.csr_matrix((weights, (np.concatenate([rows, rows]), columns)), shape=(count, length))
+    return LinearWeights(length, low, inside * (1 - part) / samples, inside * part / samples)
 
 
-def _both(along_rows: Any, values: np.ndarray, along_cols: Any) -> tuple[np.ndarray, np.ndarray]:
+def _both(along_rows: LinearWeights, values: np.ndarray, along_cols: LinearWeights) -> tuple[np.ndarray, np.ndarray]:
     """Weighted sums of ``values`` along its rows and its columns, and the sums of the weights."""
-    sums = (np.asarray(weights.sum(axis=1)).ravel() for weights in (along_rows, along_cols))
-    return along_rows @ (along_cols @ values.T).T, np.outer(*sums)
+    values = np.ascontiguousarray(values, np.float64)
+    if along_rows.count < along_rows.length:  # the larger array is not turned
+        total = along_cols.apply(np.ascontiguousarray(along_rows.apply(values).T)).T
+    else:
+        total = along_rows.apply(np.ascontiguousarray(along_cols.apply(np.ascontiguousarray(values.T)).T))
+    return total, np.outer(along_rows.sums, along_cols.sums)
 
 
 def _weigh_straight(values: np.ndarray, mapping: np.ndarray, shape: tuple[int, int], axes: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """Resampling of 3D arrays with anti-aliasing: what ``resample`` does to images, one dimension up.
 
-A mapping between parallel grids becomes three sparse matrix products; any other one (a sheared volume) costs a gather per sample.
+A mapping between parallel grids becomes three passes along the axes; any other one (a sheared volume) costs a gather per sample.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .resample import STRAIGHT, linear_weights, samples_for
+from .resample import STRAIGHT, LinearWeights, linear_weights, samples_for
 
 _SLICES = 16  # that are converted to float64 at once: a large volume of small integers stays small
 _MOST = 8  # samples per cell and direction of a sheared volume, beyond which voxels are skipped
@@ -58,21 +58,21 @@ def _along_axes(mapping: np.ndarray, size: tuple[int, ...], shape: tuple[int, ..
 
     def weigh(values: np.ndarray | None) -> np.ndarray:
         if values is None:
-            sums = [np.asarray(weights[axis].sum(axis=1)).ravel() for axis in to_output]
+            sums = [weights[axis].sums for axis in to_output]
             return sums[0][:, None, None] * sums[1][:, None] * sums[2]
         parts = []
         for start in range(0, values.shape[2], _SLICES):
             block = np.asarray(values[:, :, start : start + _SLICES], np.float64)
-            parts.append(_product(weights[1], _product(weights[0], block, 0), 1))
-        return _product(weights[2], np.concatenate(parts, axis=2), 2).transpose(to_output)
+            parts.append(_apply(weights[1], _apply(weights[0], block, 0), 1))
+        return _apply(weights[2], np.concatenate(parts, axis=2), 2).transpose(to_output)
 
     return weigh
 
 
-def _product(matrix: Any, values: np.ndarray, axis: int) -> np.ndarray:
-    """The product of a sparse [n, m] matrix with the axis (of length m) of ``values``."""
+def _apply(weights: LinearWeights, values: np.ndarray, axis: int) -> np.ndarray:
+    """Weighted sums of ``values`` along one axis."""
     moved = np.moveaxis(values, axis, 0)
-    return np.moveaxis((matrix @ moved.reshape(len(moved), -1)).reshape(-1, *moved.shape[1:]), 0, axis)
+    return np.moveaxis(weights.apply(moved.reshape(len(moved), -1)).reshape(-1, *moved.shape[1:]), 0, axis)
 
 
 def _gathering(mapping: np.ndarray, size: tuple[int, ...], shape: tuple[int, ...]) -> Any:
