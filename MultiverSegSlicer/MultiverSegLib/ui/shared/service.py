@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import slicer
 
+from ...core.devices import share_processors
 from ...core.errors import Cancelled
 from ...core.predicting import Cancel, Capabilities, Prediction, Predictor, Progress, Request
 from ...core.predictors import capabilities_of, open_predictor
@@ -67,6 +68,7 @@ class LazyPredictor:
 
     def _made(self) -> Predictor:
         if self._predictor is None:
+            share_processors()
             self._predictor = open_predictor(self.model, self._device)
         return self._predictor
 
