@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..core.counting import counted
 from ..core.errors import MultiverSegError
 from . import cohort_care, cohort_results, cohort_review
 from .cohort_results import Folder
@@ -93,7 +94,7 @@ def init(
         written.add(f"the cohort {folder}")
         keep(cohort, told)
         labelled = sum(bool(case.labels) for case in cohort.cases)
-        say(f"{cohort.state.name}: {len(cases)} cases, {labelled} of them with existing labels, in {folder}")
+        say(f"{cohort.state.name}: {counted(len(cases), 'case')}, {labelled} of them with existing labels, in {folder}")
 
 
 @commands.command()
@@ -176,7 +177,7 @@ def labels(
             taken = labels_to_context(cohort, name, case, progress=lambda case_id: _taking(before, case_id))
     for case_id, reason in taken.left_out.items():
         warn(f"{case_id}: {reason}")
-    say(f"{len(taken.cases)} examples of {name}")
+    say(f"{counted(len(taken.cases), 'example')} of {name}")
 
 
 @commands.command()

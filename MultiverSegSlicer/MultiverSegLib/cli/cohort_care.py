@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..core.counting import counted
 from .cohort_results import Folder
 from .console import say, step, warn, written
 from .options import Wait, label_value
@@ -106,5 +107,6 @@ def add(
                 found = cases_from_csv(table, cohort.folder, structures, label_value(value))
         fresh = add_cases(cohort, found)
         keep(cohort, told)
-        written.add(f"{len(fresh)} cases")
-        say(f"{len(fresh)} cases added, {len(found) - len(fresh)} were there already; {len(cohort.cases)} in all")
+        written.add(counted(len(fresh), "case"))
+        known = len(found) - len(fresh)
+        say(f"{counted(len(fresh), 'case')} added, {known} {'was' if known == 1 else 'were'} there already; {len(cohort.cases)} in all")

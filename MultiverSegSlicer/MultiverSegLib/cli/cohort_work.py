@@ -14,6 +14,7 @@ from ..cohort.store.reviewing import lost_approval
 from ..cohort.work.labels_to_context import plane_of_prompts
 from ..cohort.work.open_case import OpenCase
 from ..cohort.work.replay import Replay, replay
+from ..core.counting import counted
 from ..core.errors import MultiverSegError, SegmentationError
 from ..core.prompts import Prompts
 from ..core.selection import select
@@ -69,7 +70,7 @@ def predict_case(
     if volume:
         with step("Going through the volume"):
             count = propagate_volume(work, name, [session.plane.index])
-        line += f", {count} slices through the volume"
+        line += f", {counted(count, 'slice')} through the volume"
     return Predicted(name, line)
 
 

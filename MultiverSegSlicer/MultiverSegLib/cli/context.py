@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..core.counting import counted
 from ..core.errors import ContextError, SegmentationError
 from .console import bar, say, table, warn, written
 from .options import Window, image_settings
@@ -41,7 +42,7 @@ def list_examples(folder: Folder, as_json: Annotated[bool, typer.Option("--json"
         typer.echo(json.dumps(rows, indent=2))
         return
     columns = ("number", "case", "id", "structure", "axis", "holds", "area", "model", "date")
-    title = f"{folder}: {len(context)} examples"
+    title = f"{folder}: {counted(len(context), 'example')}"
     table(columns, [[row[key] for key in columns] for row in rows], title, keep=("id",), numbers=("number", "area"))
 
 
@@ -89,7 +90,9 @@ def add(
     plane = SlicePlane.from_volume(node, axis, index, settings)
     example = context.add(example_of(node, segments, segment_id, plane, settings, case or node.GetName(), structure or name))
     written.add(f"the example {example.case}")
-    say(f"added {example.case}, slice {axis}={index}, {int(example.mask.sum())} grid pixels; {len(context)} examples in {folder}")
+    say(
+        f"added {example.case}, slice {axis}={index}, {int(example.mask.sum())} grid pixels; {counted(len(context), 'example')} in {folder}"
+    )
 
 
 @context_app.command("remove")
@@ -103,7 +106,7 @@ def remove(folder: Folder, example: Annotated[str, typer.Argument(help="Id, numb
     context = ContextSet.load(folder)
     found = _find_example(context, example)
     context.remove(found.id)
-    say(f"removed {found.case or found.id}; {len(context)} examples in {folder}")
+    say(f"removed {found.case or found.id}; {counted(len(context), 'example')} in {folder}")
 
 
 @context_app.command("show")
@@ -127,7 +130,7 @@ def show(
         overlay = MarkedPicture(example.image, outlines, **_drawn_prompts(example), caption=f"{facts['holds']}, {facts['date']}")
         cases.append(ReportCase(f"{number}. {example.case or example.id}", facts, [overlay]))
     structures = ", ".join(sorted({e.structure for e in context.examples if e.structure})) or "no name"
-    write_report(out, Report(f"Context {folder.name}", f"{len(context)} examples of {structures}.", cases=cases))
+    write_report(out, Report(f"Context {folder.name}", f"{counted(len(context), 'example')} of {structures}.", cases=cases))
     say(f"wrote {out}")
 
 
@@ -142,7 +145,7 @@ def export(folder: Folder, archive: Annotated[Path, typer.Argument(help="Zip to 
     context = ContextSet.load(folder)
     context.export_zip(archive)
     written.add(archive)
-    say(f"wrote {len(context)} examples to {archive}")
+    say(f"wrote {counted(len(context), 'example')} to {archive}")
 
 
 @context_app.command("import")
@@ -163,7 +166,7 @@ def import_(
     other = sorted({e.structure for e in imported if e.structure} - set(own))
     if own and other:
         warn(f"{archive} has examples of {', '.join(other)}, the context is of {', '.join(own)}: take out what does not belong here.")
-    say(f"added {len(context) - before} examples; {len(context)} in {folder}")
+    say(f"added {counted(len(context) - before, 'example')}; {len(context)} in {folder}")
 
 
 def _facts(number: int, example: Any) -> dict[str, Any]:
@@ -192,7 +195,7 @@ def _find_example(context: Any, text: str) -> Any:
     if not found and text.isdecimal() and 1 <= int(text) <= len(context):
         found = [context.examples[int(text) - 1]]
     if len(found) != 1:
-        what = "no example" if not found else f"{len(found)} examples"
+        what = "no example" if not found else counted(len(found), "example")
         raise ContextError(f"{context.folder} has {what} {text}: give an id from 'multiverseg context list'.")
     return found[0]
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..core.counting import counted
+
 _ENGINE = "'local', or 'ray' for a Ray cluster (extra 'cluster')."
 
 
@@ -256,4 +258,4 @@ def radioactive(
         mean, low, high, _ = interval(np.array([row["dice"] for row in part]))
         prompts = np.mean([row["prompts"] for row in part])
         typer.echo(f"round {number}: Dice {mean:.3f} ({low:.3f} to {high:.3f}), {prompts:.1f} prompts")
-    typer.echo(f"{len(part)} volumes, {len(context)} examples, seed {seed}.")
+    typer.echo(f"{counted(len(part), 'volume')}, {counted(len(context), 'example')}, seed {seed}.")

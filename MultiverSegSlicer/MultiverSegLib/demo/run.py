@@ -15,6 +15,7 @@ import typer
 
 from ..cli.console import NOTICE, say, written
 from ..cli.options import Device, Model, Strategy
+from ..core.counting import counted
 from ..core.errors import VolumeError
 from ..core.sample_cohorts import SAMPLE_COHORTS
 
@@ -395,9 +396,5 @@ def _overlay(session: Any, truth: np.ndarray, outcome: SliceOutcome) -> MarkedPi
         },
         positive=clicks[True],
         negative=clicks[False],
-        caption=f"{_counted(outcome.n_context, 'example')}: {before}{_counted(outcome.clicks, 'click')}, Dice {outcome.dice:.2f}",
+        caption=f"{counted(outcome.n_context, 'example')}: {before}{counted(outcome.clicks, 'click')}, Dice {outcome.dice:.2f}",
     )
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -36,7 +36,10 @@ def suite() -> unittest.TestSuite:
 def run(case: unittest.TestCase) -> None:
     """Run them for Slicer's "Reload and Test"; fails ``case`` if one fails."""
     result = unittest.TextTestRunner(verbosity=2).run(suite())
-    case.assertTrue(result.wasSuccessful(), f"{len(result.failures) + len(result.errors)} self-tests failed; see the Python console")
+    case.assertTrue(
+        result.wasSuccessful(),
+        f"{len(result.failures) + len(result.errors)} of {result.testsRun} self-tests failed; see the Python console",
+    )
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:

@@ -39,4 +39,4 @@ def test_scans_that_were_moved(study, command, tmp_path):
 def test_more_cases(study, command, tmp_path):
     write(tmp_path / "data/images/p2.nrrd", ellipsoid(2)[0])
     done = command("cohort", "add", study, "--from", tmp_path / "data")
-    assert done.out.strip() == "1 cases added, 2 were there already; 3 in all", done.err
+    assert done.out.strip() == "1 case added, 2 were there already; 3 in all", done.err

@@ -67,7 +67,7 @@ def test_what_cannot_be_run_is_said_in_a_line(command, tmp_path, checkpoint):
 def test_radioactive_rounds_on_a_volume(command, checkpoint, tmp_path):
     ran = command("evaluate", "radioactive", "-m", checkpoint, "--count", 1, "--examples", 1, "-o", tmp_path / "rows.csv")
     assert ran.code == 0, ran.err
-    assert ran.out.count("round ") == 6 and "1 volumes, 1 examples" in ran.out
+    assert ran.out.count("round ") == 6 and "1 volume, 1 example" in ran.out
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 7
     assert "Give both" in command("evaluate", "radioactive", "--images", tmp_path).error_line
 

@@ -13,6 +13,7 @@ from ...cohort.work.labels_to_context import ImportedLabels, example_from_files,
 from ...core.errors import CohortError, MultiverSegError
 from ...core.notices import notice, withheld
 from ...mrml.plain_segments import reads_plain
+from ..shared.counting import counted
 from ..shared.widgets import button
 from .long_work import InThread, Progress, Steps, Told
 from .results_actions import ExportBox, start_report
@@ -91,7 +92,12 @@ class CohortActions:
 
     def _taken(self, structure: str, taken: ImportedLabels) -> None:
         self.owner.update()
-        text = _("{count} examples of {structure} were made of existing labels.").format(count=len(taken.cases), structure=structure)
+        text = counted(
+            len(taken.cases),
+            _("1 example of {structure} was made of an existing label."),
+            _("{count} examples of {structure} were made of existing labels."),
+            structure=structure,
+        )
         self.owner.outcome.tell(text, taken.left_out)
 
     def add(self) -> None:
@@ -103,7 +109,8 @@ class CohortActions:
     def _added(self, result: tuple[int, int]) -> None:
         fresh, found = result
         self.owner.update()
-        self.owner.outcome.tell(_("{fresh} cases added; {known} were there already.").format(fresh=fresh, known=found - fresh))
+        known = counted(found - fresh, _("1 was there already"), _("{count} were there already"))
+        self.owner.outcome.tell(counted(fresh, _("1 case added; {known}."), _("{count} cases added; {known}."), known=known))
 
     def relink(self) -> None:
         """Looks for moved scans below a folder."""
@@ -115,7 +122,9 @@ class CohortActions:
         if not result.found and not result.left_out:
             self.owner.outcome.tell(_("All scans are where they were."))
         else:
-            self.owner.outcome.tell(_("{count} scans were found again.").format(count=len(result.found)), result.left_out)
+            self.owner.outcome.tell(
+                counted(len(result.found), _("1 scan was found again."), _("{count} scans were found again.")), result.left_out
+            )
 
 
 def _taking(cohort, contexts, structure: str, cases: list[str]) -> Steps:

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from ...core.errors import MultiverSegError, SegmentationError
 from ...core.prompts import Prompts
+from ..shared.counting import examples
 from .surroundings import Status
 
 
@@ -48,7 +49,7 @@ class Accepting:
         presenter.refresh()
         if len(presenter.prompts()):
             presenter.change_prompts(Prompts(), presenter.slice_node(), predict=False)
-        text = _("Accepted: '{structure}' has {count} examples now.")
-        presenter.done(text.format(structure=structure, count=len(contexts.provider.context(structure))))
+        text = _("Accepted: '{structure}' has {examples} now.")
+        presenter.done(text.format(structure=structure, examples=examples(len(contexts.provider.context(structure)))))
         contexts.changed.emit()
         return example

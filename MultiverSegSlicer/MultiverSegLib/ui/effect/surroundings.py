@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from slicer.i18n import tr as _
 
+from ..shared.counting import examples
+
 
 class Editor(Protocol):
     """What the presenter needs of the Segment Editor; the effect provides it."""
@@ -33,7 +35,7 @@ class Status:
 
 def result_text(prediction: Any, model: str) -> str:
     """E.g. "compact on CPU, 3 examples, 0.08 s, confidence 92 %"."""
-    text = _("{model}, {count} examples, {seconds:.2f} s, confidence {confidence:.0f} %").format(
-        model=model, count=prediction.n_context, seconds=prediction.seconds, confidence=100 * prediction.confidence
+    text = _("{model}, {examples}, {seconds:.2f} s, confidence {confidence:.0f} %").format(
+        model=model, examples=examples(prediction.n_context), seconds=prediction.seconds, confidence=100 * prediction.confidence
     )
     return f"{text}. {prediction.notice}" if prediction.notice else text

@@ -7,6 +7,7 @@ from pathlib import Path
 import qt
 from slicer.i18n import tr as _
 
+from ..shared.counting import counted
 from ..shared.thumbnails import thumbnail, tooltip
 from ..shared.widgets import told
 
@@ -102,5 +103,5 @@ def summary(examples) -> str:
     if not examples:
         return _("No examples yet: accept a segmentation to make the first one.")
     if weak:
-        return _("{full} full, {weak} weak examples.").format(full=full, weak=weak)
-    return _("{full} examples.").format(full=full)
+        return counted(len(examples), _("1 weak example."), _("{full} full, {weak} weak examples."), full=full, weak=weak)
+    return counted(full, _("1 example."), _("{count} examples."))

@@ -15,6 +15,7 @@ from ...mrml.writing import SegmentWriter
 from ..effect.asked import Target
 from ..effect.writer import EffectWriter
 from ..shared import options
+from ..shared.counting import counted
 from ..shared.views import has_axis, shown_slice_nodes
 from .logic import PromptSources, SliceQueue, slice_count
 from .volume_task import VolumeTask
@@ -165,7 +166,8 @@ class PredictBox:
         self.ui.statusLabel.text = text
 
     def _queue_progress(self, done: int, count: int, problem: str) -> None:
-        self._show_progress(done / max(count, 1), problem or _("{done} of {count} slices").format(done=done, count=count))
+        text = problem or counted(count, _("{done} of 1 slice"), _("{done} of {count} slices"), done=done)
+        self._show_progress(done / max(count, 1), text)
 
     def cancel(self) -> None:
         """Stop what runs; a propagation then leaves no trace."""

@@ -9,6 +9,11 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ...engine.volume_session import VolumeWork
+from ..shared.counting import counted
+
+
+def _held(count: int) -> str:
+    return counted(count, _("1 slice holds the structure now."), _("{count} slices hold the structure now."))
 
 
 class VolumeTask:
@@ -42,7 +47,10 @@ class VolumeTask:
             self.cancel()
             return
         count = len(self.work.stack)
-        self.report(min(0.99, self._done / max(1, count)), _("{done} of at most {count} slices").format(done=self._done, count=count))
+        self.report(
+            min(0.99, self._done / max(1, count)),
+            counted(count, _("{done} of 1 slice"), _("{done} of at most {count} slices"), done=self._done),
+        )
 
     def _compute(self, _request: Any) -> Any:
         return self.work.compute(self._cancelled.is_set, self._count)
@@ -61,7 +69,7 @@ class VolumeTask:
             self.report(0.0, _("The volume or the segmentation changed or moved meanwhile: nothing was written."))
         elif self.target.alive:
             self.work.commit(outcome, self.writer)
-            self.report(1.0, _("{count} slices hold the structure now.").format(count=sum(r.area > 0 for r in outcome.values())))
+            self.report(1.0, _held(sum(r.area > 0 for r in outcome.values())))
 
     def cancel(self) -> None:
         """Stop; nothing is written."""

@@ -15,7 +15,7 @@ def test_one_line_names_the_file_and_nothing_is_left_behind(command, tmp_path):
     assert not (tmp_path / "co").exists()
     write(tmp_path / "data" / "b.nii.gz", image)
     done = command("cohort", "init", tmp_path / "co", "--from", tmp_path / "data", "-s", "ball")
-    assert done.code == 0 and "1 cases" in done.out and r"M\xfcller.nii.gz is left out" in done.err
+    assert done.code == 0 and "1 case" in done.out and r"M\xfcller.nii.gz is left out" in done.err
     told = command("segment", os.fsdecode(bad), *PROMPTS, "-o", tmp_path / "o.seg.nrrd")
     assert told.code == 1 and r"M\xfcller.nii.gz can't be used: its name is not UTF-8" in told.error_line
     out = os.fsdecode(os.fsencode(tmp_path) + b"/\xfc.seg.nrrd")

@@ -134,7 +134,7 @@ def test_cases_are_added_and_moved_scans_found(begun, tmp_path):
     begun.host.dialogs.answers.append(str(tmp_path / "more"))
     panel.cohort_actions.add_button.click()
     done(begun)
-    assert [case.id for case in panel.desk.cohort.cases][-1] == "late" and "1 cases added" in panel.outcome.label.text
+    assert [case.id for case in panel.desk.cohort.cases][-1] == "late" and "1 case added" in panel.outcome.label.text
     shutil.move(tmp_path / "more" / "images", tmp_path / "elsewhere")
     begun.host.dialogs.answers.append(str(tmp_path / "elsewhere"))
     panel.cohort_actions.relink_button.click()

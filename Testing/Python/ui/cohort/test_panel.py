@@ -229,7 +229,7 @@ def test_accepting_in_the_effect_is_accepting_the_case(study):
     study.effect.self().accept()
     assert panel.desk.case_id == "p0" and panel.desk.cohort.case("p0").status == "accepted"
     assert [e.case for e in study.panel.context()] == ["p0"] and panel.desk.cohort.segmentation_path("p0").is_file()
-    assert len(study.prompts()) == 0 and "1 examples" in study.effect.self().options.statusLabel.text
+    assert len(study.prompts()) == 0 and "has 1 example now" in study.effect.self().options.statusLabel.text
 
 
 def test_going_from_case_to_case_leaves_no_node(study):
