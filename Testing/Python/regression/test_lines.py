@@ -110,7 +110,7 @@ def test_without_a_selected_segment_the_effect_says_so(slicer_host, installed_mo
             return ""
 
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
-    presenter = PromptPresenter(Editor(), PredictionService(), lambda status: None, lambda action: action())
+    presenter = PromptPresenter(Editor(), PredictionService(), lambda status: None, lambda after, action: action())
     for action in (presenter.predict, presenter.accept, lambda: presenter.add_prompt(Point((0, 0, 0)), None)):
         with pytest.raises(SegmentationError, match="select a segment"):
             action()

@@ -56,7 +56,7 @@ class MultiverSegPromptEffect(AbstractScriptedSegmentEditorEffect):
         from MultiverSegLib.ui.shared import service
 
         if self.presenter is None:
-            self.presenter = PromptPresenter(self, service.shared(), self.options.show_status, lambda draw: qt.QTimer.singleShot(0, draw))
+            self.presenter = PromptPresenter(self, service.shared(), self.options.show_status, qt.QTimer.singleShot)
         self.presenter.activate()
         self.shortcuts = Shortcuts(slicer.util.mainWindow(), self.commands(), self.cancel)
         self.options.start()

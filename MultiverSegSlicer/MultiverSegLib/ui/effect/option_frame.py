@@ -10,6 +10,9 @@ from slicer.i18n import tr as _
 from ..shared import options
 from ..shared.widgets import button, choose, choose_or_add, combo, described
 
+#: A prediction that takes longer shows that it is being computed; the moving bar has the window composed anew for each of its frames.
+BUSY_AFTER_MS = 150
+
 
 class EffectOptions:
     """``effect``: the MultiverSegPromptEffect whose parameters are shown. ``widget``: the frame to add to the editor."""
@@ -29,11 +32,18 @@ class EffectOptions:
         self.busyBar.setTextVisible(False)
         self.busyBar.setMaximumHeight(6)
         self.busyBar.setVisible(False)
+        policy = self.busyBar.sizePolicy
+        policy.setRetainSizeWhenHidden(True)  # nothing moves when it comes and goes
+        self.busyBar.setSizePolicy(policy)
         layout.addWidget(self.busyBar)
         self.statusLabel = described(qt.QLabel(), _("Model, device, number of examples and time of the last prediction."), _("Status"))
         self.statusLabel.setWordWrap(True)
         layout.addWidget(self.statusLabel)
         layout.addWidget(self._more())
+        self._patience = qt.QTimer()
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(BUSY_AFTER_MS)
+        self._connect(self._patience, "timeout()", lambda: self._show(self.effect.presenter.status()))
 
     # Building
 
@@ -210,14 +220,25 @@ class EffectOptions:
 
     def stop(self) -> None:
         """The effect is no longer active."""
+        self._patience.stop()
         self.busyBar.setVisible(False)
 
     def show_status(self, status) -> None:
-        """``status``: a surroundings.Status."""
+        """``status``: a surroundings.Status. That something is computed is shown only once it takes a while."""
+        if status.busy and not self.busyBar.visible:
+            if not self._patience.isActive():
+                self._patience.start()
+            return
+        self._patience.stop()
+        self._show(status)
+
+    def _show(self, status) -> None:
         self.busyBar.setVisible(status.busy)
         self.cancelButton.enabled = status.busy
         self.statusLabel.text = status.text
-        self.statusLabel.setStyleSheet("color: #c0392b;" if status.problem else "")
+        style = "color: #c0392b;" if status.problem else ""
+        if self.statusLabel.styleSheet != style:  # setting it has Qt work out the panel's style anew
+            self.statusLabel.setStyleSheet(style)
 
     def show_error(self, text: str) -> None:
         from .surroundings import Status

@@ -22,10 +22,12 @@ from ...engine.slice_session import SliceSession
 from ...mrml import prompt_tags
 from ...mrml.slice_plane import SlicePlane
 from ..shared import contexts, options, settings, torch_setup
+from ..shared.counting import examples
 from ..shared.views import choose_slice_node
 from .accepting import Accepting
 from .ask_queue import AskQueue
 from .asked import Ask, AskInFlight, Target
+from .held_views import HeldViews
 from .prompt_display import PromptDisplay, remove_leftovers
 from .surroundings import Editor, Status, result_text
 from .writer import EffectWriter
@@ -38,15 +40,15 @@ class PromptPresenter(VTKObservationMixin):
         editor: see ``Editor``.
         service: see ``service.PredictionService``.
         report: takes a ``Status``.
-        later: has a function called when the event at hand is over.
+        later: has a function called after so many milliseconds; 0: when the event at hand is over.
     """
 
-    def __init__(self, editor: Editor, service: Any, report: Any, later: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, editor: Editor, service: Any, report: Any, later: Callable[[int, Callable[[], None]], object]) -> None:
         VTKObservationMixin.__init__(self)
         self.editor = editor
         self.service = service
         self.report = report
-        self.later = later
+        self.views = HeldViews(later, self._draw)
         self.contexts = contexts.shared()
         self.display = PromptDisplay(slicer.mrmlScene)
         self._session: SliceSession | None = None
@@ -76,6 +78,7 @@ class PromptPresenter(VTKObservationMixin):
         """Cancel, take the markups away, stop observing. The prompts stay with their segment."""
         self.cancel()
         self._forget()
+        self.views.end()
         self.removeObservers()
 
     def _forget(self) -> None:
@@ -190,7 +193,7 @@ class PromptPresenter(VTKObservationMixin):
 
     def add_prompt(self, prompt: Prompt, slice_node: Any) -> None:
         """Add a prompt to the segment selected now and, with live update, predict."""
-        self.end_preview()
+        self.display.keep_preview()
         self.change_prompts(self.prompts().added(prompt), slice_node)
 
     def change_prompts(self, prompts: Prompts, slice_node: Any, predict: bool | None = None) -> None:
@@ -199,6 +202,9 @@ class PromptPresenter(VTKObservationMixin):
         While a prediction runs, a prompt on its slice belongs to the same step, and one on another slice becomes a step when it is written.
         """
         target = self.required_target()
+        predicts = predict if predict is not None else self.editor.option("LiveUpdate") != "0"
+        if predicts:
+            self.views.hold()
         before = self.prompts()
         changed = Prompts(tuple([p for p in prompts if p not in before.items] + [p for p in before if p not in prompts.items]))
         added = tuple(p for p in prompts if p not in before.items)
@@ -210,10 +216,9 @@ class PromptPresenter(VTKObservationMixin):
         self._put(target, prompts)
         self._follow()
         self._slice_node = slice_node
-        if not (predict if predict is not None else self.editor.option("LiveUpdate") != "0"):
+        if not predicts:
             self._draw()
         else:
-            self.later(self._draw)  # the network can begin before that
             for ask in again:
                 self.queue.ask(ask)
             self.predict(slice_node, undoable=not pending, added=added if pending else ())
@@ -279,6 +284,7 @@ class PromptPresenter(VTKObservationMixin):
         Raises:
             MultiverSegError: there is nothing to go by, or the nodes are not usable.
         """
+        self.views.hold()
         session = self._session_for(ask.target, ask.plane)
         prompts = self.prompts()
         if session.prompts != prompts:
@@ -301,6 +307,8 @@ class PromptPresenter(VTKObservationMixin):
         Raises:
             MultiverSegError: the segment can't be written, or the cohort's journal can't.
         """
+        self.views.hold()
+        self.views.go_on_soon()
         job.session.apply(job.request, outcome)
         self._voxels = job.ask.target.voxels()
         self._last_text = result_text(outcome, self.service.description)
@@ -308,6 +316,8 @@ class PromptPresenter(VTKObservationMixin):
     def changed(self) -> None:
         """Shows what is going on."""
         self.report(self.status())
+        if not self.busy:
+            self.views.go_on_soon()
 
     def _session_for(self, target: Target, plane: SlicePlane) -> SliceSession:
         key = (target, plane, self.image_settings(), target.state())
@@ -398,7 +408,7 @@ class PromptPresenter(VTKObservationMixin):
         """What is going on, in one line; ``text``: what was done."""
         model = self.service.description or _("{model} on {device}").format(model=settings.value("Model"), device=settings.value("Device"))
         if self.queue.job is not None:
-            busy = _("Predicting: {model}, {count} examples…").format(model=model, count=len(self.queue.job.request.examples))
+            busy = _("Predicting: {model}, {examples}…").format(model=model, examples=examples(len(self.queue.job.request.examples)))
             if self.queue.waiting:
                 busy += " " + _("{count} more to come.").format(count=len(self.queue.waiting))
             if self.queue.accepting:

@@ -5,6 +5,9 @@ The nodes are only a picture of what `prompt_tags` keeps: hidden from editors, n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import slicer
 
 from ...core import prompts as kinds
@@ -29,9 +32,12 @@ class PromptDisplay:
         self._lines: dict[Prompt, str] = {}
         self._shown: Prompts | None = None
         self._preview: str = ""
+        self._kept = False
 
     def preview(self, points: list, positive: bool, closed: bool) -> None:
         """Draw the gesture in progress: a stroke that grows by the new ``points``, or the corners of a box."""
+        if self._kept:
+            self.end_preview()
         node = self.scene.GetNodeByID(self._preview)
         if node is None:
             colour = BOX if closed else POSITIVE if positive else NEGATIVE
@@ -46,12 +52,18 @@ class PromptDisplay:
         node.EndModify(was)
 
     def end_preview(self) -> None:
-        """The gesture is over."""
+        """Take the gesture's drawing away."""
         self._remove(self._preview)
-        self._preview = ""
+        self._preview, self._kept = "", False
+
+    def keep_preview(self) -> None:
+        """The gesture became a prompt: its drawing stays until ``show`` draws that."""
+        self._kept = True
 
     def show(self, prompts: Prompts) -> None:
         """Make the markups equal to the prompts; nodes of prompts that stay are kept."""
+        if self._kept:
+            self.end_preview()
         if prompts == self._shown and self._alive():
             return
         outlines = {prompt: prompt.outline() for prompt in prompts}
@@ -116,7 +128,8 @@ class PromptDisplay:
         node.SetSelectable(False)
         node.SetLocked(True)
         node.SetAttribute(ATTRIBUTE, "1")
-        node = self.scene.AddNode(node)
+        with _place_node_kept(self.scene):
+            node = self.scene.AddNode(node)
         node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
         display.SetSaveWithScene(False)
@@ -139,6 +152,19 @@ class PromptDisplay:
         node = self.scene.GetNodeByID(node_id)
         if node is not None:
             remove_markups(self.scene, node)
+
+
+@contextmanager
+def _place_node_kept(scene) -> Iterator[None]:
+    """Slicer makes each new markups node the one that the user places points in (vtkSlicerMarkupsLogic.OnMRMLSceneNodeAdded); this undoes it."""
+    selection = scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+    if selection is None:
+        yield
+        return
+    class_name, node_id = selection.GetActivePlaceNodeClassName(), selection.GetActivePlaceNodeID()
+    yield
+    selection.SetReferenceActivePlaceNodeClassName(class_name)
+    selection.SetReferenceActivePlaceNodeID(node_id)
 
 
 def remove_leftovers(scene) -> int:

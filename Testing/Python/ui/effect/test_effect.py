@@ -207,6 +207,7 @@ def test_accept_makes_an_example_of_the_largest_slice_and_ends_the_prompts(opene
     context = opened.presenter.contexts.provider.context(opened.presenter.structure())
     (example,) = list(context)
     assert example.case == "CT" and np.asarray(example.mask).sum() > 300
+    assert "has 1 example now" in opened.effect.self().options.statusLabel.text
     assert len(opened.prompts()) == 0 and opened.markups() == []
     assert opened.panel.ui.contextListWidget.count in (0, 1)
 
@@ -360,11 +361,116 @@ def test_the_prediction_is_asked_for_before_the_prompt_is_drawn(opened):
     shown, show = [], opened.presenter.display.show
     opened.presenter.display.show = lambda prompts: (shown.append(opened.presenter.busy), show(prompts))
     opened.red.click(CENTRE)
-    opened.host.process_events(0.05)
+    opened.host.wait_until(lambda: shown, 60)
     opened.presenter.display.show = show
     opened.predictor.go()
     opened.settle()
-    assert shown and all(shown) and len(opened.markups()) == 1
+    assert all(shown) and len(opened.markups()) == 1
+
+
+def test_the_prompt_is_drawn_with_its_result_when_that_comes_soon(opened, monkeypatch):
+    from MultiverSegLib.ui.effect import held_views
+
+    monkeypatch.setattr(held_views, "AT_MOST_MS", 100_000)
+    opened.predictor.hold()
+    opened.red.click(CENTRE)
+    opened.host.wait_until(lambda: opened.predictor.calls, 60)
+    opened.host.process_events(0.05)
+    assert opened.markups() == [] and opened.presenter.busy, "no view renders while the network computes"
+    opened.predictor.go()
+    opened.settle()
+    assert len(opened.markups()) == 1
+
+
+@pytest.fixture
+def paused(opened):
+    """What rendering was told: True for a pause, False for its end."""
+    told = []
+    opened.slicer.app.connect("renderPaused(bool)", lambda on: told.append(on))
+    return told
+
+
+def test_the_views_render_once_with_the_result_and_its_prompt(opened, paused, monkeypatch):
+    from MultiverSegLib.ui.effect import held_views
+
+    monkeypatch.setattr(held_views, "AT_MOST_MS", 100_000)
+    shown, show = [], opened.presenter.display.show
+    opened.presenter.display.show = lambda prompts: (shown.append((list(paused), opened.mask(opened.ct).any())), show(prompts))
+    opened.red.click(CENTRE)
+    opened.settle()
+    opened.presenter.display.show = show
+    assert paused == [True, False] and shown[0] == ([True], True), "written and drawn before the views go on"
+
+
+def test_the_views_do_not_wait_long_for_a_result(opened, paused):
+    opened.predictor.hold()
+    opened.red.click(CENTRE)
+    opened.host.wait_until(lambda: paused == [True, False], 60)
+    assert opened.presenter.busy and len(opened.markups()) == 1
+    opened.predictor.go()
+    opened.settle()
+    assert paused == [True, False] * 2
+
+
+@pytest.mark.parametrize("what", ["cancelled", "effect left", "scene closed"])
+def test_the_views_go_on_whatever_happens(opened, paused, what):
+    opened.predictor.hold()
+    opened.red.click(CENTRE)
+    if what == "cancelled":
+        opened.effect.self().cancel()
+    elif what == "effect left":
+        opened.editor.setActiveEffect(None)
+    else:
+        opened.slicer.mrmlScene.Clear(0)
+    opened.predictor.go()
+    opened.host.wait_until(lambda: paused == [True, False], 60)
+    assert len(opened.markups()) == (what == "cancelled")
+
+
+def test_a_stroke_is_seen_all_the_time_until_its_prompt_is_drawn(opened):
+    opened.set_option("Tool", "scribble")
+    opened.predictor.hold()
+    opened.red.drag([off(-4), CENTRE, off(4)])
+    (gesture,) = opened.markups()
+    opened.host.wait_until(lambda: opened.markups() != [gesture], 60)
+    assert len(opened.markups()) == 1 and opened.presenter.busy, "the prompt has taken its place"
+    opened.predictor.go()
+    opened.settle()
+    assert len(opened.markups()) == 1
+
+
+def test_the_next_stroke_does_not_go_on_with_the_one_before(opened, monkeypatch):
+    from MultiverSegLib.ui.effect import held_views
+
+    monkeypatch.setattr(held_views, "AT_MOST_MS", 100_000)
+    opened.set_option("Tool", "scribble")
+    opened.predictor.hold()
+    opened.red.drag([off(-4), CENTRE, off(4)])
+    opened.red.press(off(0, 8))
+    opened.red.move(off(4, 8))
+    (gesture,) = opened.markups()
+    first = np.zeros(3)
+    gesture.GetNthControlPointPositionWorld(0, first)
+    assert np.allclose(first, off(0, 8), atol=1.0)
+    opened.red.release(off(4, 8))
+    opened.predictor.go()
+    opened.settle()
+    assert len(opened.prompts()) == len(opened.markups()) == 2
+
+
+def test_drawn_prompts_do_not_become_the_list_that_the_user_places_points_in(opened):
+    selection = opened.slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+    before = selection.GetActivePlaceNodeID(), selection.GetActivePlaceNodeClassName()
+    opened.red.click(CENTRE)
+    opened.settle()
+    assert opened.markups() and (selection.GetActivePlaceNodeID(), selection.GetActivePlaceNodeClassName()) == before
+    mine = opened.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", "mine")
+    assert selection.GetActivePlaceNodeID() == mine.GetID()
+    opened.red.click(off(-10), ctrl=True)
+    opened.red.drag([off(-4), off(4)])
+    opened.settle()
+    assert selection.GetActivePlaceNodeID() == mine.GetID()
+    assert selection.GetActivePlaceNodeClassName() == "vtkMRMLMarkupsLineNode"
 
 
 def test_one_more_prompt_draws_one_more_point(opened):
