@@ -206,7 +206,7 @@ def test_quitting_in_the_middle_of_a_prediction_leaves_no_thread(opened):
     def slow(*_arguments, **_options):
         time.sleep(1.0)
 
-    opened.predictor.predict = slow
+    opened.predictor.predict_batch = slow
     opened.red.click(CENTRE)
     opened.host.process_events(0.1)
     names = {thread.name for thread in threading.enumerate()}
@@ -218,13 +218,13 @@ def test_quitting_in_the_middle_of_a_prediction_leaves_no_thread(opened):
 def test_quitting_while_proposals_are_made_leaves_no_thread(study):  # noqa: F811
     open_study(study)
     click_structure(study)
-    works = study.predictor.predict
+    works = study.predictor.predict_batch
 
     def slow(*arguments, **options):
         time.sleep(0.7)
         return works(*arguments, **options)
 
-    study.predictor.predict = slow
+    study.predictor.predict_batch = slow
     study.cohort.accept_button.click()
     study.host.wait_until(lambda: study.cohort.ahead.background.busy, 20)
     study.host.quit()
@@ -251,13 +251,13 @@ def outside(work):
 
 def test_a_prediction_takes_no_longer_than_outside(opened):
     """Importing PyTorch in the first prediction is Python work of seconds."""
-    works = opened.predictor.predict
+    works = opened.predictor.predict_batch
 
     def slow(*arguments, **options):
         spin(0.5)
         return works(*arguments, **options)
 
-    opened.predictor.predict = slow
+    opened.predictor.predict_batch = slow
     expected = outside(lambda: spin(0.5))
     start = time.perf_counter()
     opened.red.click(CENTRE)
@@ -270,13 +270,13 @@ def test_a_prediction_takes_no_longer_than_outside(opened):
 def test_proposals_go_on_while_another_module_is_shown(study):  # noqa: F811
     panel = open_study(study)
     click_structure(study)
-    works = study.predictor.predict
+    works = study.predictor.predict_batch
 
     def slow(*arguments, **options):
         spin(0.3)
         return works(*arguments, **options)
 
-    study.predictor.predict = slow
+    study.predictor.predict_batch = slow
     expected = 2 * outside(lambda: spin(0.3))
     panel.accept_button.click()
     study.host.open_module("SegmentEditor")

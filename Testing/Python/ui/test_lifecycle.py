@@ -36,7 +36,8 @@ def untouched(segmentation):
 def finish(bench):
     """Let the worker finish and everything that follows happen."""
     bench.predictor.go()
-    bench.host.process_events(0.3)
+    bench.host.wait_until(lambda: not bench.service.busy and bench.service.idle(0), 60)
+    bench.host.process_events(0.05)
 
 
 def test_escape_cancels_and_nothing_is_written(predicting):
@@ -48,12 +49,28 @@ def test_escape_cancels_and_nothing_is_written(predicting):
 
 
 def test_the_busy_mark_is_shown_and_goes(predicting):
-    predicting.host.process_events(0.05)
-    assert predicting.running.options.busyBar.isVisibleTo(predicting.running.options.widget)
+    options = predicting.running.options
+    predicting.host.wait_until(lambda: options.busyBar.isVisibleTo(options.widget), 60)
+    assert options.cancelButton.enabled and "Predicting" in options.statusLabel.text
     finish(predicting)
     predicting.settle()
-    assert not predicting.running.options.busyBar.isVisibleTo(predicting.running.options.widget)
+    assert not options.busyBar.isVisibleTo(options.widget) and not options.cancelButton.enabled
     assert predicting.holds(predicting.ct, CENTRE)
+
+
+def test_a_prediction_that_ends_soon_shows_no_busy_mark(opened):
+    options = opened.effect.self().options
+    options._patience.setInterval(100_000)
+    before = options.statusLabel.pos.y()
+    opened.predictor.hold()
+    opened.red.click(CENTRE)
+    opened.host.wait_until(lambda: opened.predictor.calls, 120)
+    opened.host.process_events(0.05)
+    assert not options.busyBar.isVisibleTo(options.widget) and not options.cancelButton.enabled
+    finish(opened)
+    opened.settle()
+    assert not options.busyBar.isVisibleTo(options.widget) and "examples" in options.statusLabel.text
+    assert options.statusLabel.pos.y() == before, "its place is kept: nothing moves when it comes and goes"
 
 
 def test_segment_switched_during_prediction(predicting):
@@ -169,9 +186,8 @@ def test_a_scene_saved_and_loaded_in_the_middle_goes_on(opened, tmp_path):
     slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
-    opened.host.process_events(0.1)
     opened.ct = slicer.util.getNode("CT")
-    assert opened.panel.parameters.sourceVolume is opened.ct
+    opened.host.wait_until(lambda: opened.panel.parameters.sourceVolume is opened.ct and opened.effect is not None)
     assert opened.segmentation is opened.panel.parameters.segmentation and opened.effect is not None, "the panel keeps its editor"
     assert np.array_equal(opened.mask(opened.ct), before)
     assert [p.positive for p in opened.prompts()] == [True, False]

@@ -48,8 +48,7 @@ def test_the_next_case_opens_predicted_and_stays_a_proposal_until_accepted(begun
     begun.editor.undo()
     assert np.array_equal(panel.desk.work.nodes.mask("blob"), shown), "a proposal is nothing to undo"
     click_structure(begun)
-    begun.host.process_events(0.3)
-    assert table(begun, 1)[2] == "in progress", "what the person has worked on is no proposal any more"
+    begun.host.wait_until(lambda: table(begun, 1)[2] == "in progress")  # what the person has worked on is no proposal any more
     panel.accept_button.click()
     for case in ("p1", "p2"):
         assert replay(panel.desk.cohort, case, begun.predictor).identical

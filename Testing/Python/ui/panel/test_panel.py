@@ -308,9 +308,9 @@ def test_cancelled_propagation_leaves_no_trace(opened):
     opened.host.process_events(0.1)
     opened.panel.ui.cancelButton.click()
     opened.predictor.go()
-    opened.host.process_events(0.3)
+    opened.host.wait_until(lambda: not opened.panel.predict.busy and not opened.service.busy, 60)
     assert np.array_equal(opened.mask(opened.ct), before)
-    assert not opened.panel.predict.busy and opened.panel.ui.propagateButton.enabled
+    assert opened.panel.ui.propagateButton.enabled
 
 
 def test_scene_closed_during_propagation(opened):
@@ -323,8 +323,8 @@ def test_scene_closed_during_propagation(opened):
     opened.panel.predict.task.work.commit = lambda *arguments: committed.append(arguments)
     opened.slicer.mrmlScene.Clear(0)
     opened.predictor.go()
-    opened.host.process_events(0.3)
-    assert not opened.panel.predict.busy and committed == []
+    opened.host.wait_until(lambda: not opened.panel.predict.busy and not opened.service.busy, 60)
+    assert committed == []
 
 
 def test_prompts_from_markups_and_painted_segments(opened):

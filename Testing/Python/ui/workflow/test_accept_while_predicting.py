@@ -27,7 +27,7 @@ def test_e(opened):
     before = opened.mask(opened.ct).sum()
     hold_click(opened, off(0, 12))
     opened.effect.self().accept()
-    assert "Then it is accepted" in status_line(opened)
+    opened.host.wait_until(lambda: "Then it is accepted" in status_line(opened))
     opened.predictor.go()
     opened.host.wait_until(lambda: len(opened.presenter.contexts.provider.context(opened.presenter.structure())) == 1, 60)
     assert opened.mask(opened.ct).sum() > before and len(opened.prompts()) == 0

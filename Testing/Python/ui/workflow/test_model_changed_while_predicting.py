@@ -25,8 +25,8 @@ def test_a_propagation_ends_and_says_so(opened):
     opened.host.wait_until(lambda: len(opened.predictor.calls) > before, 60)
     opened.service_module.reset()
     opened.predictor.go()
-    opened.host.process_events(0.2)
-    assert not opened.panel.predict.busy and "model or the device was changed" in opened.panel.ui.statusLabel.text
+    opened.host.wait_until(lambda: not opened.panel.predict.busy, 60)
+    assert "model or the device was changed" in opened.panel.ui.statusLabel.text
     assert opened.slices(opened.ct) == slices
 
 

@@ -19,7 +19,7 @@ def test_the_open_case_is_not_accepted_instead(study, tmp_path):
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     stale = next(n for n in nodes if n.GetAttribute("MultiverSeg.Case") == "p0")
     study.panel.parameters.segmentation = stale
-    study.host.process_events(0.2)
+    study.host.wait_until(lambda: study.segmentation is stale)
     study.editor.setCurrentSegmentID(stale.GetSegmentation().GetNthSegmentID(0))
     study.editor.setActiveEffectByName("MultiverSegPrompt")
     assert study.segmentation.GetName() == "p0"
@@ -34,7 +34,7 @@ def test_no_case_is_open(study, tmp_path):
     slicer.util.saveScene(str(tmp_path / "s.mrb"))
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(tmp_path / "s.mrb"))
-    study.host.process_events(0.3)
-    assert study.cohort.desk.case_id is None and study.effect is not None
+    study.host.process_events(0.05)
+    study.host.wait_until(lambda: study.cohort.desk.case_id is None and study.effect is not None)
     study.effect.self().accept()
     assert "belongs to case p0" in status_line(study) and case(study).status == "in progress"

@@ -10,7 +10,8 @@ def test_second_scene(opened, tmp_path):
     opened.settle()
     slicer.util.saveScene(str(tmp_path / "s.mrb"))
     slicer.util.loadScene(str(tmp_path / "s.mrb"))
-    opened.host.process_events(0.3)
+    opened.host.process_events(0.05)
+    opened.host.wait_until(lambda: opened.panel.parameters.sourceVolume is not None and opened.effect is not None)
     found = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     assert len(found) == 2, [node.GetID() for node in found]
     assert opened.effect is not None and opened.mask(opened.panel.parameters.sourceVolume).any()

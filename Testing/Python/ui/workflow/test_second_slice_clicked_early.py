@@ -16,7 +16,7 @@ def click_at(bench, s):
 def test_both_slices_are_predicted(opened):
     hold_click(opened, CENTRE)
     click_at(opened, 6)
-    assert "1 more" in status_line(opened)
+    opened.host.wait_until(lambda: "1 more" in status_line(opened))
     opened.predictor.go()
     opened.settle()
     assert len(opened.prompts()) == 2 and len(opened.slices(opened.ct)) == 2

@@ -5,6 +5,14 @@ import numpy as np
 from .steps import CENTRE, off
 
 
+def shown(bench):
+    """Where the first prompt is drawn."""
+    (node,) = bench.markups()
+    position = np.zeros(3)
+    node.GetNthControlPointPositionWorld(0, position)
+    return position
+
+
 def test_prompts_follow(opened):
     opened.red.click(CENTRE)
     opened.settle()
@@ -14,11 +22,9 @@ def test_prompts_follow(opened):
     transform.SetMatrixTransformToParent(opened.slicer.util.vtkMatrixFromArray(matrix))
     for node in (opened.ct, opened.segmentation):
         node.SetAndObserveTransformNodeID(transform.GetID())
-    opened.host.process_events(0.1)
     (prompt,) = opened.prompts()
-    shown = np.zeros(3)
-    opened.markups()[0].GetNthControlPointPositionWorld(0, shown)
-    assert np.allclose(prompt.position, off(20), atol=0.6) and np.allclose(shown, prompt.position), "and is shown there"
+    assert np.allclose(prompt.position, off(20), atol=0.6)
+    opened.host.wait_until(lambda: np.allclose(shown(opened), prompt.position))  # and is shown there
     opened.host.show(opened.ct)
     opened.red.jump_to(off(20))
     opened.red.click(off(28))

@@ -17,7 +17,8 @@ def test_undo(opened, tmp_path, leave):
     slicer.util.saveScene(str(tmp_path / "s.mrb"))
     slicer.mrmlScene.Clear(0)
     slicer.util.loadScene(str(tmp_path / "s.mrb"))
-    opened.host.process_events(0.2)
+    opened.host.process_events(0.05)
+    opened.host.wait_until(lambda: opened.panel.parameters.sourceVolume is not None and opened.effect is not None)
     opened.ct = slicer.util.getNode("CT")
     if leave:
         opened.host.open_module("SegmentEditor")
@@ -28,5 +29,5 @@ def test_undo(opened, tmp_path, leave):
     opened.settle()
     assert opened.mask(opened.ct).sum() > before.sum()
     opened.editor.undo()
-    opened.host.process_events(0.1)
-    assert np.array_equal(before, opened.mask(opened.ct)) and len(opened.prompts()) == 1
+    opened.host.wait_until(lambda: len(opened.prompts()) == 1)
+    assert np.array_equal(before, opened.mask(opened.ct))

@@ -12,8 +12,7 @@ def undone(study):
     click_structure(study)
     click_structure(study, 8.0)
     study.editor.undo()
-    study.host.process_events(0.1)
-    assert len(study.prompts()) == 1
+    study.host.wait_until(lambda: len(study.prompts()) == 1)
     return study
 
 
