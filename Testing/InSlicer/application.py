@@ -126,17 +126,19 @@ class Application:
         press_key(keys, widget or slicer.util.mainWindow())
 
     def process_events(self, seconds: float = 0.0):
-        """Let Qt handle what is pending, for at least `seconds`.
+        """Let Qt handle what is pending, and its event loop run for `seconds`.
 
         Nothing here gives other Python threads time on purpose: as in the application's own loop they run while Python code does.
         """
-        end = time.monotonic() + seconds
-        while True:
-            slicer.app.processEvents()
-            qt.QCoreApplication.sendPostedEvents(None, _DEFERRED_DELETE)
-            if time.monotonic() >= end:
-                return
-            qt.QThread.msleep(5)
+        slicer.app.processEvents()
+        if seconds:
+            loop, timer = qt.QEventLoop(), qt.QTimer()
+            timer.setSingleShot(True)
+            timer.setTimerType(qt.Qt.PreciseTimer)
+            timer.connect("timeout()", loop.quit)
+            timer.start(max(1, round(1000 * seconds)))
+            loop.exec_()
+        qt.QCoreApplication.sendPostedEvents(None, _DEFERRED_DELETE)
 
     def wait_until(self, condition, seconds: float = 20.0, step: float = 0.01):
         """Process events until `condition()` holds, looking every `step` seconds; TimeoutError when it does not in time."""
