@@ -10,6 +10,7 @@ from ...cohort.results.proposals import Proposal
 from ...cohort.work.prefetch import PrefetchTask
 from ...cohort.work.reviewing import Reviewed, accept_proposal, accept_shown, checked
 from ...core.errors import CohortError, MultiverSegError
+from ..shared.counting import counted
 from .long_work import InThread, Steps, Told
 
 
@@ -80,7 +81,8 @@ class AcceptingProposals:
     def _done(self, done: Reviewed) -> None:
         self.owner.contexts.changed.emit()
         self.owner.panel.contexts.changed.emit()
-        text = _("{count} proposals were accepted as they are.").format(count=sum(len(names) for names in done.accepted.values()))
+        count = sum(len(names) for names in done.accepted.values())
+        text = counted(count, _("1 proposal was accepted as it is."), _("{count} proposals were accepted as they are."))
         if done.left_out:
             self.owner.outcome.tell(text, done.left_out)
         else:

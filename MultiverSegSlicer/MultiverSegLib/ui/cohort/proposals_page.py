@@ -15,6 +15,7 @@ from ...cohort.work.case_nodes import plain_of_scene
 from ...cohort.work.reviewing import send_to_review
 from ...core.errors import CohortError, MultiverSegError
 from ...core.worker import InferenceWorker
+from ..shared.counting import counted
 from ..shared.service import END_S
 from ..shared.thumbnails import thumbnail
 from ..shared.widgets import button, described
@@ -231,8 +232,9 @@ class ProposalsPage:
         wanted = [row for row in self._rows if row.above(least)]
         if not wanted:
             raise CohortError(_("No proposal has a confidence of {least:.2f} or more.").format(least=least))
-        question = _("Accept {count} proposals with a confidence of {least:.2f} or more, as they are?")
-        if slicer.util.confirmYesNoDisplay(question.format(count=len(wanted), least=least), _("Accept proposals")):
+        one = _("Accept the 1 proposal with a confidence of {least:.2f} or more, as it is?")
+        several = _("Accept {count} proposals with a confidence of {least:.2f} or more, as they are?")
+        if slicer.util.confirmYesNoDisplay(counted(len(wanted), one, several, least=least), _("Accept proposals")):
             self.accepting.add(wanted)
 
     def review(self) -> None:

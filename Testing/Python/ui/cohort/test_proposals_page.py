@@ -77,7 +77,7 @@ def test_accepted_and_put_aside_by_keys_from_one_to_the_next(study):
     assert cohort.case("p2").status == "accepted" and cohort.case("p2").work("blob").via == "review"
     assert shown(study) == ["p3", "p4", "p1"] and page._current_key() == ("p4", "blob"), "on to what took its place"
     assert {e.case for e in study.cohort.desk.contexts.get("blob").examples} == {"p0", "p2"}
-    assert table(study, 1)[2] == "accepted" and "1 proposals were accepted" in study.cohort.message.text
+    assert table(study, 1)[2] == "accepted" and "1 proposal was accepted" in study.cohort.message.text
     press(study, "R")
     assert cohort.case("p4").status == "needs review" and shown(study) == ["p3", "p4", "p1"]
     assert page._current_key() == ("p1", "blob") and table(study, 1)[4] == "look again"
