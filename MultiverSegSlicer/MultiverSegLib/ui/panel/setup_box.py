@@ -37,6 +37,7 @@ class SetupBox:
         ui.openContextFolderButton.connect("clicked()", lambda: open_folder(contexts.shared().provider.folder))
         ui.openWeightsFolderButton.connect("clicked()", lambda: open_folder(service.registry().folder))
         ui.clearWeightsButton.connect("clicked()", self.clear_weights)
+        ui.clearContextsButton.connect("clicked()", self.clear_contexts)
         self.show_presence()
 
     def _fill_devices(self) -> None:
@@ -183,6 +184,23 @@ class SetupBox:
             settings.set_value("Model", settings.DEFAULTS["Model"])
             service.reset()
             self._fill_models()
+
+    def clear_contexts(self) -> None:
+        """Deletes the user's own examples, if the user says yes; those of cohorts belong to their cohorts."""
+        shared = contexts.shared()
+        with told(_("The examples could not be deleted.")):
+            counts = shared.own.counts()
+            if not counts:
+                slicer.util.infoDisplay(_("There are no examples in {folder}.").format(folder=shared.own.folder))
+                return
+            question = _("Delete all examples in {folder}? This can't be undone. Cohorts keep theirs.\n\n{list}").format(
+                folder=shared.own.folder, list="\n".join(f"{name}: {count}" for name, count in counts.items())
+            )
+            if slicer.util.confirmYesNoDisplay(question, _("Clear contexts")):
+                try:
+                    shared.own.clear()
+                finally:
+                    shared.changed.emit()
 
 
 def open_folder(folder) -> None:

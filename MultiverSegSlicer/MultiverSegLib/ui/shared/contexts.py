@@ -75,18 +75,19 @@ class ContextsInUse:
     """Which contexts are worked with: those of the open cohort, else the user's own.
 
     Attributes:
+        own: the user's own.
         provider: the contexts in use.
         changed: emitted after an example was added or other contexts came into use.
     """
 
-    def __init__(self, own: ContextProvider) -> None:
+    def __init__(self, own: UserContexts) -> None:
         self.changed = Signal()
-        self._own = own
+        self.own = own
         self.provider: ContextProvider = own
 
     def use(self, provider: ContextProvider | None) -> None:
         """Work with these contexts from now on; None: with the user's own."""
-        self.provider = provider or self._own
+        self.provider = provider or self.own
         self.provider.forget()
         self.changed.emit()
 

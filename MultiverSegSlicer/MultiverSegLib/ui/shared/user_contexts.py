@@ -69,5 +69,24 @@ class UserContexts:
     def remove(self, structure: str, example: Example) -> None:
         self.to_change(structure).remove(example.id)
 
+    def counts(self) -> dict[str, int]:
+        """Examples of each structure that has any.
+
+        Raises:
+            ContextError: a folder is damaged.
+        """
+        found = {name: len(self.context(name)) for name in self.structures()}
+        return {name: count for name, count in found.items() if count}
+
+    def clear(self) -> None:
+        """Deletes the examples of all structures, and nothing else that lies in the folder.
+
+        Raises:
+            ContextError: a folder is damaged, in use by another program, or can't be written; what was deleted before stays deleted.
+        """
+        for name in self.counts():
+            self.context(name).delete()
+        self.forget()
+
     def forget(self) -> None:
         self._open.clear()

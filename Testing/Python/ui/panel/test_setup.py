@@ -105,6 +105,28 @@ def test_the_weights_folder_is_shown_in_one_line(bench):
     assert line.text == str(service.registry().folder) and line.readOnly and line.height >= line.minimumSizeHint.height()
 
 
+def test_the_users_examples_can_be_deleted_after_a_question(opened):
+    import qt
+    from MultiverSegLib.ui.shared import contexts
+
+    opened.red.drag([off(-8), off(8)])
+    opened.settle()
+    opened.effect.self().accept()
+    own, clear = contexts.shared().own, opened.panel.ui.clearContextsButton
+    stranger = own.folder / "notes.txt"
+    stranger.write_text("mine")
+    assert sum(own.counts().values()) == 1
+    opened.host.dialogs.answers.append(qt.QMessageBox.No)
+    clear.click()
+    assert "can't be undone" in opened.host.dialogs.texts()[-1] and opened.panel.ui.contextListWidget.count == 1
+    opened.host.dialogs.answers.append(qt.QMessageBox.Yes)
+    clear.click()
+    assert own.counts() == {}, opened.host.dialogs.texts()
+    assert opened.panel.ui.contextListWidget.count == 0 and stranger.read_text() == "mine"
+    clear.click()
+    assert "no examples" in opened.host.dialogs.texts()[-1] and opened.host.exceptions == []
+
+
 # Gallery, curve
 
 
