@@ -15,6 +15,8 @@ from .errors import VolumeError
 #: Rows and columns of the square grid of contexts and of most networks, as published (papers: MultiverSeg B.1, ScribblePrompt). A model may have
 #: another (``Capabilities.size``).
 GRID_SIZE = 128
+#: Column and row of its middle.
+GRID_CENTRE = (GRID_SIZE - 1) / 2
 #: A volume's own axes, by number in (i, j, k); its array is [k, j, i].
 AXES = ("i", "j", "k")
 #: Anatomical names of slice axes; the normals of their slices run to S, A and R.

@@ -1,7 +1,7 @@
 """The seam between those who need predictions and those who make them: what a model can do, what it is asked, what it answers.
 
 Arrays and plain values only: neither torch nor MRML, so that a prediction may be made in this process, in another one or on another machine.
-``predictors.open_predictor`` gives a ``Predictor`` for every kind of model.
+``predictors.open_predictor`` returns a ``Predictor`` for every kind of model.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class Prediction:
         model, device: names.
         seconds: of computing.
         n_context: examples used.
-        notice: what the person should know; "" normally.
+        notice: what the user should know; "" normally.
     """
 
     probability: np.ndarray
@@ -209,7 +209,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model can read and answer. Whoever asks looks here first; nothing that a person did is dropped in silence.
+    """What a model can read and answer. Whoever asks looks here first; nothing the user did is dropped silently.
 
     Attributes:
         model: its name.

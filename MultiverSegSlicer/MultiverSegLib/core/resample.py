@@ -33,7 +33,7 @@ def resample(
         mapping: [2, 3], maps the output's (col, row, 1) to the input's (x, y); pixel centres at integers on both sides.
         shape: (rows, cols) of the output.
         valid: [y, x] bool; pixels that hold no data don't count. None: all are valid.
-        shift: [2, rows, cols], added to the (x, y) that ``mapping`` gives; None: nothing.
+        shift: [2, rows, cols], added to the (x, y) of ``mapping``; None: nothing.
 
     Returns:
         mean, coverage: [rows, cols] float64; the mean is 0 where the coverage is 0.

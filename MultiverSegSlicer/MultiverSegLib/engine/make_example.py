@@ -29,7 +29,7 @@ def example_of(
     structure: str = "",
     model: str = "",
 ) -> Example:
-    """The context example that a segment gives on a plane: image and binary mask on the context's grid, and where they came from.
+    """The context example made of a segment on a plane: image and binary mask on the context's grid, and where they came from.
 
     Raises:
         SegmentationError: the segment is empty on the plane.

@@ -1,4 +1,4 @@
-"""A proposal for a case that nobody has touched: the slice that shows the structure best, or the whole volume, without prompts. Arrays only."""
+"""A proposal for an untouched case: the slice that shows the structure best, or the whole volume, without prompts. Arrays only."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Inverse:
 
 
 def logits_after_manual_edit(seen: np.ndarray | None, now: np.ndarray, logits: np.ndarray | None) -> np.ndarray | None:
-    """The previous logits for the network after somebody painted or erased; None if nobody did.
+    """The previous logits for the network after painting or erasing by hand; None if there was none.
 
     Args:
         seen, now: coverage of the segment on the grid [n, n], 0..1, as it was left and as it is; ``seen`` None: it was never looked at, so

@@ -83,7 +83,7 @@ class SliceSession:
         mode: "replace", "add" or "remove" (see ``write_plane``).
         writer: how the segment is written (undo and masking of the host); None: plainly.
         strokes: painted scribbles that count as prompts too.
-        events: who is told of what the session does; None: nobody.
+        events: observers of what the session does; None: none.
     """
 
     def __init__(

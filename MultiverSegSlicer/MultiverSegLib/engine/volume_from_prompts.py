@@ -53,7 +53,7 @@ def segment_volume(
     cancel: Callable[[], bool] = lambda: False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[int, SliceResult]:
-    """Predicts the structure in the whole volume and writes it into the segment; gives the slices by index along ``axis`` ("i", "j", "k").
+    """Predicts the structure in the whole volume and writes it into the segment; returns the slices by index along ``axis`` ("i", "j", "k").
 
     Raises:
         ContextError: neither prompts nor examples.

@@ -37,7 +37,7 @@ class Limits:
     model says that the structure is not there (``min_presence``). From one slice to the next the structure grows by at most ``reach`` grid pixels (None: no limit), except where prompts say otherwise.
 
     Confirmed slices that span more than the structure is wide show its length: walks then go ``beyond`` the outermost by this share of the
-    span, and by one slice at least (None: no limit). On a side with ``first`` or ``last`` that limit is the person's.
+    span, and by one slice at least (None: no limit). On a side with ``first`` or ``last`` that limit is the user's.
     """
 
     first: int | None = None
@@ -53,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A slice that the person prompted or accepted: ``mask`` [n, n] (non-zero is inside) and, if it was predicted, its ``logits``.
+    """A slice that the user prompted or accepted: ``mask`` [n, n] (non-zero is inside) and, if it was predicted, its ``logits``.
 
     An empty mask is a statement too: the structure ends there.
     """

@@ -54,7 +54,7 @@ def voxel_axis(volume: Volume, axis: str) -> str:
 
 
 def named_axes(matrix: np.ndarray) -> dict[str, str]:
-    """Anatomical name -> voxel axis. Each name has an axis of its own: of the six ways to give them, the one whose slices together are nearest
+    """Anatomical name -> voxel axis. Each name has an axis of its own: of the six possible assignments, the one whose slices together are nearest
     to what the names say (the slices' normals count, so that a sheared volume is seen as it is cut).
 
     Args:

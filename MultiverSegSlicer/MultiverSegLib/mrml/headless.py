@@ -4,10 +4,10 @@ The ``slicer-core`` wheel brings MRML, its logics and ``slicer.util``, but not w
 logics, the readers and writers, default colours, subject hierarchy items. ``start()`` sets these up and publishes them as ``slicer.mrmlScene``,
 ``slicer.app`` and ``slicer.modules``; inside the application it does nothing.
 
-    host = start()
+    scene = start()
     volume = load_volume("image.nrrd")
     ...
-    host.close()
+    scene.close()
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..core.files import ScratchFolder
 from .headless_files import FileManager
 
 _TABLES = ("GenericColors", "GenericAnatomyColors", "DarkBrightChartColors")
-#: Nodes that the application gives no subject hierarchy item.
+#: Nodes without a subject hierarchy item in the application.
 _WITHOUT_ITEM = ("vtkMRMLDisplayNode", "vtkMRMLColorNode", "vtkMRMLStorageNode", "vtkMRMLSubjectHierarchyNode", "vtkMRMLScriptedModuleNode")
 _WITH_ITEM = ("vtkMRMLDisplayableNode", "vtkMRMLTransformNode", "vtkMRMLStorableNode")
 
@@ -40,7 +40,7 @@ def in_slicer() -> bool:
     return hasattr(slicer, "qSlicerApplication")
 
 
-class ApplicationHost:
+class ApplicationScene:
     """What ``start`` returns inside the application: everything is there already, and nothing is ours to close."""
 
     def __init__(self) -> None:
@@ -300,15 +300,15 @@ class HeadlessScene:
 _host: HeadlessScene | None = None
 
 
-def start(terminologies: str | Path | None = None) -> HeadlessScene | ApplicationHost:
-    """Start the headless host, or give the running one; inside the application, a host that does nothing.
+def start(terminologies: str | Path | None = None) -> HeadlessScene | ApplicationScene:
+    """Start the headless scene, or return the running one; inside the application, one that does nothing.
 
     Args:
         terminologies: folder with Slicer's ``*.term.json`` files, which the wheel lacks. Without it segments keep the default "Tissue" terminology.
     """
     global _host
     if in_slicer():
-        return ApplicationHost()
+        return ApplicationScene()
     if _host is None or _host.scene is None:
         _host = HeadlessScene(terminologies)
     return _host

@@ -31,7 +31,7 @@ def load_mask(volume: Volume, path: str | Path, value: int | str | None = None, 
         structure: name of the structure that is looked for.
 
     Raises:
-        SegmentationError: missing, unreadable, no such label in it, or a choice that nobody made.
+        SegmentationError: missing, unreadable, no such label in it, or a choice that was not made.
     """
     node = segments.load_segmentation(path, volume)
     try:

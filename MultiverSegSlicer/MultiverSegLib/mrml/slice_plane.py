@@ -138,6 +138,11 @@ class SlicePlane:
         """
         return encode_prompts(prompts, self.grid_to_ras, self.thickness_mm, require, self.size)
 
+    @property
+    def centre(self) -> tuple[float, float, float]:
+        """The middle of the grid, (R, A, S) in mm."""
+        return self.to_ras((self.size - 1) / 2, (self.size - 1) / 2)
+
     def holds(self, prompt: Prompt) -> bool:
         """True if (a part of) the prompt is on this plane within the field of view."""
         return bool(self.rasterize([prompt]).any())
@@ -171,7 +176,8 @@ class SlicePlane:
 
     def to_ras(self, row: float, col: float) -> tuple[float, float, float]:
         """World RAS in mm of a grid position."""
-        return tuple(float(v) for v in (self.grid_to_ras @ (col, row, 0, 1))[:3])
+        right, anterior, superior = (float(v) for v in (self.grid_to_ras @ (col, row, 0, 1))[:3])
+        return right, anterior, superior
 
     def to_grid(self, point_ras: Any) -> tuple[float, float, float]:
         """(row, col, signed distance from the plane in mm) of a world RAS position."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import CohortError, ContextError
 from .cohort import Cohort
-from .records import ACCEPTED, SKIPPED
+from .records import ACCEPTED, NEEDS_REVIEW, SKIPPED
 
 if TYPE_CHECKING:
     from ...core.context.context_set import ContextSet, Example
@@ -90,10 +90,10 @@ class Contexts:
         """
         self.cohort.check_writable()
         example = self.find(structure, example_id)
-        before = {c.id for c in self.cohort.cases if c.status == "needs review"}
+        before = {c.id for c in self.cohort.cases if c.status == NEEDS_REVIEW}
         self.cohort.record("example removed", structure=structure, example=example_id, source=example.case)
         self._put_aside(structure, example)
-        return [c.id for c in self.cohort.cases if c.status == "needs review" and c.id not in before]
+        return [c.id for c in self.cohort.cases if c.status == NEEDS_REVIEW and c.id not in before]
 
     def find(self, structure: str, example_id: str) -> Example:
         """An example, taken out or not.

@@ -195,7 +195,7 @@ class ContextSet:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Around every change: nobody else changes the folder meanwhile, and what others did before is known."""
+        """Around every change: no other process changes the folder meanwhile, and earlier changes by others are known."""
         if self._disk is None:
             yield
             return

@@ -40,7 +40,7 @@ class Pixels:
         return Pixels(image, mask, prompts)
 
     def as_stored(self) -> Pixels:
-        """What reading the files gives: image and prompts in 256 steps."""
+        """As read back from files: image and prompts in 256 steps."""
         prompts = None if self.prompts is None else from_bytes(to_bytes(self.prompts))
         return Pixels.checked(from_bytes(to_bytes(self.image)), self.mask, prompts)
 
@@ -210,7 +210,7 @@ class Example:
         }
 
     def stored(self, pixels: Pixels | Callable[[], Pixels] | None = None) -> Example:
-        """The same example as its files will give it back."""
+        """The same example as it will be read back from its files."""
         example = Example.lazy(self.facts(), self.pixels.as_stored() if pixels is None else pixels)
         if self.has_feature:
             example.remember_feature(self.feature)

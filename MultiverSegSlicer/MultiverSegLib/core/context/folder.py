@@ -53,12 +53,12 @@ class ContextFolder:
 
     @property
     def changed(self) -> bool:
-        """Whether somebody else has changed the list since it was last read or written here."""
+        """Whether another process has changed the list since it was last read or written here."""
         return self._signature() != self._seen
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else changes the folder meanwhile."""
+        """No other process changes the folder meanwhile."""
         with ExitStack() as stack:
             try:
                 stack.enter_context(os_lock(self.path / _LOCK))
@@ -87,7 +87,7 @@ class ContextFolder:
         except ContextError:
             if self._signature() == seen:
                 raise
-            return self.read(known)  # somebody removed an example while its pictures were looked for
+            return self.read(known)  # another process removed an example while its pictures were read
         self._places = {example.id: place for example, place in found}
         if len(self._places) < len(found) or len({place.pictures for _, place in found}) < len(found):
             raise ContextError(f"{self.path} is damaged: {files.MANIFEST} has two examples with the same pictures.")

@@ -16,7 +16,7 @@ from .example import Example
 
 
 def show(examples: Iterable[Example | ShownExample], able: Capabilities) -> tuple[tuple[ShownExample, ...], str]:
-    """The examples on the model's grid, and what the person should know of those that were left out ("": nothing). Those that are on it already
+    """The examples on the model's grid, and what the user should know about those that were left out ("": nothing). Those that are on it already
     stay as they are.
 
     Raises:

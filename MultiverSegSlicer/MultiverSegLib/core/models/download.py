@@ -17,7 +17,7 @@ MAX_BYTES = 2 << 30
 def download(
     info: ModelInfo, path: Path, progress: Callable[[int, int | None], None] | None = None, cancel: Callable[[], bool] | None = None
 ) -> None:
-    """Write what the address of a model gives to ``path``. See ``Registry.fetch``.
+    """Download a model from its address into ``path``. See ``Registry.fetch``.
 
     Raises:
         CheckpointError: a bad address, no connection, too much or too little came, or ``path`` can't be written.
@@ -44,7 +44,7 @@ def download(
                 for block in _blocks(response, cancel):
                     done += len(block)
                     if done > MAX_BYTES:
-                        raise CheckpointError(f"{url} gives more than {MAX_BYTES >> 30} GB: that is not a model.")
+                        raise CheckpointError(f"{url} sends more than {MAX_BYTES >> 30} GB: that is not a model.")
                     try:
                         stream.write(block)
                     except OSError as error:
@@ -66,7 +66,7 @@ def _blocks(response: Any, cancel: Any) -> Iterator[bytes]:
 
 
 def _check_address(url: str, info: ModelInfo) -> None:
-    """Raises CheckpointError unless what the address gives is the origin's: by https, by a checksum known beforehand, or from this computer."""
+    """Raises CheckpointError unless the content is sure to be the origin's: by https, by a checksum known beforehand, or from this computer."""
     from urllib.parse import urlsplit
 
     try:

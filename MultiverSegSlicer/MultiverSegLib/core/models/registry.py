@@ -49,7 +49,7 @@ class Registry:
 
     @property
     def default(self) -> str:
-        """Name of the model to use when nobody chose one."""
+        """Name of the model to use when none was chosen."""
         return self._default
 
     def list(self) -> list[ModelInfo]:

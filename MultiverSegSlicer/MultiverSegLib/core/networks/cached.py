@@ -19,7 +19,7 @@ from .network import SliceNetwork
 
 
 class ConvNormAct(nn.Module):
-    """Conv3x3, LeakyReLU, GroupNorm(1); ``extra`` is added to what the convolution gives."""
+    """Conv3x3, LeakyReLU, GroupNorm(1); ``extra`` is added to the convolution's output."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
         super().__init__()

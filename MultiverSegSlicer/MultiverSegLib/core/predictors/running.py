@@ -74,7 +74,7 @@ class RunningNetwork(Generic[N]):
         return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
 
     def computed(self, compute: Callable[[], T], shrink: Callable[[], bool]) -> T:
-        """What ``compute`` gives, without gradients and in this precision. Where memory runs out, ``shrink`` is asked to need less (False: it
+        """The result of ``compute``, without gradients and in this precision. When memory runs out, ``shrink`` is asked to need less (False: it
         can't), then the CPU takes over, for good.
 
         Raises:

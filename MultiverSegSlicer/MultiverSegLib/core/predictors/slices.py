@@ -242,7 +242,7 @@ def _ids(request: Request) -> tuple[str, ...]:
 
 def _without_absent(logits: np.ndarray, presence: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """``logits`` [B,128,128] lowered where the structure is more likely absent (``presence`` [B], logits): no pixel is likelier than that it is
-    there. Where the person says so by a box or a positive prompt, nothing is lowered."""
+    there. Where the user says so by a box or a positive prompt, nothing is lowered."""
     asserted = (targets[:, 1:3] > 0).any((1, 2, 3))
     excess = np.maximum(logits.max((1, 2)) - presence, 0)
     return logits - np.where((presence < 0) & ~asserted, excess, 0).astype(np.float32)[:, None, None]

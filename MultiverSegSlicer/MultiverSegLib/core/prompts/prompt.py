@@ -1,6 +1,6 @@
 """What every kind of prompt can do: be drawn on a slice and on a volume's grid, be moved, be stored, and say how it is shown.
 
-A kind is a frozen dataclass in a file of its own, entered in ``PROMPT_TYPES``; nobody else asks which kind a prompt is. How markups of Slicer are
+A kind is a frozen dataclass in a file of its own, entered in ``PROMPT_TYPES``; no other code asks which kind a prompt is. How markups of Slicer are
 read as it and written from it, ``mrml.prompt_markups`` says.
 """
 

@@ -85,7 +85,7 @@ class CaseView:
 
     def jump(self) -> None:
         """Shows the slice to work on."""
-        centre = self.work.plane_for(self.owner.structure).to_ras(63.5, 63.5)
+        centre = self.work.plane_for(self.owner.structure).centre
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)
         self._shown_at = _offsets()
 

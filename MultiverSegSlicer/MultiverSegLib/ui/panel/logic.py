@@ -9,6 +9,7 @@ import numpy as np
 import slicer
 
 from ...core.errors import PromptError
+from ...core.grid import GRID_CENTRE
 from ...core.prompts import Point, Prompt, Prompts
 from ...engine.slice_session import SliceSession, Strokes
 from ...mrml import segments
@@ -83,7 +84,7 @@ class ModuleLogic:
         if volume is None or example.grid_to_ras is None:
             return False
         slicer.util.setSliceViewerLayers(background=volume)
-        centre = (np.asarray(example.grid_to_ras) @ (63.5, 63.5, 0, 1))[:3]
+        centre = (np.asarray(example.grid_to_ras) @ (GRID_CENTRE, GRID_CENTRE, 0, 1))[:3]
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *(float(c) for c in centre))
         return True
 
