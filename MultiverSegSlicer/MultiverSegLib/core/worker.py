@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,26 +16,66 @@ Callback = Callable[[Any], None]
 
 @dataclass(eq=False)
 class _Request:
+    """All that the thread gets: ``work``, and a number by which the caller's side finds whom to answer."""
+
+    token: int
     work: Callable[[], Any]
-    callback: Callback
-    cancel: threading.Event = field(default_factory=threading.Event)
+    cancelled: bool = False
     outcome: Any = None
-    answered: bool = False
-    collection: _NoCollection = field(default_factory=lambda: _NoCollection())
 
-    def compute(self) -> None:
-        try:
-            self.outcome = self.work()
-        except Exception as error:
-            self.outcome = error
 
-    def answer(self) -> None:
-        """Call the callback."""
-        self.collection.end()
-        if self.answered:
-            return
-        self.answered = True
-        self.callback(Cancelled("Cancelled.") if self.cancel.is_set() else self.outcome)
+@dataclass(eq=False)
+class _Desk:
+    """Where the caller's thread and the worker's meet; the only thing of its worker that the thread holds."""
+
+    condition: threading.Condition = field(default_factory=threading.Condition)
+    waiting: _Request | None = None
+    running: _Request | None = None
+    finished: list[_Request] = field(default_factory=list)
+    closed: bool = False
+
+    def drop(self) -> None:
+        """Under the lock. The running request's outcome becomes Cancelled in any case."""
+        if self.running is not None:
+            self.running.cancelled = True
+        if self.waiting is not None:
+            self.waiting.cancelled = True
+            self.finished.append(self.waiting)
+            self.waiting = None
+
+    def work(self) -> None:
+        """The thread. It drops no request itself: each is handed back, so that the caller's thread lets go of what ``work`` and the outcome hold."""
+        while self._take():
+            assert self.running is not None
+            self.running.outcome = _computed(self.running.work)  # never in a variable of this thread's
+            self._hand_back()
+
+    def _take(self) -> bool:
+        """Wait for a request and begin it; False at the end."""
+        with self.condition:
+            self.condition.wait_for(lambda: self.closed or self.waiting is not None)
+            if self.closed:
+                _orphans.append(self.finished)
+                return False
+            self.running, self.waiting = self.waiting, None
+            return True
+
+    def _hand_back(self) -> None:
+        with self.condition:
+            assert self.running is not None
+            self.finished.append(self.running)
+            self.running = None
+            self.condition.notify_all()
+        with _news:
+            _news.notify_all()
+
+
+def _computed(work: Callable[[], Any]) -> Any:
+    """The result or the exception. The request is not here, or an exception's traceback would close a circle that only garbage collection opens."""
+    try:
+        return work()
+    except Exception as error:
+        return error
 
 
 class InferenceWorker:
@@ -44,18 +84,15 @@ class InferenceWorker:
     A new request cancels the one that runs and drops the one that waits. Every callback is called exactly once: by ``poll`` or, for what was not
     answered by then, by ``close``.
 
-    Requests hold what the caller's callbacks hold: widgets, and nodes that may have left their scene meanwhile. Whoever drops the last
-    reference to such a thing destroys it, and only the caller's thread may. So the thread here never holds a request outside of
-    attributes and hands every one back under the lock, and Python's garbage collection, which runs in any thread, waits from ``submit``
-    until ``poll``, ``cancel`` or ``close``.
+    Callbacks hold widgets, and nodes that may have left their scene meanwhile. Whoever drops the last reference to such a thing destroys it, and
+    only the caller's thread may: so callbacks stay on the caller's side, under the number of their request. ``work`` must hold nothing of that
+    kind (arrays and predictors only): Python's garbage collection runs in any thread, this one too.
     """
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._waiting: _Request | None = None
-        self._running: _Request | None = None
-        self._finished: list[_Request] = []
-        self._closed = False
+        self._desk = _Desk()
+        self._callbacks: dict[int, Callback] = {}
+        self._numbers = itertools.count()
         self._thread: threading.Thread | None = None
 
     def submit(self, work: Callable[[], Any], callback: Callback) -> None:
@@ -65,106 +102,76 @@ class InferenceWorker:
             MultiverSegError: the worker is closed.
         """
         _orphans.clear()
-        request = _Request(work, callback)
-        with self._condition:
-            self._drop()
-            if self._closed:
-                request.collection.end()
+        desk = self._desk
+        with desk.condition:
+            desk.drop()
+            if desk.closed:
                 raise MultiverSegError("The prediction thread was closed: start a new one.")
-            self._waiting = request
+            desk.waiting = _Request(next(self._numbers), work)
+            self._callbacks[desk.waiting.token] = callback
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="MultiverSeg inference", daemon=True)
+                self._thread = threading.Thread(target=desk.work, name="MultiverSeg inference", daemon=True)
                 self._thread.start()
-            self._condition.notify_all()
+            desk.condition.notify_all()
 
     def cancel(self) -> None:
         """Drop what waits and stop what runs, at the latest after the forward pass it is in."""
-        with self._condition:
-            self._drop()
+        with self._desk.condition:
+            self._desk.drop()
 
     @property
     def busy(self) -> bool:
         """Whether a request runs or waits."""
-        with self._condition:
-            return self._waiting is not None or self._running is not None
+        with self._desk.condition:
+            return self._desk.waiting is not None or self._desk.running is not None
 
     def poll(self) -> int:
         """Call the callbacks of finished requests in the caller's thread; returns their number."""
         answered = 0
         while True:
-            with self._condition:
-                if not self._finished:
+            with self._desk.condition:
+                if not self._desk.finished:
                     return answered
-                request = self._finished.pop(0)
-            request.answer()
+                request = self._desk.finished.pop(0)
+            self._answer(request)
             answered += 1
 
     @property
     def finished(self) -> bool:
         """Whether an outcome waits for ``poll``."""
-        with self._condition:
-            return bool(self._finished)
+        with self._desk.condition:
+            return bool(self._desk.finished)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until nothing runs or waits; False if that took longer than ``timeout`` seconds. Outcomes still need ``poll``."""
-        with self._condition:
-            return self._condition.wait_for(lambda: self._waiting is None and self._running is None, timeout)
+        desk = self._desk
+        with desk.condition:
+            return desk.condition.wait_for(lambda: desk.waiting is None and desk.running is None, timeout)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Cancel everything and end the thread, waiting ``timeout`` seconds for it at most; whether it has ended. Idempotent.
 
         What was not answered yet is answered now, in the caller's thread; a result that is there is kept.
         """
-        with self._condition:
-            finished, self._finished = self._finished, []
-            self._closed = True
-            self._drop()
-            self._condition.notify_all()
+        desk = self._desk
+        with desk.condition:
+            finished, desk.finished = desk.finished, []
+            desk.closed = True
+            desk.drop()
+            desk.condition.notify_all()
         if self._thread is not None:
             self._thread.join(timeout)
-        with self._condition:
-            unanswered = [*finished, *self._finished, *([self._running] if self._running is not None else [])]
-            self._finished = []
+        with desk.condition:
+            unanswered = [*finished, *desk.finished, *([desk.running] if desk.running is not None else [])]
+            desk.finished = []
         for request in unanswered:
-            request.answer()
+            self._answer(request)
         return self._thread is None or not self._thread.is_alive()
 
-    # --- details
-
-    def _drop(self) -> None:
-        """Under the lock. The running request's outcome becomes Cancelled in any case. Nobody may ask for the outcomes any more."""
-        if self._running is not None:
-            self._running.cancel.set()
-            self._running.collection.end()
-        if self._waiting is not None:
-            self._waiting.cancel.set()
-            self._finished.append(self._waiting)
-            self._waiting = None
-        for request in self._finished:
-            request.collection.end()
-
-    def _work(self) -> None:
-        while self._take():
-            self._running.compute()
-            self._hand_back()
-
-    def _take(self) -> bool:
-        """Wait for a request and begin it; False at the end."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._closed or self._waiting is not None)
-            if self._closed:
-                _orphans.append(self._finished)
-                return False
-            self._running, self._waiting = self._waiting, None
-            return True
-
-    def _hand_back(self) -> None:
-        with self._condition:
-            self._finished.append(self._running)
-            self._running = None
-            self._condition.notify_all()
-        with _news:
-            _news.notify_all()
+    def _answer(self, request: _Request) -> None:
+        callback = self._callbacks.pop(request.token, None)
+        if callback is not None:
+            callback(Cancelled("Cancelled.") if request.cancelled else request.outcome)
 
 
 #: Told whenever any worker has finished something.
@@ -182,27 +189,3 @@ def attend(workers: Sequence[InferenceWorker], seconds: float) -> None:
 
 #: What ended workers had not delivered: nobody may be left to do it, and their thread must not be the one that destroys it.
 _orphans: list[list[_Request]] = []
-
-
-class _NoCollection:
-    """No automatic garbage collection in any thread until ``end``, of this one and all others; begun and ended in the caller's thread."""
-
-    _lock, _count, _was_enabled = threading.Lock(), 0, True
-
-    def __init__(self) -> None:
-        self._ended = False
-        with self._lock:
-            if _NoCollection._count == 0:
-                _NoCollection._was_enabled = gc.isenabled()
-                gc.disable()
-            _NoCollection._count += 1
-
-    def end(self) -> None:
-        """Idempotent."""
-        with self._lock:
-            if self._ended:
-                return
-            self._ended = True
-            _NoCollection._count -= 1
-            if _NoCollection._count == 0 and _NoCollection._was_enabled:
-                gc.enable()

@@ -13,8 +13,9 @@ Coordinates: prompts are in patient space (RAS, mm); images, channels and logits
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ class SliceSession:
         self._serial = 0
         self._pending: PredictionRequest | None = None
         self._closed = False
-        self._pasted: PastedSlice | None = None  # the newest prediction on the volume's voxels, made where it was computed
+        self._pasted: list[PastedSlice] = []  # the newest prediction on the volume's voxels, made where it was computed
         self._image: tuple[tuple[int, ...], np.ndarray] | None = None
         self._seen: tuple[int, list] | None = None  # the segment on the plane as our last write left it
 
@@ -172,18 +173,14 @@ class SliceSession:
         self._pending = PredictionRequest(self._serial, image, channels, logits, examples, self.plane, *grid)
         return self._pending
 
-    def run(self, request: PredictionRequest) -> Prediction:
-        """The prediction for ``request``, resampled to the volume's voxels too. Touches no node; may run in any thread.
+    @property
+    def run(self) -> Callable[[PredictionRequest], Prediction]:
+        """Makes the prediction of a request, resampled to the volume's voxels too. For any thread: it holds no node of the session.
 
-        Raises:
-            Cancelled: ``request.cancel`` was set.
+        It raises ``Cancelled`` if ``request.cancel`` was set.
         """
         assert self.predictor is not None
-        prediction = ask(self.predictor, request.image, request.channels, request.logits, request.examples, cancel=request.cancel)
-        pasted = request.plane.paste_on(prediction.probability, request.to_ras, request.dimensions, self.threshold)
-        pasted.mask  # noqa: B018  (computed once and kept)
-        self._pasted = pasted
-        return prediction
+        return partial(_run, self.predictor, self.threshold, self._pasted)
 
     def apply(self, request: PredictionRequest, prediction: Prediction) -> bool:
         """Write a prediction into the segment. False, with nothing changed, if the request is out of date."""
@@ -359,8 +356,8 @@ class SliceSession:
     def _write(self, step: Step) -> None:
         probability = step.prediction.probability
         pasted = self.plane.at(len(probability)).paste(probability, self.volume_node, self.threshold)
-        if self._pasted is not None and self._pasted.same_as(pasted):
-            pasted = self._pasted
+        if self._pasted and self._pasted[-1].same_as(pasted):
+            pasted = self._pasted[-1]
         step.edits.append(self._writer.write(self.segmentation_node, self.segment_id, self.volume_node, pasted, self.mode))
         self._seen = self._look()
 
@@ -400,6 +397,15 @@ class SliceSession:
 
     def _model_name(self) -> str:
         return self.predictor.capabilities.model if self.predictor is not None else ""
+
+
+def _run(predictor: Predictor, threshold: float, newest: list[PastedSlice], request: PredictionRequest) -> Prediction:
+    """See ``SliceSession.run``."""
+    prediction = ask(predictor, request.image, request.channels, request.logits, request.examples, cancel=request.cancel)
+    pasted = request.plane.paste_on(prediction.probability, request.to_ras, request.dimensions, threshold)
+    pasted.mask  # noqa: B018  (computed once and kept)
+    newest[:] = [pasted]
+    return prediction
 
 
 def _check(able: Capabilities, channels: np.ndarray | None, logits: np.ndarray | None, examples: Sequence[Example]) -> None:

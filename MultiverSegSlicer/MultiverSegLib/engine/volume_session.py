@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -82,11 +82,10 @@ class VolumeWork:
             if index not in chosen and channels.any():
                 self._prompts[index] = channels
 
-    def compute(
-        self, cancel: Callable[[], bool] = lambda: False, progress: Callable[[int], None] = lambda done: None
-    ) -> dict[int, SliceResult]:
-        """See ``VolumePropagation.run``; any thread."""
-        return self._propagation.run(self._confirmed, self._prompts, cancel, progress)
+    @property
+    def compute(self) -> Callable[..., dict[int, SliceResult]]:
+        """``VolumePropagation.run`` for what ``prepare`` found, with ``cancel`` and ``progress``; in any thread, because it holds no node."""
+        return partial(self._propagation.run, self._confirmed, self._prompts)
 
     def commit(self, results: Mapping[int, SliceResult], writer: segments.SegmentWriter | None = None) -> segments.PlaneEdit:
         """Writes the slices that propagation found, and clears those it had found before but not now. One undo step."""

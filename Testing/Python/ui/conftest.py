@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from fakes import FakePredictor
 
+from .in_threads import of_the_application
+
 CENTRE = (10.0, 20.0, 30.0)
 
 
@@ -72,6 +74,19 @@ class Bench:
         self.service_module = service
         self.predictor = DiscPredictor()
         self.service = service.use(service.PredictionService(self.predictor))
+
+    def look_at_requests(self, monkeypatch):
+        """What threads get from now on: how many requests, and what nodes and widgets they hold."""
+        from MultiverSegLib.core.worker import InferenceWorker
+
+        submit, self.requests, self.held = InferenceWorker.submit, 0, []
+
+        def looked_at(worker, work, callback):
+            self.requests += 1
+            self.held += of_the_application(work)
+            submit(worker, work, callback)
+
+        monkeypatch.setattr(InferenceWorker, "submit", looked_at)
 
     def volume(self, name="CT", shape=(21, 65, 65), spacing=(1.0, 1.0, 2.0), matrix=None):
         """A volume with a bright ball in the middle, centred at CENTRE (RAS)."""
@@ -167,9 +182,11 @@ def bench(slicer_host, installed_module, tmp_path, monkeypatch):
 
     qt.QSettings.setPath(qt.QSettings.NativeFormat, qt.QSettings.UserScope, str(tmp_path / "config"))
     made = Bench(slicer_host, installed_module, tmp_path)
+    made.look_at_requests(monkeypatch)
     yield made
     made.predictor.go()
     made.service.close()
+    assert made.held == [], "a thread got what only the main thread may destroy"
 
 
 @pytest.fixture

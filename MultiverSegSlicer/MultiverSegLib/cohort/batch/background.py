@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import Cancelled, MultiverSegError
 from ...core.notices import noticed
+from ...core.predicting import Predictor
 from ...core.worker import InferenceWorker
 from ...engine.propose import is_due
 from ..store.files import write_draft
@@ -63,10 +65,10 @@ class Background:
     Args:
         desk: whose cohort, open case and order of work count. Cohorts that are read-only are left alone.
         predictor: gives, for a function that says whether to stop, a predictor that may make the thread wait, for
-            a person's prediction to be finished, say.
+            a person's prediction to be finished, say. Asked on the main thread; what it gives goes to another and holds no node.
         model: the name of the model that it predicts with.
         ready: whether predicting is possible at all (PyTorch is installed).
-        warm_up: gets the predictor ready; called once per cohort, in the thread.
+        warm_up: gives the function that gets the predictor ready, in the thread; asked once per cohort.
         may_show: whether a proposal may be put into a structure of the open case, where nothing is segmented yet.
 
     ``kind`` is "slice", "volume" or "" (no proposals; the next case is read all the same).
@@ -79,7 +81,7 @@ class Background:
         model: Callable[[], str],
         ready: Callable[[], bool] = lambda: True,
         may_show: Callable[[str], bool] = lambda structure: True,
-        warm_up: Callable[[], None] = lambda: None,
+        warm_up: Callable[[], Callable[[], None]] = lambda: lambda: None,
     ) -> None:
         self.desk = desk
         self.kind = "slice"
@@ -127,7 +129,7 @@ class Background:
     def warm_up(self) -> None:
         """Gets the predictor ready (importing PyTorch takes seconds) before anything has to be predicted."""
         if self.kind and self._ready():
-            self._maker.submit(self._warm_up, lambda outcome: None)
+            self._maker.submit(self._warm_up(), lambda outcome: None)
 
     def standing(self, order: str = "") -> ProposalProgress:
         """How far the proposals are."""
@@ -199,20 +201,8 @@ class Background:
             return
         self._job, stop = job, self._stop
         place = cohort.proposal_path(case.id, structure.name)
-        self._maker.submit(lambda: self._made(job, volume, place, stop), lambda outcome: self._finished(cohort, job, outcome))
-
-    def _made(self, job: Job, volume: Any, place: Path, stop: threading.Event) -> _ProposalResult:
-        """In the thread."""
-        with noticed() as told:
-            volume = volume if volume is not None else job_volume(job)
-        facts, mask = proposed(job, self._predictor(stop.is_set), volume, stop.is_set)
-        content = proposal_file(job, volume, mask)
-        draft = write_draft(place, content) if content and not stop.is_set() else None
-        if stop.is_set():
-            if draft is not None:
-                draft.unlink(missing_ok=True)
-            raise Cancelled("Cancelled.")
-        return _ProposalResult(facts, None if mask is None else CroppedMask.of(mask), draft, tuple(told))
+        work = partial(_made, job, self._predictor(stop.is_set), volume, place, stop)
+        self._maker.submit(work, lambda outcome: self._finished(cohort, job, outcome))
 
     def _finished(self, cohort: Any, job: Job, outcome: Any) -> None:
         current = cohort is self._cohort and job is self._job
@@ -284,3 +274,17 @@ class Background:
 
     def _examples(self, structure: str) -> tuple[str, ...]:
         return tuple(example.id for example in self.desk.contexts.teaching(structure))
+
+
+def _made(job: Job, predictor: Predictor, volume: Any, place: Path, stop: threading.Event) -> _ProposalResult:
+    """In the thread, with nothing of the application's in hand."""
+    with noticed() as told:
+        volume = volume if volume is not None else job_volume(job)
+    facts, mask = proposed(job, predictor, volume, stop.is_set)
+    content = proposal_file(job, volume, mask)
+    draft = write_draft(place, content) if content and not stop.is_set() else None
+    if stop.is_set():
+        if draft is not None:
+            draft.unlink(missing_ok=True)
+        raise Cancelled("Cancelled.")
+    return _ProposalResult(facts, None if mask is None else CroppedMask.of(mask), draft, tuple(told))

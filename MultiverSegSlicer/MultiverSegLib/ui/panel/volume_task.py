@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -34,10 +35,10 @@ class VolumeTask:
         self.target, self.work, self.service, self.writer, self.report = target, work, service, writer, report
         self.busy = True
         self._cancelled = threading.Event()
-        self._done = 0
+        self._done = [0]  # slices, counted in the thread
         work.prepare(prompts)
         self._state = target.state()
-        self._ticket = service.submit(self._compute, None, self._finished)
+        self._ticket = service.submit(_compute, (work.compute, self._cancelled, self._done), self._finished)
 
     def step(self) -> None:
         """Show how far the worker is; give up if a node is gone."""
@@ -47,16 +48,9 @@ class VolumeTask:
             self.cancel()
             return
         count = len(self.work.stack)
-        self.report(
-            min(0.99, self._done / max(1, count)),
-            counted(count, _("{done} of 1 slice"), _("{done} of at most {count} slices"), done=self._done),
-        )
-
-    def _compute(self, _request: Any) -> Any:
-        return self.work.compute(self._cancelled.is_set, self._count)
-
-    def _count(self, done: int) -> None:
-        self._done = done
+        done = self._done[0]
+        text = counted(count, _("{done} of 1 slice"), _("{done} of at most {count} slices"), done=done)
+        self.report(min(0.99, done / max(1, count)), text)
 
     def _finished(self, outcome: Any) -> None:
         if not self.busy:
@@ -78,3 +72,9 @@ class VolumeTask:
             self._cancelled.set()
             self._ticket.cancel()
             self.report(0.0, _("Cancelled; nothing was changed."))
+
+
+def _compute(given: tuple[Callable[..., Any], threading.Event, list[int]]) -> Any:
+    """In the thread: what is to be computed, when to stop, and where to count."""
+    computation, cancelled, done = given
+    return computation(cancelled.is_set, partial(done.__setitem__, 0))

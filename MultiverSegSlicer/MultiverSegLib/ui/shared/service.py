@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import slicer
 
@@ -73,6 +75,48 @@ class LazyPredictor:
         return self._predictor
 
 
+class Turns:
+    """Whose turn it is to predict: what threads get of the service. It holds numbers, no widgets and no nodes, so that no thread destroys any."""
+
+    def __init__(self) -> None:
+        self.one_at_a_time = threading.Lock()
+        self._numbers = itertools.count()
+        self._changed = threading.Condition()
+        self._wanted: set[int] = set()
+
+    def want(self) -> int:
+        """The person wants a prediction: its number."""
+        with self._changed:
+            number = next(self._numbers)
+            self._wanted.add(number)
+            return number
+
+    def over(self, number: int) -> None:
+        """It was computed, or is not wanted any more. Idempotent."""
+        with self._changed:
+            self._wanted.discard(number)
+            self._changed.notify_all()
+
+    def idle(self, seconds: float) -> bool:
+        """Wait until nothing of the person's runs or waits; False if that took longer than ``seconds``."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._wanted, seconds)
+
+    def compute(self, number: int, function: Callable, request: object) -> object:
+        """``function(request)``, in the prediction thread."""
+        try:
+            with self.one_at_a_time:
+                return function(request)
+        finally:
+            self.over(number)
+
+    def load(self, predictor: Predictor) -> None:
+        """Gets a predictor ready, in any thread."""
+        with self.one_at_a_time:
+            if isinstance(predictor, LazyPredictor):
+                predictor.load()
+
+
 class ModelChanged(Cancelled):
     """Another model or device was chosen while this was computed: to be asked again, with the new one."""
 
@@ -80,8 +124,10 @@ class ModelChanged(Cancelled):
 class Ticket:
     """Something that was submitted: waiting, running or answered. ``cancel`` drops it; its callback gets ``Cancelled``."""
 
-    def __init__(self, service: PredictionService, work: Callable[[], object], callback: Callable[[object], None]) -> None:
-        self._service, self.work, self._callback = service, work, callback
+    def __init__(self, service: PredictionService, function: Callable, request: object, callback: Callable[[object], None]) -> None:
+        self._service, self._callback = service, callback
+        self.number = service.turns.want()
+        self.work = partial(service.turns.compute, self.number, function, request)
         self.cancelled = self.answered = False
 
     def cancel(self) -> None:
@@ -94,6 +140,7 @@ class Ticket:
         """Calls the callback, once."""
         if not self.answered:
             self.answered = True
+            self._service.turns.over(self.number)
             self._callback(Cancelled("Cancelled.") if self.cancelled else outcome)
 
 
@@ -108,7 +155,7 @@ class PredictionService:
         self._worker = None
         self._predictor = predictor
         self._lazy: LazyPredictor | None = None
-        self._turn = threading.Lock()
+        self.turns = Turns()
         self._current: Ticket | None = None
         self._queue: list[Ticket] = []
         self._leaving: list[InferenceWorker] = []
@@ -140,8 +187,8 @@ class PredictionService:
 
     def submit(self, function, request, callback) -> Ticket:
         """Have ``function(request)`` computed after what was submitted before. ``callback`` gets the result or the exception inside ``poll`` (or
-        ``close``), exactly once."""
-        ticket = Ticket(self, lambda: self._in_turn(function, request), callback)
+        ``close``), exactly once. ``function`` and ``request`` hold no node and no widget: they go to a thread."""
+        ticket = Ticket(self, function, request, callback)
         self._queue.append(ticket)
         self._next()
         return ticket
@@ -192,24 +239,17 @@ class PredictionService:
             self._worker.cancel()
             self._next()
 
-    def _in_turn(self, function, request):
-        with self._turn:
-            return function(request)
-
     def courteous(self, stop: Callable[[], bool]) -> CourteousPredictor:
-        """The same predictor for work in the background, in another thread."""
-        return CourteousPredictor(self, stop)
+        """The same predictor for work in the background, in another thread. Main thread."""
+        return CourteousPredictor(self.turns, self.predictor, stop)
 
-    def load(self) -> None:
-        """Gets the predictor ready; any thread."""
-        with self._turn:
-            if self.predictor is self._lazy:
-                self._lazy.load()
+    def loader(self) -> Callable[[], None]:
+        """What gets the predictor ready, in any thread. Main thread."""
+        return partial(self.turns.load, self.predictor)
 
     def idle(self, seconds: float) -> bool:
         """Wait until nothing of the person's runs or waits; False if that took longer than ``seconds``. Any thread."""
-        worker = self._worker
-        return (worker is None or worker.wait(seconds)) and not self._queue
+        return self.turns.idle(seconds)
 
     def poll(self) -> None:
         """Deliver what is finished. Main thread."""
@@ -256,18 +296,18 @@ class CourteousPredictor:
     ``stop``: whether to give up, with ``Cancelled``.
     """
 
-    def __init__(self, service: PredictionService, stop: Callable[[], bool]) -> None:
-        self._service, self._stop = service, stop
+    def __init__(self, turns: Turns, predictor: Predictor, stop: Callable[[], bool]) -> None:
+        self._turns, self._predictor, self._stop = turns, predictor, stop
 
     @property
     def capabilities(self) -> Capabilities:
         """Of the person's predictor."""
-        return self._service.predictor.capabilities
+        return self._predictor.capabilities
 
     @property
     def description(self) -> str:
         """Of the person's predictor."""
-        return self._service.predictor.description
+        return self._predictor.description
 
     def predict(self, request: Request, cancel: Cancel = None, progress: Progress | None = None) -> Prediction:
         """See ``core.predicting.Predictor``."""
@@ -276,12 +316,12 @@ class CourteousPredictor:
     def predict_batch(self, requests: Sequence[Request], cancel: Cancel = None, progress: Progress | None = None) -> list[Prediction]:
         """See ``core.predicting.Predictor``."""
         while True:
-            while not self._service.idle(_LOOK_S):
+            while not self._turns.idle(_LOOK_S):
                 self._check()
             self._check()
-            with self._service._turn:
-                if self._service.idle(0):
-                    return self._service.predictor.predict_batch(requests, cancel, progress)
+            with self._turns.one_at_a_time:
+                if self._turns.idle(0):
+                    return self._predictor.predict_batch(requests, cancel, progress)
 
     def _check(self) -> None:
         if self._stop():
