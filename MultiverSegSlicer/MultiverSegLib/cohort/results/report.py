@@ -113,7 +113,7 @@ def build_report(cohort: Cohort, cases: list[ReportCase] | None = None, cards: l
         figures["approved by a reviewer"] = f"{approved} of {len(accepted)}"
     saved = [w.first_vs_accepted_dice for c in accepted for w in c.works.values() if w.first_vs_accepted_dice is not None]
     if saved:
-        figures["first prediction vs. accepted (Dice)"] = f"{np.mean(saved):.3f}"
+        figures["agreement (Dice)"] = f"{np.mean(saved):.3f}"
     origins = example_origins(cohort)
     for structure in cohort.structures:
         figures[f"context of {structure.name}"] = (
@@ -137,7 +137,7 @@ def table_csv(cohort: Cohort) -> str:
     kinds = sorted({kind for c in cohort.cases for w in c.works.values() for kind in w.interactions})
     columns = list(dict.fromkeys(name for case in cohort.cases for name in case.columns))
     head = ["case", "structure", "status", "who", "when", "interactions", *kinds, "active_seconds", "model", "context_size", "confidence"]
-    head += ["first_vs_accepted_dice", "slices", "area_mm2", "volume_ml", "note", "estimated_seconds", "untouched", "absent"]
+    head += ["agreement", "slices", "area_mm2", "volume_ml", "note", "estimated_seconds", "untouched", "absent"]
     head += ["approved_by", "approved_when", "notes"]
     head += [f"table: {column}" if column in head else column for column in columns]
     out = io.StringIO()
@@ -240,7 +240,7 @@ def methods_paragraph(cohort: Cohort) -> str:
     text += _second_look(cohort, accepted, works)
     saved = [w.first_vs_accepted_dice for w in works if w.first_vs_accepted_dice is not None]
     if saved:
-        text += f" The first prediction agreed with what was accepted from it with a Dice of {np.mean(saved):.2f} (SD {np.std(saved):.2f}, n = {len(saved)}), which tells how much was corrected, not how accurate the results are."
+        text += f" The agreement of the first prediction with what was accepted from it was a Dice of {np.mean(saved):.2f} (SD {np.std(saved):.2f}, n = {len(saved)}), which tells how much was corrected, not how accurate the results are."
     left = [c for c in cohort.cases if c.status == SKIPPED]
     if left:
         reasons = _listed(sorted({c.note for c in left if c.note}))
@@ -305,8 +305,10 @@ def _plots(cohort: Cohort) -> list[Plot]:
         if (dice := [c.work(s.name).first_vs_accepted_dice for c in done if c.work(s.name).first_vs_accepted_dice is not None])
     ]
     if first:
-        note = "How much of each first prediction was kept (Dice, 1: accepted as it was). It does not say whether either is right."
-        plots.append(Plot("First prediction vs. accepted", "case, in the order of acceptance", "Dice", first, note, top=1))
+        note = (
+            "Dice of each first prediction with what was accepted from it (1: accepted as it was). It does not say whether either is right."
+        )
+        plots.append(Plot("Agreement", "case, in the order of acceptance", "Dice", first, note, top=1))
     return plots
 
 
@@ -323,7 +325,7 @@ def _report_case(cohort: Cohort, case: Case, with_pictures: bool, volumes: Mappi
         w, prefix = case.work(structure.name), f"{structure.name}: " if len(cohort.structures) > 1 else ""
         worked = w.touched or w.status == ACCEPTED
         values[f"{prefix}interactions"] = w.clicks if worked else ""
-        values[f"{prefix}first vs. accepted (Dice)"] = _text(w.first_vs_accepted_dice, 3)
+        values[f"{prefix}agreement (Dice)"] = _text(w.first_vs_accepted_dice, 3)
         values[f"{prefix}area (mm²)"] = _text(w.area_mm2, 1)
         one = "absent" if w.absent else "one slice" if w.slices == 1 else ""
         values[f"{prefix}volume (ml)"] = one or _text(w.volume_ml, 2)

@@ -9,7 +9,7 @@ from ...cohort.store.records import ACCEPTED
 from ..shared.widgets import described
 from .words import STATES, Confidences, Mark, confidence_of, meaning, state_of, word
 
-COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "kept")
+COLUMNS = ("case", "status", "structure", "clicks", "seconds", "confidence", "agreement")
 _CASE, _STATUS, _STRUCTURE, _CONFIDENCE = 0, 1, 2, 5
 _ROW_HEIGHT = 22
 #: Background of the status chip; readable with black text in light and dark themes.
@@ -50,16 +50,13 @@ class CohortTable:
         )
         self.widget.setColumnCount(len(COLUMNS))
         self.widget.setHorizontalHeaderLabels(
-            [_("case"), _("status"), _("structure"), _("clicks"), _("seconds"), _("confidence"), _("first kept")]
+            [_("case"), _("status"), _("structure"), _("clicks"), _("seconds"), _("confidence"), _("agreement")]
         )
         for column, tip in (
             (_CONFIDENCE, _("How sure the model was, beside the cases that were accepted in this cohort; the number is in the tooltip.")),
             (
-                COLUMNS.index("kept"),
-                _(
-                    "How much of the first prediction was kept: its Dice with what was accepted (1: accepted as it was). It says nothing about "
-                    "accuracy."
-                ),
+                COLUMNS.index("agreement"),
+                _("Dice of the first prediction with what was accepted from it (1: accepted as it was). It says nothing about accuracy."),
             ),
         ):
             self.widget.horizontalHeaderItem(column).setToolTip(tip)
