@@ -49,9 +49,10 @@ def new_cohort(parent, kind: str, axis: str) -> Cohort | None:
     structures = named(str(qt.QInputDialog.getText(parent, _("New cohort"), text) or ""), axis) if folder else []
     if not structures:
         return None
+    names = _names_wanted()
     with noticed() as told:
         cases = _cases(kind, origin, Path(folder), [structure.name for structure in structures])
-    cohort = Cohort.create(folder, cases, structures, settings={"model": settings.value("Model")})
+    cohort = Cohort.create(folder, cases, structures, settings={"model": settings.value("Model"), "names": names})
     try:
         keep(cohort, told)
     except BaseException:
@@ -61,7 +62,7 @@ def new_cohort(parent, kind: str, axis: str) -> Cohort | None:
 
 
 def sample_cohort(parent) -> Cohort | None:
-    """A cohort of volumes that come with the extension, in a folder that is asked for; None if the person gave up.
+    """A cohort of volumes that come with the extension, in a folder that is asked for; None if the person gave up. It keeps nobody's name.
 
     Raises:
         CohortError: the folder is in use.
@@ -76,7 +77,13 @@ def sample_cohort(parent) -> Cohort | None:
     if not folder:
         return None
     cases = cases_from_folder(sample.path, folder, [sample.structure], value=EVERY_LABEL)
-    return Cohort.create(folder, cases, named(sample.structure, sample.axis), settings={"model": settings.value("Model")})
+    return Cohort.create(folder, cases, named(sample.structure, sample.axis), settings={"model": settings.value("Model"), "names": False})
+
+
+def _names_wanted() -> bool:
+    """Whether the cohort keeps who did what."""
+    question = _("Record who does what: the login name with every step, in the journal, the reports and the tables of this cohort?")
+    return bool(slicer.util.confirmYesNoDisplay(question, _("New cohort")))
 
 
 def _origin(parent, kind: str) -> str | int | None:

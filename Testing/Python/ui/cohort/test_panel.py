@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from MultiverSegLib.cohort.store.cohort import Cohort
 from MultiverSegLib.cohort.store.cohort_contexts import Contexts
+from MultiverSegLib.cohort.store.lock import login_name
 from MultiverSegLib.cohort.store.records import Case, Source, Structure
 from MultiverSegLib.cohort.work.replay import replay
 
@@ -143,6 +144,20 @@ def test_a_new_cohort_from_a_folder(study, tmp_path):
     study.cohort.new_button.click()
     assert study.cohort.desk.cohort is not None, study.cohort.message.text
     assert [c.id for c in study.cohort.desk.cohort.cases] == ["p0", "p1"] and study.cohort.desk.case_id == "p0"
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_login_names_are_kept_only_if_wanted(study, tmp_path, wanted):
+    import qt
+
+    write_cohort_files(tmp_path / "scans", 2)
+    answer = qt.QMessageBox.Yes if wanted else qt.QMessageBox.No
+    study.host.dialogs.answers.extend([str(tmp_path / "scans"), str(tmp_path / "new"), "blob", answer])
+    study.cohort.new_button.click()
+    assert "login name" in study.host.dialogs.texts()[-1]
+    study.cohort.put_away()
+    written = "".join(p.read_text(encoding="utf-8") for p in (tmp_path / "new").iterdir() if p.is_file())
+    assert (f'"{login_name()}"' in written) == wanted
 
 
 def test_what_was_noticed_while_a_cohort_was_begun_is_in_its_journal(study, tmp_path):
