@@ -24,4 +24,4 @@ def slicer_host():
     errors = running.errors()
     running.close()
     errors += [error for error in running.errors() if error not in errors]
-    assert errors == []
+    assert errors == [], errors

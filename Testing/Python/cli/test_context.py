@@ -85,6 +85,7 @@ def test_a_context_of_another_image_size(command, labelled, tmp_path):
 def test_an_example_that_is_not_there(command, labelled, tmp_path):
     command("context", "add", tmp_path / "c", *labelled)
     assert "no example 7" in command("context", "remove", tmp_path / "c", "7").error_line
+    assert "no example ²" in command("context", "remove", tmp_path / "c", "²").error_line  # a digit to Python, and no number
 
 
 def test_a_segment_is_never_guessed(command, labelled, tmp_path):

@@ -311,6 +311,8 @@ def test_the_bundled_model_finds_the_whole_ball_from_a_box(command, ball, tmp_pa
 def test_what_is_about_one_slice_does_not_go_with_a_volume(segment, ball):
     ran = segment(ball.path, "--volume", "--point", ball.ras(*ball.center_ijk), "--slice", 3)
     assert ran.code == 2 and "--slice" in ran.err
+    ran = segment(ball.path, "--point", ball.ras(*ball.center_ijk), "--slice", "²")  # a digit to Python, and no number
+    assert ran.code == 2 and "--slice" in ran.err
 
 
 def test_examples_alone_segment_a_whole_volume(command, ball, tmp_path):

@@ -254,15 +254,6 @@ def test_the_interaction_learns_presence_and_begins_with_previous_logits(folder)
     assert network.presence.out.bias.grad.abs() > 0 and network.refine.out.weight.grad.abs().sum() > 0
 
 
-@pytest.fixture
-def one_thread():
-    """The order of sums decides how a short training ends."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.slow
 def test_a_training_with_absence_learns_to_say_it(folder, tmp_path, one_thread):
     """Bright balls: the network comes to tell slices with one from slices without, in seconds."""

@@ -78,7 +78,7 @@ def script(tmp_path, folder, corpus_folder, settings, devices=1):
     return [sys.executable, str(path)]
 
 
-def test_a_run_killed_with_kill_9_goes_on_and_ends_the_same(tmp_path, corpus_folder):
+def test_a_run_killed_with_kill_9_goes_on_and_ends_the_same(tmp_path, corpus_folder, one_thread):
     settings = config(steps=400)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     folder = tmp_path / "killed"
@@ -94,7 +94,6 @@ def test_a_run_killed_with_kill_9_goes_on_and_ends_the_same(tmp_path, corpus_fol
     assert 2 <= killed_at < 400 and killed_at % 2 == 0
 
     target = killed_at + 3
-    torch.set_num_threads(1)
     trainer(folder, corpus_folder, settings).train(until=target)
     trainer(tmp_path / "straight", corpus_folder, settings).train(until=target)
     assert same(weights(folder)["model"], weights(tmp_path / "straight")["model"])
@@ -103,26 +102,10 @@ def test_a_run_killed_with_kill_9_goes_on_and_ends_the_same(tmp_path, corpus_fol
     assert steps == sorted(set(steps)), "no step is logged twice"
 
 
-def test_two_processes_train_one_network(tmp_path, corpus_folder):
-    settings = config(steps=4)
-    folder = tmp_path / "two"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_PORT": str(20000 + os.getpid() % 20000)}
-    done = subprocess.run(
-        script(tmp_path, folder, corpus_folder, settings, 2), env=environment, capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    state = weights(folder)
-    assert state["step"] == 4
-    single = tmp_path / "one"
-    trainer(single, corpus_folder, settings).train()
-    assert not same(state["model"], weights(single)["model"]), "the second process's batches count too"
-    with (folder / "log.csv").open() as stream:
-        assert len(list(csv.DictReader(stream))) == 2, "one process writes the log"
-
-
-def test_gradients_of_two_processes_are_averaged(corpus_folder, tmp_path):
+def test_two_processes_train_one_network(corpus_folder, tmp_path, one_thread):
     """What DDP must compute, by hand: one step from the mean gradient of the two ranks' batches."""
-    settings = config(steps=1, optim={"name": "adamw", "lr": 1e-3, "clip": None, "ema": 0.9})
+    run = {"save_every": 2, "log_every": 1, "validate_every": 1000, "validation_tasks": 0}
+    settings = config(steps=1, optim={"name": "adamw", "lr": 1e-3, "clip": None, "ema": 0.9}, run=run)
     one = trainer(tmp_path / "by-hand", corpus_folder, settings)
     one.optimiser.zero_grad()
     for rank in (0, 1):
@@ -138,8 +121,14 @@ def test_gradients_of_two_processes_are_averaged(corpus_folder, tmp_path):
     command = script(tmp_path, tmp_path / "ddp", corpus_folder, settings, 2)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-2000:]
-    for name, value in weights(tmp_path / "ddp")["model"].items():
+    state = weights(tmp_path / "ddp")
+    assert state["step"] == 1
+    for name, value in state["model"].items():
         assert torch.allclose(value, expected[name], atol=2e-5), name
+    trainer(tmp_path / "one", corpus_folder, settings).train()
+    assert not same(state["model"], weights(tmp_path / "one")["model"]), "the second process's batches count too"
+    with (tmp_path / "ddp" / "log.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 1, "one process writes the log"
 
 
 def test_smoke_training_learns_and_writes_everything(tmp_path):

@@ -202,14 +202,14 @@ def _kill_one_worker_soon():
 
 
 @pytest.mark.slow
-def test_a_cluster_of_two_nodes_that_loses_one_gives_the_same_files(networked):
+def test_a_cluster_of_two_nodes_that_loses_one_gives_the_same_files(networked, monkeypatch):
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
     propagate(networked, LocalEngine(1))
     first, known = files(networked), facts(networked)
     library = os.pathsep.join(p for p in __import__("sys").path if p.endswith("MultiverSegSlicer"))
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH", "")])))
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         second = cluster.add_node(num_cpus=1)
