@@ -137,12 +137,13 @@ def _wanted(cohort: Cohort, accept: list[str] | tuple[str, ...], above: float | 
         case, _, structure = entry.partition(":")
         if case in again:
             raise typer.BadParameter(f"{case} can't be accepted and looked at again at once.", param_hint="--send-to-review")
+        named = wanted.setdefault(cohort.case(case).id, [])
         if not structure:
-            wanted[cohort.case(case).id] = None
-        elif wanted.setdefault(cohort.case(case).id, []) is not None:
-            wanted[case].append(cohort.structure(structure).name)
-    for row in proposals(cohort) if above is not None else ():
+            wanted[case] = None
+        elif named is not None:
+            named.append(cohort.structure(structure).name)
+    for row in [] if above is None else [p for p in proposals(cohort) if p.above(above)]:
         names = wanted.get(row.case, [])
-        if row.above(above) and row.case not in again and names is not None and row.structure not in names:
+        if row.case not in again and names is not None and row.structure not in names:
             wanted[row.case] = [*names, row.structure]
     return wanted

@@ -364,7 +364,8 @@ class SliceSession:
     def _look(self) -> tuple[int, list]:
         """The segment on the plane as it is now: a stamp that changes with its voxels, and the voxels. Cheap: nothing is resampled."""
         voxels = segment_voxels(self.segmentation_node, self.segment_id)
-        return (voxels.image.GetMTime() if voxels is not None else 0), self.plane.segment_sheets(self.segmentation_node, self.segment_id)
+        stamp = 0 if voxels is None or voxels.image is None else voxels.image.GetMTime()
+        return stamp, self.plane.segment_sheets(self.segmentation_node, self.segment_id)
 
     def _note_manual_edits(self) -> None:
         """Where the segment is not as we left it, a person painted or erased (or it was there before us): the network is told so."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +45,7 @@ def load_mask(volume: Volume, path: str | Path, value: int | str | None = None, 
 def plain_mask(volume: PlainVolume, path: str | Path, value: int | str | None = None, structure: str = "") -> np.ndarray:
     """``load_mask`` without a node, in any thread; not of .vtm files (see ``plain_segments.reads_plain``)."""
     found = read_plain_segments(path, volume)
-    known = [_Known(s.segment_id, s.name, s.number, lambda s=s: s.empty) for s in found]
+    known = [_Known(s.segment_id, s.name, s.number, partial(attrgetter("empty"), s)) for s in found]
     chosen = set(_chosen(known, path, value, structure))
     return np.max([segment.on(volume) for segment in found if segment.segment_id in chosen], axis=0)
 

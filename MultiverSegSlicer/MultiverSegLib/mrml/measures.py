@@ -19,6 +19,7 @@ def measures(mask: np.ndarray, ijk_to_ras: np.ndarray, axis: str) -> dict[str, A
     """
     number = axis_number(axis)
     areas = np.count_nonzero(mask, axis=tuple(a for a in range(3) if a != 2 - number))
-    pixel = float(np.linalg.norm(np.cross(*(ijk_to_ras[:3, a] for a in range(3) if a != number))))
+    first, second = (ijk_to_ras[:3, a] for a in range(3) if a != number)
+    pixel = float(np.linalg.norm(np.cross(first, second)))
     volume = float(areas.sum() * abs(np.linalg.det(ijk_to_ras[:3, :3])) / 1000)
     return {"area_mm2": round(float(areas.max() * pixel), 3), "volume_ml": round(volume, 5), "slices": int(np.count_nonzero(areas))}

@@ -17,14 +17,14 @@ from .prompts import corrections, draw_manners, initial_prompts
 Answer = tuple[Tensor, Tensor | None]
 
 
-def bind(network: SliceNetwork, image: Tensor, context: Tensor | None) -> Callable[[Tensor], Answer]:
+def bind(network: nn.Module, image: Tensor, context: Tensor | None) -> Callable[[Tensor], Answer]:
     """``network`` as a function from targets [B,5,H,W] of these images [B,1,H,W] and this context [B,m,5,H,W] to logits [B,1,H,W] and the logit
     [B] of the structure being there (None from networks that can't say).
 
     A network that caches encodes context and image, and reads the one for the other, once for all targets (see
     ``core.networks.SliceNetwork``).
     """
-    if not network.encodes_images:
+    if not isinstance(network, SliceNetwork) or not network.encodes_images:
         return lambda target: (network(target, context), None)
     encoded = network.encode_target(image)
     readings = network.read(encoded, network.encode_context(network.empty_context(image) if context is None else context))
@@ -47,7 +47,7 @@ class Lesson(NamedTuple):
 class Interaction(nn.Module):
     """The simulated interaction with one batch, as one forward pass, so that several processes exchange gradients once."""
 
-    def __init__(self, network: SliceNetwork, config: TrainConfig) -> None:
+    def __init__(self, network: nn.Module, config: TrainConfig) -> None:
         super().__init__()
         self.network, self.options = network, config.prompts
         self.loss = SegmentationLoss(config.optim.focal_gamma, config.optim.focal_weight, config.absence.loss_weight)

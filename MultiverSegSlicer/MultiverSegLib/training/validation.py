@@ -78,13 +78,13 @@ def validate_absence(
         right.append(soft_free_dice(logits, label))
     if not groups:
         return {}
-    said, empty, right, there = (torch.cat(x) for x in (said, empty, right, there))
+    called, blank, dice, present_there = (torch.cat(x) for x in (said, empty, right, there))
     return {
-        "absent_said": float(said[~there].float().mean()),
-        "present_missed": float(said[there].float().mean()),
-        "absent_empty": float(empty[~there].float().mean()),
-        "present_empty": float(empty[there].float().mean()),
-        "present_dice": float(right[there].mean()),
+        "absent_said": float(called[~present_there].float().mean()),
+        "present_missed": float(called[present_there].float().mean()),
+        "absent_empty": float(blank[~present_there].float().mean()),
+        "present_empty": float(blank[present_there].float().mean()),
+        "present_dice": float(dice[present_there].mean()),
     }
 
 

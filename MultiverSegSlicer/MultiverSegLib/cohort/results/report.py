@@ -69,12 +69,16 @@ def write_cohort_report(
     folder, total = Path(folder), len(cohort.cases) + min(_PROPOSALS, len(proposals(cohort)))
     cases: list[ReportCase] = []
     cards: list[ProposalCard] = []
-    for made, parts in ((cases, report_cases(cohort, volumes)), (cards, proposal_cards(cohort, _PROPOSALS, volumes))):
-        for part in parts:
-            if cancel():
-                raise Cancelled("Cancelled.")
-            made.append(part)
-            progress(part.case if isinstance(part, ProposalCard) else part.name, len(cases) + len(cards), total)
+    for case in report_cases(cohort, volumes):
+        if cancel():
+            raise Cancelled("Cancelled.")
+        cases.append(case)
+        progress(case.name, len(cases), total)
+    for card in proposal_cards(cohort, _PROPOSALS, volumes):
+        if cancel():
+            raise Cancelled("Cancelled.")
+        cards.append(card)
+        progress(card.case, len(cases) + len(cards), total)
     write_atomically(folder / "report.csv", table_csv(cohort))
     write_atomically(folder / "methods.txt", methods_paragraph(cohort) + "\n")
     return [write_report(folder / "report.html", build_report(cohort, cases, cards)), folder / "report.csv", folder / "methods.txt"]
@@ -302,7 +306,7 @@ def _plots(cohort: Cohort) -> list[Plot]:
     first = [
         Curve(s.name, [n for n, c in zip(x, done, strict=True) if c.work(s.name).first_vs_accepted_dice is not None], dice)
         for s in cohort.structures
-        if (dice := [c.work(s.name).first_vs_accepted_dice for c in done if c.work(s.name).first_vs_accepted_dice is not None])
+        if (dice := [value for c in done if (value := c.work(s.name).first_vs_accepted_dice) is not None])
     ]
     if first:
         note = (
@@ -357,8 +361,10 @@ def _picture(cohort: Cohort, case: Case, structure: Any, volume: Any) -> MarkedP
     from ..work.labels_to_context import example_of_mask
 
     example = example_of_mask(volume, plain_mask(volume, cohort.segmentation_path(case.id), structure=structure.name), structure, case.id)
-    plane = SlicePlane(example.grid_to_ras, _thickness(example.grid_to_ras, volume))
-    outlines = {"result": example.mask > 0}
+    matrix, mask = example.grid_to_ras, example.mask
+    assert matrix is not None and mask is not None  # it was made of a mask in a volume
+    plane = SlicePlane(matrix, _thickness(matrix, volume))
+    outlines = {"result": mask > 0}
     events = list(cohort.journal.events(case=case.id))
     prompts = [Prompts.from_json(e["prompts"]) for e in events if e.get("structure") == structure.name and "prompts" in e]
     slices = case.work(structure.name).slices

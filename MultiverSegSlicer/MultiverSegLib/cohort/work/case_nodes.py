@@ -187,7 +187,7 @@ class CaseNodes:
     def stamp(self, structure: str) -> int:
         """A number that changes whenever somebody writes the structure's voxels."""
         voxels = labelmaps.segment_voxels(self.segmentation, self.segment_id(structure))
-        return 0 if voxels is None else voxels.image.GetMTime()
+        return 0 if voxels is None or voxels.image is None else voxels.image.GetMTime()
 
     def axis(self, structure: str) -> str:
         """The structure's voxel axis in this volume."""
@@ -232,7 +232,8 @@ class CaseNodes:
     def _find(self, structure: str) -> str | None:
         """The segment that is tagged with the structure; in files of other origin, the one that is called like it."""
         known = self.segmentation.GetSegmentation()
-        tagged, named = [], []
+        tagged: list[str] = []
+        named: list[str] = []
         for segment_id in segments.segment_ids(self.segmentation):
             segment = known.GetSegment(segment_id)
             tag, same_name = prompt_tags.structure_of(segment), segment.GetName() == structure

@@ -98,7 +98,10 @@ def _example_by_node(cohort: Cohort, case: Case, structure: Structure) -> Exampl
     """Of a label file that only MRML reads. Main thread."""
     volume, loaded = load_source(cohort, case)
     try:
-        return example_of_mask(volume, reference_mask(cohort, case, structure.name, volume), structure, case.id)
+        mask = reference_mask(cohort, case, structure.name, volume)
+        if mask is None:
+            raise SegmentationError(f"Case {case.id} has no existing segmentation of {structure.name}.")
+        return example_of_mask(volume, mask, structure, case.id)
     finally:
         if loaded:
             segments.remove_node(volume)
@@ -129,8 +132,9 @@ def prompts_to_context(cohort: Cohort, case_id: str, prompts: Prompts, structure
     finally:
         if loaded:
             segments.remove_node(volume)
-    facts = {"case": case_id, "structure": record.name, "axis": plane.axis, "grid_to_ras": plane.grid_to_ras, "settings": settings}
-    example = Example(image, None, channels, **facts)
+    example = Example(
+        image, None, channels, case=case_id, structure=record.name, axis=plane.axis or "", grid_to_ras=plane.grid_to_ras, settings=settings
+    )
     (contexts or Contexts(cohort)).replace_case(record.name, example)
     cohort.record("example added", case=case_id, structure=record.name, example=example.id, origin="prompts")
     return example
@@ -176,5 +180,13 @@ def example_of_mask(volume: Any, mask: np.ndarray, structure: Structure, case: s
         raise SegmentationError(
             f"{structure.name} is too small in {case} to be seen on the network's grid: choose a smaller field of view."
         )
-    facts = {"case": case, "structure": structure.name, "axis": plane.axis or "", "grid_to_ras": plane.grid_to_ras, "model": model}
-    return Example(plane.sample(volume, settings), drawn.astype(np.uint8), settings=settings, **facts)
+    return Example(
+        plane.sample(volume, settings),
+        drawn.astype(np.uint8),
+        case=case,
+        structure=structure.name,
+        axis=plane.axis or "",
+        grid_to_ras=plane.grid_to_ras,
+        settings=settings,
+        model=model,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from ...core.errors import CohortError, MultiverSegError
 from ...mrml.volumes import node_of
@@ -93,7 +94,7 @@ def accept_proposal(
     names = checked(cohort, case_id, names)
     nodes = None
     if ahead is not None and ahead.volume is not None:
-        nodes = CaseNodes(cohort, case_id, lambda: node_of(ahead.volume, ahead.window_level))
+        nodes = CaseNodes(cohort, case_id, partial(node_of, ahead.volume, ahead.window_level))
     work = OpenCase(cohort, case_id, contexts=contexts, nodes=nodes)
     try:
         for name in names:

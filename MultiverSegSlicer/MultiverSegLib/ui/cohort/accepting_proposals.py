@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from slicer.i18n import tr as _
 
 from ...cohort.results.proposals import Proposal
-from ...cohort.work.prefetch import PrefetchTask
+from ...cohort.work.prefetch import PrefetchedCase, PrefetchTask
 from ...cohort.work.reviewing import Reviewed, accept_proposal, accept_shown, checked
 from ...core.errors import CohortError, MultiverSegError
 from ..shared.counting import counted
-from .long_work import InThread, Steps, Told
+from .long_work import InThread, Progress, Steps, Told
 
 
 class AcceptingProposals:
@@ -55,7 +56,7 @@ class AcceptingProposals:
                     ahead = None
                     if case != desk.case_id:
                         reading = PrefetchTask.of(cohort, case)
-                        ahead = yield InThread(lambda progress, reading=reading: reading.read())
+                        ahead = yield InThread(partial(_read, reading))
                     names = self._waiting[case]
                     done.accepted[case] = (
                         self._open(names) if case == desk.case_id else accept_proposal(cohort, case, names, desk.contexts, ahead)
@@ -87,3 +88,7 @@ class AcceptingProposals:
             self.owner.outcome.tell(text, done.left_out)
         else:
             self.owner.say(text)
+
+
+def _read(task: PrefetchTask, progress: Progress) -> PrefetchedCase:
+    return task.read()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import qt
 from slicer.i18n import tr as _
 
@@ -139,7 +141,7 @@ def _taking(cohort, contexts, structure: str, cases: list[str]) -> Steps:
         yield Told(_("Reading the label of {case}").format(case=case.id), number, len(cases))
         try:
             if all(reads_plain(label.path) for label in case.labels if label.structure == structure):
-                example, told = yield InThread(lambda progress, case=case: work(progress, case))
+                example, told = yield InThread(partial(work, case=case))
                 for text in told:
                     notice(text)
                 keep(cohort, told, case.id)

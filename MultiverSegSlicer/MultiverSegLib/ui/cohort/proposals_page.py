@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,7 @@ class _Keys(qt.QObject):
 
     def __init__(self) -> None:
         qt.QObject.__init__(self)
-        self.actions = {}
+        self.actions: dict[int, Callable[[], object]] = {}
 
     def eventFilter(self, watched, event):
         kind = event.type()

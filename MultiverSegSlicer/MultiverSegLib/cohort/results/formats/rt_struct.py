@@ -96,13 +96,13 @@ def _planes(images: list[Any]) -> list[_Plane]:
         return [_plane(positions[n], orientations[n], spacings[n], _reference(data, int(n) + 1)) for n in order]
     planes = []
     for image in images:
-        values = [
+        position, orientation, spacing = (
             numbers_of(image.get(name), size)
             for name, size in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2))
-        ]
-        if any(value is None for value in values):
+        )
+        if position is None or orientation is None or spacing is None:
             raise CohortError(f"{image.filename} does not say where it lies in the patient: export the case as nifti or seg.nrrd.")
-        planes.append(_plane(*values, _reference(image)))
+        planes.append(_plane(position, orientation, spacing, _reference(image)))
     return planes
 
 

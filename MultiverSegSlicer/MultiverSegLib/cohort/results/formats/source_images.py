@@ -50,7 +50,8 @@ def source_images(result: CaseResult, what: str) -> list[Any]:
 
 def _images(folder: Path, uids: list[str]) -> list[Any]:
     """The series' data sets in the order of the volume's slices."""
-    found, wanted = {}, set(uids)
+    found: dict[str, Any] = {}
+    wanted = set(uids)
     for path in paths.files_below(folder) if folder.is_dir() else [folder]:
         header = dicom.read_header(path)
         if header is not None and str(header.get("SOPInstanceUID")) in wanted - found.keys():
