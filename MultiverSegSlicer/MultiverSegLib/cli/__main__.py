@@ -1,5 +1,6 @@
 """``python -m MultiverSegLib.cli`` is the ``multiverseg`` command."""
 
-from .main import run
+from .start import run
 
-run()
+if __name__ == "__main__":
+    run()

@@ -6,14 +6,10 @@ modules import torch, MRML and other heavy packages inside their functions, so t
 
 from __future__ import annotations
 
-import _thread
 import errno
 import importlib
 import os
-import signal
 import sys
-import threading
-from types import FrameType
 from typing import NoReturn
 
 import typer
@@ -80,12 +76,9 @@ def run(arguments: list[str] | None = None) -> NoReturn:
 
     ``arguments`` are what follows the program's name (default: ``sys.argv[1:]``).
     """
-    own_process = arguments is None
     written.clear()
     try:
-        if own_process and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, _interrupt)
-        for argument in sys.argv[1:] if own_process else arguments or ():
+        for argument in sys.argv[1:] if arguments is None else arguments:
             check_utf8(argument, MultiverSegError)
         app(args=arguments, prog_name="multiverseg")  # leaves by SystemExit: 0, or 2 for bad usage
     except BaseException as error:
@@ -96,22 +89,7 @@ def run(arguments: list[str] | None = None) -> NoReturn:
             raise
         print(f"error: {one_line(_message(error))}", file=sys.stderr)
         sys.exit(1)
-    finally:
-        if own_process:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said and written: nothing is left to be interrupted
     sys.exit(0)
-
-
-def _interrupt(_number: int, frame: FrameType | None) -> None:
-    """Ctrl+C. In the middle of an import it waits for the import's end: VTK's binary modules don't bear an exception there, and take the process down."""
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            again = threading.Timer(0.02, _thread.interrupt_main)
-            again.daemon = True
-            again.start()
-            return
-        frame = frame.f_back
-    raise KeyboardInterrupt
 
 
 def _interrupted(error: BaseException | None) -> bool:

@@ -147,14 +147,26 @@ def test_an_interrupt_waits_for_the_end_of_an_import(tmp_path):
     (tmp_path / "run.py").write_text(
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from MultiverSegLib.cli import main\n"
+        "from MultiverSegLib.cli import main, start\n"
         "def app(**_):\n    import heavy\n    time.sleep(20)\n    print('too late')\n"
-        "main.app = app\nmain.run()\n"
+        "main.app = app\nstart.run()\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT)}
     ran = subprocess.run([sys.executable, tmp_path / "run.py"], env=environment, capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout) == (130, "whole 45\n")
     assert ran.stderr == "interrupted: nothing was written.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process of Windows sends itself this signal")
+def test_an_interrupt_while_the_command_is_still_being_imported_is_one_line(tmp_path):
+    (tmp_path / "typer.py").write_text(  # the signal, then the real one
+        "import os, signal, sys\nos.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.path.remove(os.path.dirname(__file__))\ndel sys.modules['typer']\nimport typer\nsys.modules['typer'] = typer\n"
+    )
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from MultiverSegLib.cli.start import run; run()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(PACKAGE_ROOT)])}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (130, "interrupted: nothing was written.\n")
 
 
 def test_control_characters_do_not_reach_the_terminal(command, monkeypatch):
