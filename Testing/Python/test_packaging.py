@@ -105,6 +105,31 @@ def test_a_forgotten_file_is_noticed(tmp_path, monkeypatch):
     assert packaging_lists.differences() == ["MODULE_PYTHON_SCRIPTS lacks MultiverSegLib/ui/forgotten.py"]
 
 
+def test_what_only_the_command_line_needs_is_not_installed():
+    names = [*packaging_lists.listed("MODULE_PYTHON_SCRIPTS"), *packaging_lists.listed("EXTENSION_RESOURCES")]
+    assert len(names) > 100
+    rooms = ("training/", "evaluation/", "cli/", "demo/", "benchmarks/", "mrml/headless")
+    kept = (*(f"MultiverSegLib/{room}" for room in rooms), "Resources/Training", "Resources/Bundle")
+    assert [name for name in names if name.startswith(kept)] == []
+
+
+def test_loading_the_package_changes_no_environment(tmp_path):
+    """All modules that need no application are loaded from the installed tree; neither they nor what they load set anything for all of Slicer."""
+    installed = packaging_lists.install(tmp_path / "qt-scripted-modules")
+    names = packaging_lists.listed("MODULE_PYTHON_SCRIPTS")
+    rooms = ("MultiverSegLib/core/", "MultiverSegLib/cohort/store/")
+    modules = [n[:-3].replace("/", ".").removesuffix(".__init__") for n in names if n.startswith(rooms) and "/networks/" not in n]
+    code = f"""
+import gc, importlib, os
+before = dict(os.environ), gc.isenabled()
+for name in {modules!r}:
+    importlib.import_module(name)
+assert (dict(os.environ), gc.isenabled()) == before
+"""
+    assert len(modules) > 50
+    subprocess.run([sys.executable, "-c", code], cwd=installed, check=True)
+
+
 def test_installed_tree_finds_its_resources(tmp_path):
     installed = packaging_lists.install(tmp_path / "qt-scripted-modules")
     code = (
