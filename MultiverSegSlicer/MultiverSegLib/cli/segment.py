@@ -46,7 +46,10 @@ def segment(
     box: Boxes = None,
     point: Points = None,
     negative: Negatives = None,
-    structure: Annotated[str | None, typer.Option(help="Name of the segment. Default: the context's structure.")] = None,
+    structure: Annotated[
+        str | None,
+        typer.Option(help="Name of the segment; a structure that the model knows by its name needs no prompt. Default: the context's."),
+    ] = None,
     axis: Annotated[str, typer.Option(help="auto, or the array axis the slices follow: i, j or k.")] = "auto",
     slice_: Annotated[str, typer.Option("--slice", help="auto, max (largest area in --segmentation) or a number.")] = "auto",
     segmentation: Annotated[Path | None, typer.Option(help="A segmentation to go on with: its slice is the previous prediction.")] = None,
@@ -73,6 +76,8 @@ def segment(
     [bold]multiverseg segment ct.nrrd --volume --prompts liver.mrk.json -o liver.seg.nrrd[/bold]
 
     [bold]multiverseg segment next.nrrd --context liver --axis k --slice 41 --accept -o next.seg.nrrd[/bold]
+
+    [bold]multiverseg segment heart.nrrd --structure "left ventricle" --model verse-cardiac -o heart.seg.nrrd[/bold]
     """
     if accept and context is None:
         raise typer.BadParameter("--accept needs a --context folder to add the result to.")
@@ -94,7 +99,7 @@ def segment(
         raise typer.BadParameter("is one of the files that are read: give the result another name.", param_hint="--output")
     typed = typed_prompts(box, point, negative)
     if not (typed or prompts or scribbles or context or segmentation):
-        raise typer.BadParameter("give --prompts, --scribbles, --box, --point or a --context: there is nothing to go by.")
+        _check_known(model, structure, whole)
     SegmentRun(
         volume=volume,
         output=output,
@@ -116,6 +121,22 @@ def segment(
         window=window,
         whole=whole,
     ).run()
+
+
+def _check_known(model: str, structure: str | None, whole: bool) -> None:
+    """Refuses a job with neither prompt nor example, unless the model knows the structure by its name.
+
+    Raises:
+        MultiverSegError: it does not; the message lists those it knows.
+    """
+    from ..core.predictors import capabilities_of
+
+    able = capabilities_of(model)
+    if structure and able.structures and not whole:
+        able.structure(structure)
+        return
+    known = f", or the --structure that it is asked for ({', '.join(s.name for s in able.structures)})" if able.structures else ""
+    raise typer.BadParameter(f"give --prompts, --scribbles, --box, --point or a --context{known}: there is nothing to go by.")
 
 
 @dataclass
@@ -141,6 +162,7 @@ class SegmentRun:
     cap: int
     window: str | None
     whole: bool = False
+    plane: Any = None
     _strokes: list[Any] = field(default_factory=list)
 
     def run(self) -> None:
@@ -156,6 +178,9 @@ class SegmentRun:
             self._load()
         with step("Loading the model"):
             predictor = self._make_predictor()
+        if self.plane is None:
+            with step(f"Looking for the {self.structure}"):
+                self.plane = self._found_plane(predictor)
         if self.whole:
             self._run_volume(predictor)
             return
@@ -290,10 +315,35 @@ class SegmentRun:
             index = _most_frequent(painted[0][:, number])
         else:
             index = self._max_slice()
+            if index is None and self.examples is None:
+                return  # a structure that the model knows by its name: where it is, the model says
             index = dimensions[number] // 2 if index is None else index
         self.plane = SlicePlane.from_volume(self.volume_node, self.axis, index, self.settings)
         if not self.whole:
             self._check_prompts()
+
+    def _found_plane(self, predictor: Any) -> Any:
+        """The slice that shows the structure best, for a model that knows it by its name.
+
+        Raises:
+            PromptError: it is on none of the slices.
+        """
+        from ..engine.find_known import find_known
+        from ..mrml.axes import axis_number
+        from ..mrml.slice_plane import SlicePlane
+        from ..mrml.volumes import dimensions_of
+
+        def plane(index: int) -> Any:
+            return SlicePlane.from_volume(self.volume_node, self.axis, index, self.settings, predictor.capabilities.size)
+
+        count = dimensions_of(self.volume_node)[axis_number(self.axis)]
+        found = find_known(lambda index: plane(index).sample(self.volume_node, self.settings), count, predictor)
+        if found is None:
+            raise PromptError(
+                f"{predictor.capabilities.model} finds no {self.structure} along {self.axis} in {self.volume_node.GetName()}: "
+                "try another --axis, or click on it with --point."
+            )
+        return plane(found.index)
 
     def _painted_voxels(self) -> list[Any]:
         """Indices (i, j, k) of the voxels of each painted segment, [n, 3]; positive segments first.
@@ -338,9 +388,10 @@ class SegmentRun:
             warn(f"{len(self.prompts) - held} of {len(self.prompts)} prompts do not lie on {where} and are not used.")
 
     def _make_predictor(self) -> Any:
+        from ..core.asking import for_structure
         from ..core.predictors import open_predictor
 
-        return open_predictor(self.model, self.device)
+        return for_structure(open_predictor(self.model, self.device), self.structure or "")
 
     # --- telling
 
@@ -352,6 +403,8 @@ class SegmentRun:
         counts = ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in self.prompts.counts().items())
         painted = f"{len(self._strokes)} painted segments" if self._strokes else ""
         say(f"{self.volume_node.GetName()}: slice {self.plane.axis}={self.plane.index}")
+        if (asked := session.predictor.capabilities.asked) is not None:
+            say(f"asked for by its name: {asked.name}")
         say(f"prompts: {', '.join(filter(None, (counts, painted))) or 'none'}; examples: {prediction.n_context}")
         say(
             f"{self.structure}: {voxels} voxels, confidence {prediction.confidence:.2f}, {prediction.seconds:.2f} s ({session.predictor.description})"

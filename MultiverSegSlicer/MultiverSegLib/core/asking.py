@@ -1,4 +1,4 @@
-"""Asking a predictor with the examples of a context: the few lines that everybody who predicts would write alike."""
+"""Asking a predictor with the examples of a context, or for a structure that it knows: the few lines that everybody who predicts would write alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,39 @@ import numpy as np
 
 from .context.example import Example
 from .context.showing import show
-from .predicting import Cancel, Prediction, Predictor, Query, Request, ShownExample
+from .predicting import Cancel, Capabilities, Prediction, Predictor, Progress, Query, Request, ShownExample, Structure
+
+
+def for_structure(predictor: Predictor, name: str, code: str = "") -> Predictor:
+    """The predictor asked for the structure of this ``name`` or SNOMED CT ``code`` in every request; itself if it does not know the structure (then
+    prompts and examples say what is meant)."""
+    known = predictor.capabilities.known(name, code) if name or code else None
+    return predictor if known is None else _AskedFor(predictor, known)
+
+
+class _AskedFor:
+    """See ``predicting.Predictor``. A request that asks for something itself stays as it is."""
+
+    def __init__(self, predictor: Predictor, structure: Structure) -> None:
+        self._predictor = predictor
+        self._structure = structure
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(self._predictor.capabilities, needs=(), asked=self._structure)
+
+    @property
+    def description(self) -> str:
+        return self._predictor.description
+
+    def predict(self, request: Request, cancel: Cancel = None, progress: Progress | None = None) -> Prediction:
+        return self._predictor.predict(self._asked(request), cancel, progress)
+
+    def predict_batch(self, requests: Sequence[Request], cancel: Cancel = None, progress: Progress | None = None) -> list[Prediction]:
+        return self._predictor.predict_batch([self._asked(request) for request in requests], cancel, progress)
+
+    def _asked(self, request: Request) -> Request:
+        return request if request.query is not None else replace(request, query=Query(self._structure.name))
 
 
 def ask(

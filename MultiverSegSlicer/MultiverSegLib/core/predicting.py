@@ -223,6 +223,7 @@ class Capabilities:
         refines: whether it reads a previous result.
         weights: fingerprint of its weights, by which taught vectors are told from those of other weights.
         cost: of a prediction.
+        asked: the one of ``structures`` that every request is for (see ``asking.for_structure``); None: a request says what it is for.
         image: how images are to be shown to it where the user has not chosen, as fields of ``ImageSettings``; {}: by minimum and maximum.
     """
 
@@ -237,6 +238,7 @@ class Capabilities:
     refines: bool = True
     weights: str = ""
     cost: Cost = field(default_factory=Cost)
+    asked: Structure | None = None
     image: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
@@ -244,15 +246,23 @@ class Capabilities:
         """Of an image."""
         return (self.size,) * self.dims
 
+    def known(self, name: str, code: str = "") -> Structure | None:
+        """The structure that the model knows by this code (SNOMED CT, unless empty) or this very name, whatever its capitals; None if there is none.
+        Nothing is guessed from names that are only similar."""
+        for structure in self.structures:
+            if (code and structure.code == code) or structure.name.casefold() == name.strip().casefold():
+                return structure
+        return None
+
     def structure(self, name: str) -> Structure:
         """The known structure of this name, whatever its capitals.
 
         Raises:
             MultiverSegError: there is none; the message lists those there are.
         """
-        for structure in self.structures:
-            if structure.name.casefold() == name.strip().casefold():
-                return structure
+        found = self.known(name)
+        if found is not None:
+            return found
         known = ", ".join(s.name for s in self.structures)
         raise MultiverSegError(
             f"{self.model} does not know {name!r}: " + (f"it knows {known}." if known else "it knows no structure by name.")
@@ -338,7 +348,8 @@ class Capabilities:
         try:
             lists = {name: tuple(data[name]) for name in ("prompts", "needs") if name in data}
             structures = tuple(Structure(**s) for s in data.get("structures", ()))
-            return Capabilities(**{**data, **lists, "structures": structures, "cost": Cost(**data.get("cost", {}))})
+            asked = None if data.get("asked") is None else Structure(**data["asked"])
+            return Capabilities(**{**data, **lists, "structures": structures, "asked": asked, "cost": Cost(**data.get("cost", {}))})
         except (TypeError, ValueError, AttributeError) as error:
             raise MultiverSegError(f"Malformed description of a model: {error}.") from error
 

@@ -413,8 +413,8 @@ def _check(able: Capabilities, channels: np.ndarray | None, logits: np.ndarray |
     """Raises PromptError in one sentence if the model can't answer with what is there."""
     if unread := able.unread(channels):
         raise PromptError(unread)
-    if channels is None and (logits is None or not able.refines) and not examples:
+    if channels is None and (logits is None or not able.refines) and not examples and able.asked is None:
         raise PromptError("There is nothing to go by: give a prompt on this slice, or a context with at least one example.")
     readable = able.context == "prompts" or (able.context == "masks" and not all(e.weak for e in examples))
-    if lacking := able.lacking(bool(examples) and readable, channels is not None, False):
+    if lacking := able.lacking(bool(examples) and readable, channels is not None, able.asked is not None):
         raise PromptError(lacking)
