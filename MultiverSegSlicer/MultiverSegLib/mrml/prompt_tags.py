@@ -100,7 +100,12 @@ def structure_of(segment: vtkSegment) -> str:
 def mark_structure(segment: vtkSegment, structure: str) -> None:
     """Says which structure of a cohort a segment stands for."""
     if structure_of(segment) != structure:
-        segment.SetTag(STRUCTURE_TAG, quote(structure, safe=" "))
+        segment.SetTag(STRUCTURE_TAG, structure_tag(structure))
+
+
+def structure_tag(structure: str) -> str:
+    """The value of ``STRUCTURE_TAG``: without letters that mean something in a file's tags."""
+    return quote(structure, safe=" ")
 
 
 def _to_world(segmentation: vtkMRMLSegmentationNode) -> np.ndarray:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from ...core.errors import CohortError, MultiverSegError
-from ...mrml.volumes import node_of
 from ..store.cohort import Cohort
 from ..store.cohort_contexts import Contexts
 from ..store.records import ACCEPTED, NEEDS_REVIEW, Case
-from .case_nodes import CaseNodes
+from .accept_files import REVIEW, ToAccept
 from .open_case import OpenCase
-from .prefetch import PrefetchedCase
-
-#: How the journal says that a result was accepted from the page of proposals.
-REVIEW = "review"
 
 
 @dataclass
@@ -78,29 +72,28 @@ def _structures(cohort: Cohort, names: Iterable[str] | None) -> list[str] | None
     return None if names is None else [cohort.structure(name).name for name in names]
 
 
-def accept_proposal(
-    cohort: Cohort, case_id: str, names: Iterable[str] | None, contexts: Contexts, ahead: PrefetchedCase | None = None
-) -> list[str]:
+def accept_proposal(cohort: Cohort, case_id: str, names: Iterable[str] | None, contexts: Contexts) -> list[str]:
     """Accepts the proposals of one case, which is not open; gives its structures.
 
     Args:
         names: the structures; None: all that have a proposal.
-        ahead: the case, where it was read before (in a thread, say).
 
     Raises:
         CohortError: there is no proposal, or it can't be accepted as it is.
         VolumeError, SegmentationError: a file is missing or damaged.
     """
     names = checked(cohort, case_id, names)
-    nodes = None
-    if ahead is not None and ahead.volume is not None:
-        nodes = CaseNodes(cohort, case_id, partial(node_of, ahead.volume, ahead.window_level))
-    work = OpenCase(cohort, case_id, contexts=contexts, nodes=nodes)
+    ready = ToAccept.of(cohort, case_id, names)
+    made = ready.prepare() if ready is not None else None
+    return accept_by_nodes(cohort, case_id, names, contexts) if made is None else made.store(cohort, contexts)
+
+
+def accept_by_nodes(cohort: Cohort, case_id: str, names: list[str], contexts: Contexts) -> list[str]:
+    """``accept_proposal`` of a case in which something was done: it is opened for it, so that what there is is looked at and kept."""
+    work = OpenCase(cohort, case_id, contexts=contexts)
     try:
         for name in names:
-            seq, cut = ahead.proposals.get(name, (None, None)) if ahead is not None else (None, None)
-            current = cohort.case(case_id).work(name).proposal.get("seq")
-            work.show_proposal(name, cut if seq == current else None)
+            work.show_proposal(name)
         return accept_shown(work, names)
     finally:
         work.close()

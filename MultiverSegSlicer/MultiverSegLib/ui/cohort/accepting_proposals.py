@@ -8,8 +8,9 @@ from functools import partial
 from slicer.i18n import tr as _
 
 from ...cohort.results.proposals import Proposal
-from ...cohort.work.prefetch import PrefetchedCase, PrefetchTask
-from ...cohort.work.reviewing import Reviewed, accept_proposal, accept_shown, checked
+from ...cohort.work.accept_files import Prepared, ToAccept
+from ...cohort.work.case_nodes import scene_volumes
+from ...cohort.work.reviewing import Reviewed, accept_by_nodes, accept_shown, checked
 from ...core.errors import CohortError, MultiverSegError
 from ..shared.counting import counted
 from .long_work import InThread, Progress, Steps, Told
@@ -53,14 +54,18 @@ class AcceptingProposals:
                 case = next(iter(self._waiting))
                 yield Told(_("Accepting {case}").format(case=case), len(done.accepted), len(done.accepted) + len(self._waiting))
                 try:
-                    ahead = None
+                    names, made = self._waiting[case], None
                     if case != desk.case_id:
-                        reading = PrefetchTask.of(cohort, case)
-                        ahead = yield InThread(partial(_read, reading))
-                    names = self._waiting[case]
-                    done.accepted[case] = (
-                        self._open(names) if case == desk.case_id else accept_proposal(cohort, case, names, desk.contexts, ahead)
-                    )
+                        names = checked(cohort, case, names)
+                        ready = ToAccept.of(cohort, case, names, scene_volumes(cohort, [case]))
+                        if ready is not None:
+                            made = yield InThread(partial(_prepare, ready))
+                    if case == desk.case_id:
+                        done.accepted[case] = self._open(names)
+                    elif made is not None:
+                        done.accepted[case] = made.store(cohort, desk.contexts)
+                    else:
+                        done.accepted[case] = accept_by_nodes(cohort, case, names, desk.contexts)
                 except MultiverSegError as error:
                     done.left_out[case] = str(error)
                 self._waiting.pop(case, None)
@@ -90,5 +95,5 @@ class AcceptingProposals:
             self.owner.say(text)
 
 
-def _read(task: PrefetchTask, progress: Progress) -> PrefetchedCase:
-    return task.read()
+def _prepare(ready: ToAccept, progress: Progress) -> Prepared | None:
+    return ready.prepare()

@@ -1,6 +1,8 @@
 """The proposals that wait: worst first, with their picture and size; accepted as they are, put aside, and never one that can't be."""
 
 import re
+import shutil
+import threading
 from base64 import b64decode
 from io import BytesIO
 
@@ -10,12 +12,14 @@ import SimpleITK as sitk
 from MultiverSegLib.cohort.batch.jobs import propagate, run_job
 from MultiverSegLib.cohort.results.proposals import image_of, proposals
 from MultiverSegLib.cohort.results.proposals_page import proposal_card, write_proposals_page
+from MultiverSegLib.cohort.store.cohort import Cohort
 from MultiverSegLib.cohort.store.cohort_contexts import Contexts
+from MultiverSegLib.cohort.work.accept_files import ToAccept
+from MultiverSegLib.cohort.work.case_nodes import CaseNodes
 from MultiverSegLib.cohort.work.labels_to_context import labels_to_context
 from MultiverSegLib.cohort.work.open_case import OpenCase
-from MultiverSegLib.cohort.work.prefetch import PrefetchTask
 from MultiverSegLib.cohort.work.replay import replay
-from MultiverSegLib.cohort.work.reviewing import accept_proposal, accept_proposals, send_to_review
+from MultiverSegLib.cohort.work.reviewing import accept_by_nodes, accept_proposals, send_to_review
 from MultiverSegLib.core.confidence import mask_dice
 from MultiverSegLib.core.errors import CohortError, MultiverSegError
 from MultiverSegLib.mrml import segments
@@ -104,16 +108,47 @@ def test_accepting_as_they_are_gives_results_examples_and_the_same_voxels(cohort
     assert replay(cohort, "p1", BrightModel()).identical
 
 
-def test_a_case_that_was_read_ahead_is_accepted_the_same(cohort):
-    ahead = PrefetchTask.of(cohort, "p1").read()
-    assert accept_proposal(cohort, "p1", None, Contexts(cohort), ahead) == ["blob"]
-    first = cohort.case("p1").work("blob").mask_sha256
-    Contexts(cohort).reopen("p1")
+def test_accepted_from_files_it_is_what_opening_the_case_would_give(cohort, tmp_path):
+    """The events but for times and numbers, the file as MRML reads it, and the example."""
+    cohort.record("structure", structure={"name": "left: rim", "value": 2, "color": [0.2, 0.4, 0.6]})
+    shutil.copytree(cohort.folder, tmp_path / "twin", ignore=shutil.ignore_patterns("*.lock"))  # beside the first: relative paths hold
+    with Cohort.open(tmp_path / "twin") as twin:
+        assert accept_by_nodes(twin, "p1", ["blob"], Contexts(twin)) == ["blob"]
+        ready, made = ToAccept.of(cohort, "p1", ["blob"]), []
+        thread = threading.Thread(target=lambda: made.append(ready.prepare()))
+        thread.start()
+        thread.join()
+        assert made[0].store(cohort, Contexts(cohort)) == ["blob"]
+        skipped = ("seq", "time", "proposal", "example")
+        ours, theirs = (
+            [{k: v for k, v in event.items() if k not in skipped} for event in c.journal.events(case="p1") if event["event"] != "active"]
+            for c in (cohort, twin)
+        )
+        assert ours == theirs
+        examples = [Contexts(c).get("blob").examples[-1] for c in (cohort, twin)]
+        assert np.array_equal(examples[0].image, examples[1].image) and examples[0].model == examples[1].model
+        assert mask_dice(examples[0].mask != 0, examples[1].mask != 0) > 0.99, "pixels that are exactly half covered may differ"
+        nodes = [CaseNodes(c, "p1") for c in (cohort, twin)]
+        for name in ("blob", "left: rim"):
+            assert np.array_equal(nodes[0].mask(name), nodes[1].mask(name))
+            pair = [n.segmentation.GetSegmentation().GetSegment(n.segment_id(name)) for n in nodes]
+            assert np.allclose(pair[0].GetColor(), pair[1].GetColor(), atol=1e-5) and pair[0].GetName() == pair[1].GetName()
+        assert len(segments.segment_ids(nodes[0].segmentation)) == 2
+        for n in nodes:
+            n.close()
+
+
+def test_what_was_done_meanwhile_is_not_written_over(cohort):
+    made = ToAccept.of(cohort, "p1", ["blob"]).prepare()
+    doubt(cohort, "p1", 0.2)
+    with pytest.raises(CohortError, match="worked on meanwhile"):
+        made.store(cohort, Contexts(cohort))
+    assert not made.draft.exists() and cohort.case("p1").status == "todo"
     work = OpenCase(cohort, "p1")
-    assert np.array_equal(work.nodes.mask("blob") != 0, ahead.proposals["blob"][1].whole() != 0)
-    work.accept()
+    work.show_proposal("blob")
     work.close()
-    assert cohort.case("p1").work("blob").mask_sha256 == first
+    assert ToAccept.of(cohort, "p1", ["blob"]) is None, "it is in the segment: the open case has to look"
+    assert accept_proposals(cohort, {"p1": None}).accepted == {"p1": ["blob"]}
 
 
 def test_what_cannot_be_accepted_is_left_out_with_the_reason_and_stops_nothing(cohort):

@@ -140,6 +140,7 @@ def test_what_cannot_be_accepted_says_why_and_what_was_begun_is_no_proposal(stud
 
 
 def test_a_missing_volume_is_told_beside_its_picture_and_after_accepting(study):
+    settled(study)
     (study.folder.parent / "data" / "images" / "p3.nrrd").unlink()
     study.page.button.click()
     study.page._icons.clear()
