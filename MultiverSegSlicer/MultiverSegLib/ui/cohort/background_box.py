@@ -22,7 +22,7 @@ class BackgroundBox:
 
     def __init__(self, layout, desk, service, order, may_show, stepped, told) -> None:
         self.background = Background(
-            desk, service.courteous, lambda: service.predictor.capabilities.model, lambda: service.ready, may_show, service.loader
+            desk, service.in_background, lambda: service.predictor.capabilities.model, lambda: service.ready, may_show, service.loader
         )
         self._desk, self._order, self._stepped, self._told = desk, order, stepped, told
         row = qt.QHBoxLayout()

@@ -328,10 +328,13 @@ class PromptPresenter(VTKObservationMixin):
             self._session = self.new_session(target, plane, EffectWriter(self.editor, self._save_before_write))
         self._session.predictor = self.service.predictor
         self._session.context = self._context(target)
-        self._session.strategy = self.editor.option("Selection")
-        self._session.cap = int(self.editor.option("Cap"))
-        self._session.threshold = float(self.editor.option("Threshold"))
+        chosen = self.prediction_options()
+        self._session.strategy, self._session.cap, self._session.threshold = chosen.strategy, chosen.cap, chosen.threshold
         return self._session
+
+    def prediction_options(self) -> options.PredictionOptions:
+        """What the options say of a prediction now."""
+        return options.prediction_options(self.editor.option)
 
     def session_here(self) -> SliceSession:
         """The session of the slice worked on last."""
@@ -340,6 +343,7 @@ class PromptPresenter(VTKObservationMixin):
 
     def new_session(self, target: Target, plane: SlicePlane, writer: EffectWriter, strokes: Any = ()) -> SliceSession:
         """A session of the engine for one slice, with the options as they are now and the prompts of the target."""
+        chosen = self.prediction_options()
         session = SliceSession(
             target.volume,
             target.segmentation,
@@ -348,9 +352,9 @@ class PromptPresenter(VTKObservationMixin):
             self.image_settings(),
             self.service.predictor,
             self._context(target),
-            strategy=self.editor.option("Selection"),
-            cap=int(self.editor.option("Cap")),
-            threshold=float(self.editor.option("Threshold")),
+            strategy=chosen.strategy,
+            cap=chosen.cap,
+            threshold=chosen.threshold,
             writer=writer,
             strokes=strokes,
             events=self.service.events,
@@ -360,7 +364,8 @@ class PromptPresenter(VTKObservationMixin):
 
     def examples(self, image: Any) -> list:
         """The examples that a prediction of ``image`` [128, 128] would get."""
-        return list(self._context(self.required_target()).selection(image, self.editor.option("Selection"), int(self.editor.option("Cap"))))
+        chosen = self.prediction_options()
+        return list(self._context(self.required_target()).selection(image, chosen.strategy, chosen.cap))
 
     def _context(self, target: Target) -> Any:
         return self.contexts.provider.context_for(target.segmentation, self.structure())

@@ -116,7 +116,7 @@ class PredictBox:
         limits = Limits(
             None if everything else parameters.firstSlice,
             None if everything else parameters.lastSlice,
-            threshold=float(presenter.editor.option("Threshold")),
+            threshold=presenter.prediction_options().threshold,
         )
         middle = SlicePlane.from_volume(target.volume, axis, slice_count(target.volume, parameters.axis) // 2, image_settings)
         work = VolumeWork(

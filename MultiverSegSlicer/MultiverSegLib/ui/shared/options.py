@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +42,20 @@ def set_defaults(effect) -> None:
     for name, value in DEFAULTS.items():
         if value != "":
             effect.setParameterDefault(name, value)
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """What a prediction needs to be told: how examples are chosen and how many at most, and the probability from which a pixel is inside."""
+
+    strategy: str
+    cap: int
+    threshold: float
+
+
+def prediction_options(option: Callable[[str], str]) -> PredictionOptions:
+    """The options of a prediction; ``option`` returns the text of a parameter (see ``read``)."""
+    return PredictionOptions(option("Selection"), int(option("Cap")), float(option("Threshold")))
 
 
 def image_settings(option, roi_node, volume_node) -> ImageSettings:

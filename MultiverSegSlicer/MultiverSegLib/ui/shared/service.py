@@ -239,9 +239,9 @@ class PredictionService:
             self._worker.cancel()
             self._next()
 
-    def courteous(self, stop: Callable[[], bool]) -> CourteousPredictor:
+    def in_background(self, stop: Callable[[], bool]) -> BackgroundPredictor:
         """The same predictor for work in the background, in another thread. Main thread."""
-        return CourteousPredictor(self.turns, self.predictor, stop)
+        return BackgroundPredictor(self.turns, self.predictor, stop)
 
     def loader(self) -> Callable[[], None]:
         """What gets the predictor ready, in any thread. Main thread."""
@@ -290,7 +290,7 @@ class PredictionService:
             worker.close(END_S)
 
 
-class CourteousPredictor:
+class BackgroundPredictor:
     """Predicts between the person's predictions: it waits while one of them runs or waits, so that a click waits for one forward pass at most.
 
     ``stop``: whether to give up, with ``Cancelled``.
