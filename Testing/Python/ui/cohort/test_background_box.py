@@ -74,7 +74,9 @@ def test_a_click_waits_for_one_forward_pass_at_most(bench):
     service = bench.service
     service.submit(lambda _: gate.wait(30), None, lambda outcome: order.append("person"))
     background = threading.Thread(
-        target=lambda: order.append(len(service.in_background(lambda: False).predict_batch([Request(np.zeros((128, 128), np.float32))] * 2)))
+        target=lambda: order.append(
+            len(service.in_background(lambda: False).predict_batch([Request(np.zeros((128, 128), np.float32))] * 2))
+        )
     )
     background.start()
     background.join(0.3)
