@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ...core.context.example import Example
 from ...core.errors import CohortError, SegmentationError
@@ -121,7 +124,7 @@ class ToAccept:
                 masks[name] = plain_mask(volume, self.cohort.resolve(event["file"]), structure=name)
                 if not masks[name].any():
                     raise SegmentationError(f"The proposal of {name} in {self.case.id} is empty: have it proposed anew.")
-            if sum(mask.astype("uint8") for mask in masks.values()).max() > 1:
+            if reduce(np.add, [(mask != 0).view(np.uint8) for mask in masks.values()]).max() > 1:
                 return None
             written = [
                 Written(masks.get(s.name), s.name, s.color, s.terminology, tags={STRUCTURE_TAG: structure_tag(s.name)})
