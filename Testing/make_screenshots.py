@@ -74,17 +74,20 @@ class Studio:
         label = load_volume(cohort / "labels" / path.name, labelmap=True)
         mask = slicer.util.arrayFromVolume(label) > 0
         slicer.mrmlScene.RemoveNode(label)
-        j = int(mask.sum((0, 2)).argmax())
-        inside = np.argwhere(mask[:, j])
-        k, i = inside[np.argmin(((inside - inside.mean(0)) ** 2).sum(1))]
         self.host.show(volume)
-        return volume, self.ras(volume, (i, j, k)), mask
+        return volume, self.ras(volume, middle_of(mask)), mask
 
     def corner(self, volume, mask, sign: int):
-        """A corner of the box around the structure on its largest coronal slice, a voxel outside of it."""
-        j = int(mask.sum((0, 2)).argmax())
-        k, i = np.nonzero(mask[:, j])
-        return self.ras(volume, (i.min() - 1, j, k.min() - 1) if sign < 0 else (i.max() + 1, j, k.max() + 1))
+        """A corner of the box around the structure on its largest sagittal slice, a voxel outside of it."""
+        i = largest(mask)
+        k, j = np.nonzero(mask[:, :, i])
+        return self.ras(volume, (i, j.min() - 1, k.min() - 1) if sign < 0 else (i, j.max() + 1, k.max() + 1))
+
+    def along(self, volume, mask):
+        """Points along the structure on its largest sagittal slice, from front to back."""
+        i = largest(mask)
+        rows = [(j, np.flatnonzero(mask[:, j, i])) for j in np.flatnonzero(mask[:, :, i].any(0))]
+        return [self.ras(volume, (i, j, k[len(k) // 2])) for j, k in rows[2:-2:3]]
 
     def ras(self, volume, ijk):
         from MultiverSegLib.mrml.volumes import ijk_to_ras
@@ -92,15 +95,16 @@ class Studio:
         return tuple(float(v) for v in (ijk_to_ras(volume) @ (*ijk, 1))[:3])
 
     def open(self, volume, structure: str):
-        """Our module with ``volume`` chosen, the coronal view at work."""
+        """Our module with ``volume`` chosen, the sagittal view at work, results outlined more than filled."""
         self.panel = self.host.open_module("MultiverSegSlicer").panel
         self.panel.parameters.structure = structure
-        self.panel.parameters.axis = "coronal"
+        self.panel.parameters.axis = "sagittal"
         self.panel.parameters.sourceVolume = volume
         for name in ("setup", "inputs", "predict", "prompts"):
             getattr(self.panel.ui, f"{name}CollapsibleButton").collapsed = name != "inputs"
         self.host.process_events(0.1)
         self.effect = self.panel.editor.activeEffect().self()
+        outlined(self.panel.editor.segmentationNode())
         return self.panel
 
     def settle(self) -> None:
@@ -118,6 +122,24 @@ class Studio:
         self.host.render()
         self.host.grab(path, widget)
         keep(path, taken_in())
+
+
+def largest(mask) -> int:
+    """The sagittal slice (array axis i) with most of a mask [k, j, i]."""
+    return int(mask.sum((0, 1)).argmax())
+
+
+def middle_of(mask) -> tuple[int, int, int]:
+    """(i, j, k) of the voxel nearest to the centre of the mask on its largest sagittal slice."""
+    i = largest(mask)
+    inside = np.argwhere(mask[:, :, i])
+    k, j = inside[np.argmin(((inside - inside.mean(0)) ** 2).sum(1))]
+    return i, int(j), int(k)
+
+
+def outlined(segmentation) -> None:
+    """What lies below a result is to be seen in the picture."""
+    segmentation.GetDisplayNode().SetOpacity2DFill(0.25)
 
 
 def _scroll_to(widget) -> None:
@@ -198,10 +220,10 @@ def dice(studio, volume, mask) -> float:
     from MultiverSegLib.mrml import segments
 
     found = segments.get_segment(studio.panel.editor.segmentationNode(), studio.panel.segment_id(), volume) > 0
-    j = np.flatnonzero(found.any((0, 2)))
-    if not len(j):
+    i = np.flatnonzero(found.any((0, 1)))
+    if not len(i):
         return 0.0
-    one, other = found[:, j[0]], mask[:, j[0]]
+    one, other = found[:, :, i[0]], mask[:, :, i[0]]
     return 2 * (one & other).sum() / (one.sum() + other.sum())
 
 
@@ -215,17 +237,17 @@ def take(folder: Path, scratch: Path) -> None:
         studio.picture("first-run", slicer.modules.multiversegslicer.widgetRepresentation())
     volume, middle, mask = studio.load(0)
     panel = studio.open(volume, "hippocampus")
-    green = host.view("Green")
-    green.jump_to(middle)
-    green.click(middle)
+    sagittal = host.view("Yellow")
+    sagittal.jump_to(middle)
+    sagittal.click(middle)
     studio.settle()
     studio.picture("click", shown=studio.effect.options.widget)
     print("one click: Dice", round(dice(studio, volume, mask), 2))
-    green.drag([tuple(np.add(middle, (5, 0, -1))), middle, tuple(np.add(middle, (-5, 0, -1)))])
+    sagittal.drag(studio.along(volume, mask))
     studio.effect.setTool("box")
-    green.drag([studio.corner(volume, mask, -1), studio.corner(volume, mask, 1)])
+    sagittal.drag([studio.corner(volume, mask, -1), studio.corner(volume, mask, 1)])
     studio.settle()
-    green.click(tuple(np.add(middle, (0, 0, 9))), ctrl=True)
+    sagittal.click(tuple(np.add(middle, (0, 0, 9))), ctrl=True)
     studio.settle()
     print("corrected: Dice", round(dice(studio, volume, mask), 2))
     studio.picture("effect", shown=studio.effect.options.widget)
@@ -234,13 +256,13 @@ def take(folder: Path, scratch: Path) -> None:
     for number in range(1, 5):
         volume, middle, mask = studio.load(number)
         studio.open(volume, "hippocampus")
-        green.jump_to(middle)
+        sagittal.jump_to(middle)
         panel.ui.predictSliceButton.click()
         studio.settle()
         print(f"case {number}, no prompt: Dice", round(dice(studio, volume, mask), 2))
         if number == 4:
             break
-        green.click(middle)
+        sagittal.click(middle)
         studio.settle()
         studio.effect.accept()
     panel.ui.inputsCollapsibleButton.collapsed = True
@@ -265,13 +287,13 @@ def take_cohort(folder: Path, scratch: Path) -> None:
     from MultiverSegLib.mrml.segments import set_slice
 
     cases = cases_from_folder(ROOT / "Resources" / "SampleCohort", scratch / "cohort", ["hippocampus"], value=EVERY_LABEL)[:12]
-    cohort = Cohort.create(scratch / "cohort", cases, [Structure.numbered("hippocampus", 0, "coronal")], name="hippocampi")
+    cohort = Cohort.create(scratch / "cohort", cases, [Structure.numbered("hippocampus", 0, "sagittal")], name="hippocampi")
     panel = studio.panel = host.open_module("MultiverSegSlicer").panel
     for name in ("setup", "inputs", "context", "predict", "prompts", "editor"):
         getattr(panel.ui, f"{name}CollapsibleButton").collapsed = True
     panel.ui.cohortCollapsibleButton.collapsed = False
     panel.cohort.take(cohort)
-    green = host.view("Green")
+    sagittal = host.view("Yellow")
     for number in range(6):
         desk = panel.cohort.desk
         nodes, case = desk.work.nodes, cohort.case(desk.case_id)
@@ -279,16 +301,14 @@ def take_cohort(folder: Path, scratch: Path) -> None:
             panel.cohort.steps.skip()
             continue
         mask = reference_mask(cohort, case, "hippocampus", nodes.volume) > 0
-        j = int(mask.sum((0, 2)).argmax())
-        inside = np.argwhere(mask[:, j])
-        k, i = inside[np.argmin(((inside - inside.mean(0)) ** 2).sum(1))]
-        middle = studio.ras(nodes.volume, (i, j, k))
-        green.jump_to(middle)
+        middle = studio.ras(nodes.volume, middle_of(mask))
+        outlined(nodes.segmentation)
+        sagittal.jump_to(middle)
         studio.effect = panel.editor.activeEffect().self()
-        green.click(middle)
+        sagittal.click(middle)
         studio.settle()
         # the user corrects by hand
-        set_slice(nodes.segmentation, nodes.segment_id("hippocampus"), nodes.volume, mask[:, j], "j", j)
+        set_slice(nodes.segmentation, nodes.segment_id("hippocampus"), nodes.volume, mask[:, :, largest(mask)], "i", largest(mask))
         panel.cohort.steps.accept_and_next()
     ahead = panel.cohort.ahead.background
     host.wait_until(lambda: not ahead.busy and ahead.standing().done == ahead.standing().total > 0, 300)

@@ -45,7 +45,7 @@ _HIPPOCAMPUS = SampleCohort(
     "SampleCohort",
     "Hippocampus MRI",
     "hippocampus",
-    "coronal",
+    "sagittal",
     "Medical Segmentation Decathlon, Task04 Hippocampus (Antonelli et al., Nature Communications 13, 4128, 2022; "
     "Simpson et al., arXiv:1902.09063), CC BY-SA 4.0.",
 )

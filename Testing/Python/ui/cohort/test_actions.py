@@ -160,7 +160,7 @@ def test_a_confidence_is_marked_beside_the_accepted_ones(slicer_host):
 
 
 @pytest.mark.parametrize(
-    "title, structure, axis", [("Hippocampus MRI", "hippocampus", "coronal"), ("Heart cine MRI", "left ventricle", "axial")]
+    "title, structure, axis", [("Hippocampus MRI", "hippocampus", "sagittal"), ("Heart cine MRI", "left ventricle", "axial")]
 )
 def test_a_sample_cohort_begins_in_a_folder_of_the_users(study, tmp_path, title, structure, axis):  # noqa: F811
     shelf = study.cohort.shelf
