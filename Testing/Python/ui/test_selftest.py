@@ -14,7 +14,7 @@ def test_the_self_tests_pass(bench, capsys):
 
     result = unittest.TextTestRunner(verbosity=0).run(selftest.suite())
     assert not result.errors and not result.failures, [text for _, text in result.errors + result.failures]
-    assert result.testsRun == 11
+    assert result.testsRun == 12
     for _test, reason in result.skipped:
         assert "compact" in reason, reason
 
