@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections import deque
 from pathlib import PurePath
 from types import FunctionType, MethodType, ModuleType
@@ -18,16 +19,18 @@ def of_the_application(root: Any) -> list[str]:
 
     Not through arrays (whose voxels VTK may have allocated), classes, modules and what a function finds by a global name.
     """
-    from PySide6.QtCore import QObject
     from vtkmodules.vtkCommonCore import vtkObjectBase
 
+    # On the test host widgets are PySide6's. It must not be loaded inside Slicer, whose Qt is another one: the process would crash.
+    qt_core = sys.modules.get("PySide6.QtCore")
+    kinds = (vtkObjectBase,) if qt_core is None else (vtkObjectBase, qt_core.QObject)
     found, seen, waiting = [], set(), deque([("work", root)])
     while waiting:
         path, value = waiting.popleft()
         if isinstance(value, _PLAIN) or id(value) in seen or type(value).__module__.split(".")[0] in ("torch", "_thread", "threading"):
             continue
         seen.add(id(value))
-        if isinstance(value, vtkObjectBase | QObject):
+        if isinstance(value, kinds) or type(value).__module__.split(".")[0] == "PythonQt":
             found.append(f"{path}: {type(value).__name__}")
         else:
             waiting.extend((f"{path}{step}", child) for step, child in _children(value))
