@@ -66,6 +66,9 @@ class qSlicerApplication(qSlicerCoreApplication):
         self.host = host
         self.testing, self.translations = False, {}
         if host is not None:
+            logic = host.mrml.application_logic
+            logic.AddObserver(logic.PauseRenderEvent, lambda *_: self.pauseRender())
+            logic.AddObserver(logic.ResumeRenderEvent, lambda *_: self.resumeRender())
             self.temporaryPath = host.folder
             QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
             QtCore.QSettings.setPath(
@@ -123,8 +126,6 @@ class qSlicerApplication(qSlicerCoreApplication):
         return dict(os.environ)
 
     def setRenderPaused(self, pause):
-        logic = self.applicationLogic()
-        logic.PauseRender() if pause else logic.ResumeRender()
         self.renderPaused.emit(pause)
 
     def pauseRender(self):

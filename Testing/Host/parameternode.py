@@ -117,6 +117,7 @@ class _Wrapper:
             raise NotImplementedError("The test host's parameterNodeWrapper has no prefixes.")
         self.parameterNode = parameterNode
         self._values, self._guis, self._next_tag, self._updating = {}, {}, 0, False
+        self._gui_observers = {}
         for name, info in self.allParameters.items():
             if not info.writer.is_in(parameterNode, name):
                 info.check(info.default)
@@ -164,7 +165,7 @@ class _Wrapper:
         for name, gui in connectors.items():
             gui.write(self.getValue(name))
             gui.on_changed(self._gui_callback(name, gui))
-        self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._update_gui())
+        self._gui_observers[tag] = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._update_gui())
         return tag
 
     def _gui_callback(self, name, gui):
@@ -190,6 +191,8 @@ class _Wrapper:
     def disconnectGui(self, tag):
         for gui in self._guis.pop(tag, {}).values():
             gui.on_changed(None)
+        if tag in self._gui_observers:
+            self.RemoveObserver(self._gui_observers.pop(tag))
 
     def StartModify(self):
         return self.parameterNode.StartModify()
