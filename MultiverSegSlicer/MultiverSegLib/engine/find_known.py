@@ -9,7 +9,7 @@ import numpy as np
 from ..core.asking import ask_each
 from ..core.errors import Cancelled, PromptError
 from ..core.predicting import Predictor
-from .find_slice import Candidate
+from .find_slice import Candidate, coarse_to_fine
 
 _MOST = 24  # slices that are predicted at first; a prediction costs seconds with the models that know structures
 _TOGETHER = 4
@@ -36,21 +36,11 @@ def find_known(
     """
     if predictor.capabilities.asked is None:
         raise PromptError(f"{predictor.capabilities.model} is not asked for a structure that it knows: give a prompt or an example.")
-    scores: dict[int, float] = {}
 
-    def look(indices: Sequence[int]) -> None:
-        for start in range(0, len(indices), _TOGETHER):
-            if cancel():
-                raise Cancelled("The search for a slice was cancelled.")
-            part = indices[start : start + _TOGETHER]
-            for index, found in zip(part, ask_each(predictor, [image(n) for n in part]), strict=True):
-                scores[index] = 0.0 if found.absent else float(found.mask().mean())
+    def look(indices: Sequence[int]) -> list[float]:
+        if cancel():
+            raise Cancelled("The search for a slice was cancelled.")
+        return [0.0 if found.absent else float(found.mask().mean()) for found in ask_each(predictor, [image(n) for n in indices])]
 
-    step = -(-count // _MOST)
-    look(range(step // 2, count, step))
-    while step > 1 and any(scores.values()):
-        step = -(-step // 2)
-        best = max(scores, key=scores.__getitem__)
-        look([n for n in (best - step, best + step) if 0 <= n < count and n not in scores])
-    best = max(scores, key=scores.__getitem__)
-    return Candidate(best, scores[best]) if scores[best] else None
+    best = coarse_to_fine(count, _MOST, look, _TOGETHER)
+    return best if best.score else None

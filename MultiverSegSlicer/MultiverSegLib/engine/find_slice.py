@@ -46,19 +46,32 @@ def find_slice(
         raise ContextError("Without an example there is nothing to find a slice by: accept a case first.")
     shown = [example for example in examples if not example.empty] or examples
     features = np.stack([e.feature if isinstance(e, Example) else image_feature(e.image) for e in shown])
-    step = -(-count // _MOST)
+
+    def look(indices: Sequence[int]) -> list[float]:
+        if cancel():
+            raise Cancelled("The search for a slice was cancelled.")
+        return [float((features @ image_feature(image(index))).mean()) for index in indices]
+
+    return coarse_to_fine(count, _MOST, look)
+
+
+def coarse_to_fine(count: int, most: int, look: Callable[[Sequence[int]], Sequence[float]], together: int = 1) -> Candidate:
+    """The best of ``count`` slices, without a look at each: ``most`` evenly spread ones, then the neighbourhood of the best one, halving the step.
+
+    Args:
+        look: scores of slices, at most ``together`` at a time.
+    """
     scores: dict[int, float] = {}
 
-    def look(indices: Sequence[int]) -> None:
-        for index in indices:
-            if cancel():
-                raise Cancelled("The search for a slice was cancelled.")
-            scores[index] = float((features @ image_feature(image(index))).mean())
+    def looked(indices: Sequence[int]) -> int:
+        for start in range(0, len(indices), together):
+            part = indices[start : start + together]
+            scores.update(zip(part, look(part), strict=True))
+        return max(scores, key=lambda index: scores[index])
 
-    look(range(step // 2, count, step))
+    step = -(-count // most)
+    best = looked(range(step // 2, count, step))
     while step > 1:
         step = -(-step // 2)
-        best = max(scores, key=lambda index: scores[index])
-        look([i for i in (best - step, best + step) if 0 <= i < count and i not in scores])
-    best = max(scores, key=lambda index: scores[index])
+        best = looked([n for n in (best - step, best + step) if 0 <= n < count and n not in scores])
     return Candidate(best, scores[best])
