@@ -31,6 +31,15 @@ def test_a_sample_cohort_is_complete(name, values, words):
     assert all(word in readme for word in words)
 
 
+def test_the_second_sample_cohort_says_what_is_assumed(command, checkpoint, tmp_path):
+    ran = command("demo", "--sample", "heart", "--cases", 1, "--orders", 1, "--out", tmp_path / "out", "--model", checkpoint)
+    assert ran.code == 0 and "1 cases, structure left ventricle, slices along k" in ran.out, ran.err
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert SAMPLE_COHORTS["heart"].caution in page and "Sunnybrook" in page and "Decathlon" not in page
+    refused = command("demo", "--sample", "lung", "--out", tmp_path / "out")
+    assert refused.code == 2 and "hippocampus or heart" in " ".join(refused.err.split())
+
+
 def test_a_file_of_the_users_is_of_no_sample_cohort(tmp_path):
     assert sample_of(tmp_path / "images" / "a.nii.gz") is None
 
