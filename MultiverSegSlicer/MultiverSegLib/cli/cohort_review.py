@@ -121,8 +121,7 @@ def _write_page(folder: Path, out: Path | None) -> None:
     from ..cohort.results.proposals_page import NAME, write_proposals_page
     from ..cohort.store.cohort import Cohort
 
-    cohort = Cohort.open(folder, read_only=True)
-    with step("Drawing"):
+    with Cohort.open(folder, read_only=True) as cohort, step("Drawing"):
         path = write_proposals_page(cohort, out or cohort.folder / NAME)
     written.add(path)
     say(path)

@@ -2,7 +2,7 @@
 
 for row in proposals(cohort):
     show(row.case, row.structure, row.confidence, row.volume_ml)
-    draw(row.image(cohort), row.outline)            # reads the case's volume: in a thread, or when the row is first seen
+    draw(row.image(), row.outline)                  # reads the case's volume: in a thread, or when the row is first seen
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Prepared:
         for text in self.told:
             notice(text)
         if not _is_plain(cohort, self.case) or any(_seq(cohort, self.case, n) != p.proposed["seq"] for n, p in self.parts.items()):
-            self.draft.unlink(missing_ok=True)
+            self.drop()
             raise CohortError(f"Case {self.case} was worked on meanwhile: open it and look at it.")
         keep(cohort, self.told, self.case)
         cohort.record("opened", case=self.case)
@@ -82,6 +82,10 @@ class Prepared:
             contexts.replace_case(name, part.example)
             cohort.record("accepted", case=self.case, structure=name, example=part.example.id, via=REVIEW, **part.facts)
         return list(self.parts)
+
+    def drop(self) -> None:
+        """Nothing is accepted."""
+        self.draft.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)

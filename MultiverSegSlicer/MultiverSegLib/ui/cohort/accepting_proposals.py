@@ -61,6 +61,8 @@ class AcceptingProposals:
                         if ready is not None:
                             made = yield InThread(partial(_prepare, ready))
                     if case == desk.case_id:
+                        if made is not None:  # it was opened meanwhile
+                            made.drop()
                         done.accepted[case] = self._open(names)
                     elif made is not None:
                         done.accepted[case] = made.store(cohort, desk.contexts)
