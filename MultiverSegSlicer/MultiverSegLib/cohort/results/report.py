@@ -380,7 +380,7 @@ def _thickness(grid_to_ras: np.ndarray, volume: Any) -> float:
 
 
 def _drawn(prompts: Prompts, plane: SlicePlane) -> dict[str, Any]:
-    """The prompts on the plane, in grid coordinates, as an MarkedPicture wants them."""
+    """The prompts on the plane, in grid coordinates, as a MarkedPicture wants them."""
     drawn: dict[str, list] = {"positive": [], "negative": [], "scribbles": [], "boxes": []}
     for prompt in prompts:
         if not plane.holds(prompt):
