@@ -6,6 +6,8 @@ Sources: ``PythonQtStdDecorators`` (connect, disconnect, findChild, findChildren
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import types
 
 import shiboken6
@@ -15,6 +17,11 @@ from .citations import normalized
 from .pythonqt import adaptor, report, unwrap, wrap
 
 _connections: dict[int, list] = {}
+
+if sys.version_info < (3, 12):
+    # PySide6 6.12 returns True from every ``emit`` without counting the reference: after some thousand of them Python ends the process
+    # ("deallocating True or False"). From 3.12 on True is not counted; here it gets more references than can be lost.
+    ctypes.c_ssize_t.from_address(id(True)).value += 1 << 40
 
 
 class Signal:
