@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+if importlib.util.find_spec("triton"):
+    # It comes with PyTorch's CUDA packages on Linux and brings an LLVM of its own, which crashes if Mesa's is there first; the other way round works.
+    import triton  # noqa: F401
+
 _TESTING = Path(__file__).resolve().parent.parent
 sys.path.append(str(_TESTING))  # for `Host`; at the end, because Testing/packaging.py must not hide the library of that name
 
